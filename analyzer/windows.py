@@ -1,0 +1,226 @@
+"""Two samples of one epoch -> `Window`; many windows -> `Totals`, which only ever add up.
+
+A window that would lie is refused with its reason: a gap, another epoch, a counter that fell, a clock that went back.
+Nothing is interpolated over it, and what it would have covered is missing from `covered_s`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from analyzer.samples import ReplicaKey, ReplicaSample, counter_names, gauge_names
+
+COUNTERS = counter_names(ReplicaSample)
+GAUGES = gauge_names(ReplicaSample)
+MAX_GAP_INTERVALS = 2.5
+"""A window longer than this many poll intervals holds at least two missed polls: it is a gap."""
+
+
+class Refusal(StrEnum):
+    """Why two neighbouring samples make no window."""
+
+    GAP = "gap"
+    EPOCH = "epoch"
+    ANOMALY = "anomaly"
+    CLOCK = "clock"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What happened to one replica between two samples: `deltas` by counter, `means` by gauge (None = not reported).
+
+    `active` says whether requests were running at both ends, None where the engine does not report it.
+    """
+
+    replica: ReplicaKey
+    epoch: int
+    start_s: float
+    end_s: float
+    deltas: Mapping[str, float | None]
+    means: Mapping[str, float | None]
+    active: bool | None
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.end_s - self.start_s
+
+
+def window(before: ReplicaSample, after: ReplicaSample) -> Window | Refusal:
+    """The window between two neighbouring samples of one replica, or why there is none.
+
+    Raises ValueError when the samples belong to different replicas.
+    """
+    if before.replica != after.replica:
+        raise ValueError(f"samples of two replicas: {before.replica} and {after.replica}")
+    if before.epoch != after.epoch:
+        return Refusal.EPOCH
+    duration_s = after.at_s - before.at_s
+    if duration_s <= 0:
+        return Refusal.CLOCK
+    if duration_s > MAX_GAP_INTERVALS * max(before.interval_s, after.interval_s):
+        return Refusal.GAP
+    deltas = {name: _difference(getattr(before, name), getattr(after, name)) for name in COUNTERS}
+    if any(delta is not None and delta < 0 for delta in deltas.values()):
+        return Refusal.ANOMALY
+    means = {name: _mean(getattr(before, name), getattr(after, name)) for name in GAUGES}
+    return Window(
+        replica=before.replica,
+        epoch=before.epoch,
+        start_s=before.at_s,
+        end_s=after.at_s,
+        deltas=deltas,
+        means=means,
+        active=_active(before.running_requests, after.running_requests),
+    )
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
+
+
+def _mean(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else (before + after) / 2
+
+
+def _active(before: float | None, after: float | None) -> bool | None:
+    return None if before is None or after is None else before > 0 and after > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The sum of one epoch's windows. Adding two gives the totals of both; order does not matter.
+
+    `deltas` holds each counter's increase, `integrals` each gauge's mean times seconds; a series missing from any
+    window is None, since a sum over part of the time is no sum. `active_s` counts seconds with requests running at
+    both ends of the window. `refusals` counts what made no window, by reason.
+    """
+
+    replica: ReplicaKey
+    epoch: int
+    start_s: float
+    end_s: float
+    covered_s: float
+    windows: int
+    deltas: Mapping[str, float | None]
+    integrals: Mapping[str, float | None]
+    active_s: float | None
+    refusals: Mapping[Refusal, int] = field(default_factory=dict)
+
+    @property
+    def coverage_ratio(self) -> float | None:
+        """Covered share of the span from first to last sample; None for an empty span."""
+        span_s = self.end_s - self.start_s
+        return None if span_s <= 0 else min(1.0, self.covered_s / span_s)
+
+    def mean(self, gauge: str) -> float | None:
+        """Time-weighted mean of a gauge; None when it was not reported throughout or nothing is covered."""
+        integral = self.integrals[gauge]
+        return None if integral is None or self.covered_s <= 0 else integral / self.covered_s
+
+    def rate(self, counter: str) -> float | None:
+        """A counter's increase per covered second; None when it was not reported throughout."""
+        delta = self.deltas[counter]
+        return None if delta is None or self.covered_s <= 0 else delta / self.covered_s
+
+    def __add__(self, other: Totals) -> Totals:
+        """The totals of both. Raises ValueError for another replica or epoch."""
+        if (self.replica, self.epoch) != (other.replica, other.epoch):
+            raise ValueError("totals of different replicas or epochs are never added")
+        refusals = {
+            reason: self.refusals.get(reason, 0) + other.refusals.get(reason, 0)
+            for reason in Refusal
+            if reason in self.refusals or reason in other.refusals
+        }
+        first, second = self._voice(), other._voice()
+        return Totals(
+            replica=self.replica,
+            epoch=self.epoch,
+            start_s=min(self.start_s, other.start_s),
+            end_s=max(self.end_s, other.end_s),
+            covered_s=self.covered_s + other.covered_s,
+            windows=self.windows + other.windows,
+            deltas=_sum(COUNTERS, first and self.deltas, second and other.deltas),
+            integrals=_sum(GAUGES, first and self.integrals, second and other.integrals),
+            active_s=_add(self.active_s, other.active_s) if first and second else (self if first else other).active_s,
+            refusals=refusals,
+        )
+
+    def _voice(self) -> bool:
+        """Whether these totals say anything of the series: an empty one must not turn the other's into None."""
+        return self.windows > 0
+
+
+def _add(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else first + second
+
+
+def _sum(
+    names: tuple[str, ...],
+    first: Mapping[str, float | None] | bool,
+    second: Mapping[str, float | None] | bool,
+) -> dict[str, float | None]:
+    if isinstance(first, bool):
+        return dict.fromkeys(names) if isinstance(second, bool) else dict(second)
+    if isinstance(second, bool):
+        return dict(first)
+    return {name: _add(first[name], second[name]) for name in names}
+
+
+def of_window(one: Window) -> Totals:
+    """A single window as totals."""
+    seconds = one.duration_s
+    return Totals(
+        replica=one.replica,
+        epoch=one.epoch,
+        start_s=one.start_s,
+        end_s=one.end_s,
+        covered_s=seconds,
+        windows=1,
+        deltas=one.deltas,
+        integrals={name: None if mean is None else mean * seconds for name, mean in one.means.items()},
+        active_s=None if one.active is None else (seconds if one.active else 0.0),
+    )
+
+
+def empty(replica: ReplicaKey, epoch: int, start_s: float, end_s: float, refusal: Refusal | None = None) -> Totals:
+    """Totals over a span in which no window could be made."""
+    return Totals(
+        replica=replica,
+        epoch=epoch,
+        start_s=start_s,
+        end_s=end_s,
+        covered_s=0.0,
+        windows=0,
+        deltas=dict.fromkeys(COUNTERS),
+        integrals=dict.fromkeys(GAUGES),
+        active_s=None,
+        refusals={} if refusal is None else {refusal: 1},
+    )
+
+
+def pairwise_totals(samples: Iterable[ReplicaSample]) -> list[Totals]:
+    """One `Totals` per pair of neighbouring samples of one replica (samples sorted here), oldest first.
+
+    A refused pair gives empty totals of the later sample's epoch that count the refusal.
+    """
+    ordered = sorted(samples, key=lambda sample: sample.at_s)
+    result = []
+    for before, after in zip(ordered, ordered[1:], strict=False):
+        made = window(before, after)
+        if isinstance(made, Refusal):
+            start_s = after.at_s if made is Refusal.EPOCH else before.at_s
+            result.append(empty(after.replica, after.epoch, min(start_s, after.at_s), after.at_s, made))
+        else:
+            result.append(of_window(made))
+    return result
+
+
+def add_up(parts: Iterable[Totals]) -> Totals | None:
+    """The sum of totals of one replica and epoch; None for none."""
+    total: Totals | None = None
+    for part in parts:
+        total = part if total is None else total + part
+    return total
