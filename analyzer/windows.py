@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
+from typing import Any
 
 from analyzer.samples import ReplicaKey, ReplicaSample, counter_names, gauge_names
 
@@ -134,7 +136,6 @@ class Totals:
             for reason in Refusal
             if reason in self.refusals or reason in other.refusals
         }
-        first, second = self._voice(), other._voice()
         return Totals(
             replica=self.replica,
             epoch=self.epoch,
@@ -142,31 +143,25 @@ class Totals:
             end_s=max(self.end_s, other.end_s),
             covered_s=self.covered_s + other.covered_s,
             windows=self.windows + other.windows,
-            deltas=_sum(COUNTERS, first and self.deltas, second and other.deltas),
-            integrals=_sum(GAUGES, first and self.integrals, second and other.integrals),
-            active_s=_add(self.active_s, other.active_s) if first and second else (self if first else other).active_s,
             refusals=refusals,
+            **_series(self, other),
         )
 
-    def _voice(self) -> bool:
-        """Whether these totals say anything of the series: an empty one must not turn the other's into None."""
-        return self.windows > 0
+
+def _series(first: Totals, second: Totals) -> dict[str, Any]:
+    """The summed series; totals without a window say nothing of any series and must not turn the other's into None."""
+    for silent, other in ((first, second), (second, first)):
+        if silent.windows == 0:
+            return {"deltas": other.deltas, "integrals": other.integrals, "active_s": other.active_s}
+    return {
+        "deltas": {name: _add(first.deltas[name], second.deltas[name]) for name in COUNTERS},
+        "integrals": {name: _add(first.integrals[name], second.integrals[name]) for name in GAUGES},
+        "active_s": _add(first.active_s, second.active_s),
+    }
 
 
 def _add(first: float | None, second: float | None) -> float | None:
     return None if first is None or second is None else first + second
-
-
-def _sum(
-    names: tuple[str, ...],
-    first: Mapping[str, float | None] | bool,
-    second: Mapping[str, float | None] | bool,
-) -> dict[str, float | None]:
-    if isinstance(first, bool):
-        return dict.fromkeys(names) if isinstance(second, bool) else dict(second)
-    if isinstance(second, bool):
-        return dict(first)
-    return {name: _add(first[name], second[name]) for name in names}
 
 
 def of_window(one: Window) -> Totals:
@@ -208,7 +203,7 @@ def pairwise_totals(samples: Iterable[ReplicaSample]) -> list[Totals]:
     """
     ordered = sorted(samples, key=lambda sample: sample.at_s)
     result = []
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in pairwise(ordered):
         made = window(before, after)
         if isinstance(made, Refusal):
             start_s = after.at_s if made is Refusal.EPOCH else before.at_s
