@@ -64,6 +64,8 @@ class Identity:
     max_context_tokens: int | None = None
     kv_capacity_tokens: int | None = None
     slots: int | None = None
+    mixed_steps: bool | None = None
+    """Whether one step may carry both prompt and decode tokens: if not, the two phase mixes are one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,116 @@
+"""What the operator states about a deployment: hardware, price, floor, costs, quality. Checked on creation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class QualityResult(StrEnum):
+    """The operator's own evaluation of a quantized model."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Price of one GPU-hour, with where it is from and when it was true (unix time)."""
+
+    usd_per_gpu_hour: float
+    source: str
+    as_of_s: float
+
+    def __post_init__(self) -> None:
+        if self.usd_per_gpu_hour < 0:
+            raise ValueError(f"a price is never negative: {self.usd_per_gpu_hour}")
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """An evaluation the operator entered for one scheme; `relative_loss` is 0..1 of the metric, None if not entered."""
+
+    result: QualityResult
+    metric: str
+    owner: str
+    as_of_s: float
+    relative_loss: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.relative_loss is not None and not -1 <= self.relative_loss <= 1:
+            raise ValueError(f"a relative loss is a ratio, not a percentage: {self.relative_loss}")
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """One-off work to quantize. `None` = the operator has not said."""
+
+    engineering_hours: float | None = None
+    engineering_usd_per_hour: float | None = None
+
+    @property
+    def investment_usd(self) -> float | None:
+        """Hours times rate; None until both are stated."""
+        if self.engineering_hours is None or self.engineering_usd_per_hour is None:
+            return None
+        return self.engineering_hours * self.engineering_usd_per_hour
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Facts about the team and the product that no counter shows. `None` = not stated, never guessed."""
+
+    quality_is_differentiator: bool | None = None
+    compute_is_small_part_of_cost: bool | None = None
+    latency_targets_met: bool | None = None
+    small_team: bool | None = None
+    models_change_often: bool | None = None
+    memory_constrained: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The replicas that serve one model in one role, as the operator describes them.
+
+    `gpu` is a name that `facts.gpus.find_gpu` knows or None; `model` one that `facts.models.find_model` knows or None.
+    `weight_bits` is stated when no endpoint tells the precision of the weights being served.
+    """
+
+    name: str
+    gpu: str | None = None
+    gpus_per_replica: int | None = None
+    model: str | None = None
+    parameters: int | None = None
+    weight_bits: float | None = None
+    price: Price | None = None
+    minimum_replicas: int = 1
+    schemes: tuple[str, ...] = ()
+    costs: Costs = field(default_factory=Costs)
+    quality: Mapping[str, Quality] = field(default_factory=dict)
+    context: Context = field(default_factory=Context)
+
+    def __post_init__(self) -> None:
+        if self.minimum_replicas < 1:
+            raise ValueError(f"{self.name}: at least one replica serves a deployment")
+        if self.gpus_per_replica is not None and self.gpus_per_replica < 1:
+            raise ValueError(f"{self.name}: a replica runs on at least one GPU")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When a verdict may be given and how it may change."""
+
+    min_history_s: float = 24 * 3600
+    """A full daily cycle: quantization is decided on the day's mix, not on an hour's."""
+    min_coverage_ratio: float = 0.5
+    min_busy_ratio: float = 0.02
+    dwell_s: float = 1800
+    """How long a new verdict must hold before it replaces the former."""
+    hold_s: float = 24 * 3600
+    """How long the former verdict stands while data are missing."""
+    worth_it_speedup: float = 1.1
+    """The article's own threshold for `worth_it`."""
+    max_quality_loss: float = 0.03
+    """The article's own threshold for quality degradation."""

@@ -1,0 +1,280 @@
+"""The replicas of one deployment -> its mix, cost and, per scheme, speed-up, money and verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analyzer.article import identify_bottleneck, quantization_roi
+from analyzer.assumptions import Deployment, Policy, Quality
+from analyzer.evidence import Estimate, Figure, Missing, worst
+from analyzer.facts.gpus import Gpu, find_gpu
+from analyzer.facts.quality import QualityPrior, quality_prior
+from analyzer.facts.schemes import SCHEMES, Support, memory_bound_speedup, scheme_of, support
+from analyzer.hardware import gpus_of_replica, model_shape
+from analyzer.replicas import ReplicaReport
+from analyzer.roi import PRICE_STALE_S, Money, cost_usd_per_million_tokens, money
+from analyzer.speedup import amdahl_speedup, article_speedup, spread
+from analyzer.verdict import Case, Judgement, Verdict, VerdictState, judge, settle
+
+DEFAULT_SCHEMES = ("fp8-w8a8", "int8-w8a8", "w8a16", "w4a16")
+
+
+@dataclass(frozen=True, slots=True)
+class SchemeReport:
+    """What one scheme would be worth here. `speedup` is Amdahl's, `article` stands beside it as published."""
+
+    scheme: str
+    state: VerdictState
+    judged: Judgement
+    support: Support
+    speedup: Figure
+    article_speedup: Figure
+    money: Money
+    quality: Quality | None
+    prior: QualityPrior | None
+    article: Mapping[str, Any] | Missing
+    """The article's `quantization_roi` on the live figures, as published."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict shown."""
+        return self.state.verdict
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentReport:
+    """One deployment's figures; shares are weighted by each replica's busy time over the decision span."""
+
+    name: str
+    replicas: int
+    fresh_replicas: int
+    simulated: bool
+    gpus: int | None
+    gpu: str | None
+    model: str | None
+    busy: Figure
+    prefill_marginal: Figure
+    prefill_exclusive: Figure
+    memory_bound: Figure
+    decode_batch: Figure
+    bottleneck: str | Missing
+    generation_tokens_per_s: Figure
+    usd_per_hour: float | None
+    usd_per_million_tokens: Figure
+    price_source: str | None
+    price_stale: bool | None
+    schemes: tuple[SchemeReport, ...]
+
+
+def report_deployment(
+    deployment: Deployment,
+    replicas: Sequence[ReplicaReport],
+    former: Mapping[str, VerdictState],
+    policy: Policy,
+    now_s: float,
+) -> DeploymentReport:
+    """The report of one deployment; `former` holds the last verdict states by scheme."""
+    decided = [one for one in replicas if _long_enough(one, policy)]
+    busy = _mean([one.decision.busy for one in decided], [1.0] * len(decided))
+    weights = [_weight(one) for one in decided]
+    memory_bound = _mean([one.decision.memory_bound for one in decided], weights)
+    batch = _mean([one.decode_batch for one in replicas], [1.0] * len(replicas))
+    marginal = _mean([one.decision.prefill_marginal for one in decided], weights)
+    tokens = _sum([one.history_generation_tokens_per_s for one in replicas])
+    gpus = sum(gpus_of_replica(one.identity, deployment) for one in replicas)
+    price = deployment.price
+    usd_per_hour = None if price is None else price.usd_per_gpu_hour * gpus
+    cost = Missing("no price: set deployments[].price") if usd_per_hour is None else None
+    missing = _missing_data(replicas, decided, busy, policy)
+    schemes = deployment.schemes or DEFAULT_SCHEMES
+    return DeploymentReport(
+        name=deployment.name,
+        replicas=len(replicas),
+        fresh_replicas=sum(one.fresh for one in replicas),
+        simulated=any(one.simulated for one in replicas),
+        gpus=gpus if replicas else None,
+        gpu=_first([deployment.gpu, *(one.identity.gpu for one in replicas)]),
+        model=_first([*(one.replica.model for one in replicas), deployment.model]),
+        busy=busy,
+        prefill_marginal=marginal,
+        prefill_exclusive=_mean([one.decision.prefill_exclusive for one in decided], weights),
+        memory_bound=memory_bound,
+        decode_batch=batch,
+        bottleneck=_bottleneck(marginal, batch),
+        generation_tokens_per_s=tokens,
+        usd_per_hour=usd_per_hour,
+        usd_per_million_tokens=cost if usd_per_hour is None else cost_usd_per_million_tokens(usd_per_hour, tokens),
+        price_source=None if price is None else price.source,
+        price_stale=None if price is None else now_s - price.as_of_s > PRICE_STALE_S,
+        schemes=tuple(
+            _scheme(name, deployment, replicas, (busy, memory_bound, tokens), missing, former.get(name), policy, now_s)
+            for name in schemes
+        ),
+    )
+
+
+def _scheme(
+    name: str,
+    deployment: Deployment,
+    replicas: Sequence[ReplicaReport],
+    figures: tuple[Figure, Figure, Figure],
+    missing: tuple[str, ...],
+    former: VerdictState | None,
+    policy: Policy,
+    now_s: float,
+) -> SchemeReport:
+    busy, memory_bound, tokens = figures
+    identity = replicas[0].identity if replicas else None
+    gpu_name = _first([deployment.gpu, *(one.identity.gpu for one in replicas)])
+    gpu: Gpu | None = None if gpu_name is None else find_gpu(gpu_name)
+    able = support(name, gpu, None if identity is None else identity.engine)
+    published = memory_bound_speedup(name)
+    rates = None if published is None else (published.p10, published.p50, published.p90)
+    speedup = _spread(amdahl_speedup, memory_bound, rates, name, "amdahl")
+    article = _spread(article_speedup, memory_bound, rates, name, "article")
+    per_replica = 1 if identity is None else gpus_of_replica(identity, deployment)
+    worth = money(deployment, len(replicas), per_replica, speedup)
+    quality = deployment.quality.get(name)
+    shape = None if identity is None else model_shape(identity, deployment)
+    prior = quality_prior(name, None if shape is None or isinstance(shape, Missing) else shape.parameters)
+    case = Case(
+        deployment=deployment,
+        scheme=name,
+        already_served=bool(replicas) and all(_serves(one, name) for one in replicas),
+        support=able,
+        replicas=len(replicas),
+        missing_data=missing,
+        busy=busy,
+        memory_bound=memory_bound,
+        speedup=speedup,
+        quality=quality,
+        prior=prior,
+        money=worth,
+    )
+    judged = judge(case, policy)
+    return SchemeReport(
+        scheme=name,
+        state=settle(former, judged.verdict, now_s, policy),
+        judged=judged,
+        support=able,
+        speedup=speedup,
+        article_speedup=article,
+        money=worth,
+        quality=quality,
+        prior=prior,
+        article=_article(deployment, len(replicas) * per_replica, memory_bound, tokens, rates, quality, prior),
+    )
+
+
+def _article(
+    deployment: Deployment,
+    gpus: int,
+    memory_bound: Figure,
+    tokens: Figure,
+    rates: tuple[float, float, float] | None,
+    quality: Quality | None,
+    prior: QualityPrior | None,
+) -> Mapping[str, Any] | Missing:
+    """The article's rule on the live figures; each input it lacks is named."""
+    if isinstance(memory_bound, Missing):
+        return memory_bound
+    if isinstance(tokens, Missing):
+        return tokens
+    if tokens.value <= 0:
+        return Missing("no token was generated in this span")
+    if rates is None or deployment.price is None:
+        return Missing("no published speed-up" if rates is None else "no price: set deployments[].price")
+    loss = quality.relative_loss if quality is not None and quality.relative_loss is not None else None
+    if loss is None and prior is not None:
+        loss = prior.median
+    if loss is None:
+        return Missing("no quality loss entered or published")
+    usd_per_hour = deployment.price.usd_per_gpu_hour * gpus
+    return quantization_roi(tokens.value, usd_per_hour, memory_bound.value, rates[1], loss)
+
+
+def _serves(one: ReplicaReport, scheme: str) -> bool:
+    return one.identity.quantization is not None and scheme_of(one.identity.quantization) == scheme
+
+
+def _spread(
+    rule: Any, memory_bound: Figure, rates: tuple[float, float, float] | None, scheme: str, method: str
+) -> Figure:
+    if isinstance(memory_bound, Missing):
+        return memory_bound
+    if rates is None:
+        return Missing(f"no measured speed-up of {scheme} is published")
+    return spread(rule, memory_bound, rates, method)
+
+
+def _long_enough(one: ReplicaReport, policy: Policy) -> bool:
+    coverage = one.history_coverage
+    return one.history_span_s >= policy.min_history_s and coverage is not None and coverage >= policy.min_coverage_ratio
+
+
+def _missing_data(
+    replicas: Sequence[ReplicaReport], decided: Sequence[ReplicaReport], busy: Figure, policy: Policy
+) -> tuple[str, ...]:
+    if not replicas:
+        return ("no replica of this deployment has been seen",)
+    if not any(one.fresh for one in replicas):
+        return ("no replica answers: the figures would be old",)
+    if not decided:
+        longest = max(replicas, key=lambda one: one.history_covered_s)
+        covered_h, cycle_h = longest.history_covered_s / 3600, policy.min_history_s / 3600
+        return (f"{covered_h:.1f} h covered of the {cycle_h:.0f} h that make a daily cycle, in the current epoch",)
+    if isinstance(busy, Estimate) and busy.high < policy.min_busy_ratio:
+        return (f"the replicas were busy {busy.value:.1%} of the time: there is no workload to judge",)
+    return ()
+
+
+def _bottleneck(marginal: Figure, batch: Figure) -> str | Missing:
+    """The article's `identify_bottleneck`, its phase the one that takes most of the busy time."""
+    if isinstance(marginal, Missing):
+        return marginal
+    phase = "prefill" if marginal.value > 0.5 else "decode"
+    if phase == "decode" and isinstance(batch, Missing):
+        return batch
+    return identify_bottleneck({"phase": phase, "batch_size": batch.value if isinstance(batch, Estimate) else 1})
+
+
+def _weight(one: ReplicaReport) -> float:
+    busy = one.decision.busy
+    return busy.value * one.history_covered_s if isinstance(busy, Estimate) else 0.0
+
+
+def _mean(figures: Sequence[Figure], weights: Sequence[float]) -> Figure:
+    """Weighted mean of what is known; the first reason when nothing is."""
+    known = [(one, weight) for one, weight in zip(figures, weights, strict=True) if isinstance(one, Estimate)]
+    total = sum(weight for _, weight in known)
+    if not known or total <= 0:
+        reasons = [one.reason for one in figures if isinstance(one, Missing)]
+        return Missing(reasons[0] if reasons else "not enough history yet")
+
+    def mean(pick: str) -> float:
+        return sum(getattr(one, pick) * weight for one, weight in known) / total
+
+    low, value, high = mean("low"), mean("value"), mean("high")
+    methods = sorted({one.method for one, _ in known})
+    evidence = worst(*(one.evidence for one, _ in known))
+    return Estimate(min(max(value, low), high), low, high, evidence, "+".join(methods))
+
+
+def _sum(figures: Sequence[Figure]) -> Figure:
+    known = [one for one in figures if isinstance(one, Estimate)]
+    if not known or len(known) < len(figures):
+        reasons = [one.reason for one in figures if isinstance(one, Missing)]
+        return Missing(reasons[0] if reasons else "no replica")
+    evidence = worst(*(one.evidence for one in known))
+    low, high = sum(one.low for one in known), sum(one.high for one in known)
+    value = min(max(sum(one.value for one in known), low), high)
+    return Estimate(value, low, high, evidence, "+".join(sorted({one.method for one in known})))
+
+
+def _first(names: Sequence[str | None]) -> str | None:
+    return next((name for name in names if name), None)
+
+
+__all__ = ["DEFAULT_SCHEMES", "SCHEMES", "DeploymentReport", "SchemeReport", "report_deployment"]

@@ -1,0 +1,75 @@
+"""`analyse`, the one entry the daemon calls: histories and the operator's word in, a `Report` out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from math import isfinite
+from typing import Any
+
+from analyzer.assumptions import Deployment, Policy
+from analyzer.deployments import DeploymentReport, report_deployment
+from analyzer.replicas import ReplicaHistory, ReplicaReport, report_replica
+from analyzer.verdict import VerdictState
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that was concluded at `made_at_s` (unix time), over `recent_s` and `history_s` long spans."""
+
+    made_at_s: float
+    recent_s: float
+    history_s: float
+    simulated: bool
+    replicas: tuple[ReplicaReport, ...]
+    deployments: tuple[DeploymentReport, ...]
+
+
+def analyse(
+    fleet: Sequence[ReplicaHistory],
+    deployments: Sequence[Deployment],
+    former: Mapping[tuple[str, str], VerdictState],
+    policy: Policy,
+    *,
+    now_s: float,
+    recent_s: float,
+    history_s: float,
+) -> Report:
+    """The report at `now_s`. `former` holds verdict states by (deployment, scheme).
+
+    Raises ValueError when a replica names a deployment that is not given.
+    """
+    stated = {deployment.name: deployment for deployment in deployments}
+    unknown = {known.deployment for known in fleet} - stated.keys()
+    if unknown:
+        raise ValueError(f"replicas of deployments that are not given: {', '.join(sorted(unknown))}")
+    replicas = tuple(report_replica(known, stated[known.deployment], now_s) for known in fleet)
+    reports = tuple(
+        report_deployment(
+            deployment,
+            [one for one in replicas if one.deployment == deployment.name],
+            {scheme: state for (name, scheme), state in former.items() if name == deployment.name},
+            policy,
+            now_s,
+        )
+        for deployment in deployments
+    )
+    simulated = any(one.simulated for one in replicas)
+    return Report(now_s, recent_s, history_s, simulated, replicas, reports)
+
+
+def as_plain(value: Any) -> Any:
+    """A report as JSON-ready dicts, lists and scalars: a missing figure is `{"missing": reason}`, infinity a word."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float) and not isfinite(value):
+        return "infinite" if value > 0 else "-infinite"
+    if is_dataclass(value) and not isinstance(value, type):
+        plain = {one.name: as_plain(getattr(value, one.name)) for one in fields(value)}
+        return {"missing": plain["reason"]} if type(value).__name__ == "Missing" else plain
+    if isinstance(value, Mapping):
+        return {str(key): as_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [as_plain(item) for item in value]
+    return value
