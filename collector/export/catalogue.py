@@ -1,0 +1,205 @@
+"""Every exported metric, once: name, type, labels, help. METRICS.md, dashboards and rules are tested against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+REPLICA = ("deployment", "target", "model_name", "rank")
+ESTIMATE = ("bound", "evidence")
+"""`bound` is p10, p50 or p90 of the 80 % interval; `evidence` says how the figure was obtained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric as Prometheus sees it; a counter's name ends in `_total`."""
+
+    name: str
+    kind: Literal["gauge", "counter", "info"]
+    labels: tuple[str, ...]
+    help: str
+
+
+CATALOGUE: tuple[Metric, ...] = (
+    # What was decided, per deployment and scheme.
+    Metric("breakeven_verdict", "gauge", ("deployment", "scheme", "verdict"), "1 for the verdict that stands."),
+    Metric(
+        "breakeven_verdict_since_timestamp_seconds",
+        "gauge",
+        ("deployment", "scheme"),
+        "Unix time since when the verdict stands.",
+    ),
+    Metric(
+        "breakeven_scheme_speedup_ratio",
+        "gauge",
+        ("deployment", "scheme", "rule", *ESTIMATE),
+        "Step speed-up of the scheme: `amdahl` is ours, `article` the additive rule shown beside it.",
+    ),
+    Metric(
+        "breakeven_scheme_gpus_released",
+        "gauge",
+        ("deployment", "scheme", *ESTIMATE),
+        "Whole GPUs that could be given back at today's load.",
+    ),
+    Metric(
+        "breakeven_scheme_saving_usd_per_month",
+        "gauge",
+        ("deployment", "scheme", *ESTIMATE),
+        "Money saved per month by whole GPUs given back, in US dollars.",
+    ),
+    Metric(
+        "breakeven_scheme_payback_months",
+        "gauge",
+        ("deployment", "scheme", *ESTIMATE),
+        "Months until the stated work is paid back; +Inf when it never is.",
+    ),
+    Metric(
+        "breakeven_scheme_quality_loss_ratio",
+        "gauge",
+        ("deployment", "scheme", "source"),
+        "Relative quality loss, entered by the operator or published (median).",
+    ),
+    # A deployment as a whole, over the decision span.
+    Metric("breakeven_deployment_replicas", "gauge", ("deployment",), "Replicas of the deployment."),
+    Metric("breakeven_deployment_fresh_replicas", "gauge", ("deployment",), "Replicas whose last poll is recent."),
+    Metric(
+        "breakeven_deployment_info",
+        "info",
+        ("deployment", "model_name", "gpu", "bottleneck", "simulated"),
+        "What the deployment serves on what; `simulated` is true when its figures are invented by the simulator.",
+    ),
+    Metric(
+        "breakeven_deployment_memory_bound_ratio",
+        "gauge",
+        ("deployment", *ESTIMATE),
+        "Share of busy time whose length is set by bytes moved, over the decision span.",
+    ),
+    Metric(
+        "breakeven_deployment_cost_usd_per_hour", "gauge", ("deployment",), "GPU-hours' price, all replicas together."
+    ),
+    Metric(
+        "breakeven_deployment_cost_usd_per_million_tokens",
+        "gauge",
+        ("deployment", "basis", *ESTIMATE),
+        "US dollars per million generated tokens, on the basis named.",
+    ),
+    Metric(
+        "breakeven_deployment_price_stale",
+        "gauge",
+        ("deployment",),
+        "1 when the price used is older than 90 days.",
+    ),
+    # A replica, over the live span.
+    Metric(
+        "breakeven_replica_info",
+        "info",
+        (*REPLICA, "job", "engine", "engine_version", "dtype", "quantization", "gpu", "simulated"),
+        "What the replica is; an empty label was not reported.",
+    ),
+    Metric(
+        "breakeven_phase_share_ratio",
+        "gauge",
+        (*REPLICA, "phase", "accounting", *ESTIMATE),
+        "Phase mix: share of busy time in prefill and decode, by marginal and by exclusive accounting.",
+    ),
+    Metric(
+        "breakeven_time_share_ratio",
+        "gauge",
+        (*REPLICA, "component", "evidence"),
+        "Share of wall time by what it went to; the components of a replica sum to 1.",
+    ),
+    Metric("breakeven_busy_ratio", "gauge", (*REPLICA, *ESTIMATE), "Share of time executing forward passes."),
+    Metric(
+        "breakeven_memory_bound_ratio",
+        "gauge",
+        (*REPLICA, *ESTIMATE),
+        "Share of busy time whose length is set by bytes moved.",
+    ),
+    Metric(
+        "breakeven_request_seconds_prefill_ratio",
+        "gauge",
+        REPLICA,
+        "Prefill's share of request-seconds. No phase mix: a batched decode counts once per sequence. A contrast only.",
+    ),
+    Metric("breakeven_decode_batch_size", "gauge", (*REPLICA, *ESTIMATE), "Sequences decoded per step."),
+    Metric("breakeven_generation_tokens_per_second", "gauge", (*REPLICA, *ESTIMATE), "Tokens generated per second."),
+    Metric(
+        "breakeven_prefill_tokens_per_second",
+        "gauge",
+        (*REPLICA, *ESTIMATE),
+        "Prompt tokens computed per second, cached ones excluded.",
+    ),
+    Metric("breakeven_cached_prompt_ratio", "gauge", REPLICA, "Share of prompt tokens from a prefix cache."),
+    Metric("breakeven_running_requests", "gauge", REPLICA, "Mean requests in the batch, prefilling ones included."),
+    Metric("breakeven_waiting_requests", "gauge", REPLICA, "Mean requests waiting."),
+    Metric("breakeven_kv_usage_ratio", "gauge", REPLICA, "Mean share of KV memory in use."),
+    Metric("breakeven_time_to_first_token_seconds", "gauge", REPLICA, "Mean time to first token."),
+    Metric("breakeven_inter_token_seconds", "gauge", REPLICA, "Mean gap between a sequence's decode steps."),
+    Metric(
+        "breakeven_history_covered_seconds",
+        "gauge",
+        REPLICA,
+        "Seconds of the decision span that usable windows cover, in the current epoch.",
+    ),
+    Metric("breakeven_last_sample_timestamp_seconds", "gauge", REPLICA, "Unix time of the replica's last sample."),
+    # Where the data come from.
+    Metric(
+        "breakeven_target_up",
+        "gauge",
+        ("job", "target", "engine", "simulated", "reason"),
+        "1 when the last poll of the target succeeded; else 0 with the reason.",
+    ),
+    Metric("breakeven_target_polls_total", "counter", ("job", "target"), "Polls of the target."),
+    Metric("breakeven_target_failures_total", "counter", ("job", "target", "reason"), "Failed polls by reason."),
+    Metric(
+        "breakeven_target_last_success_timestamp_seconds",
+        "gauge",
+        ("job", "target"),
+        "Unix time of the last successful poll.",
+    ),
+    Metric("breakeven_target_poll_duration_seconds", "gauge", ("job", "target"), "Duration of the last poll."),
+    Metric("breakeven_target_samples", "gauge", ("job", "target"), "Samples on the target's last page."),
+    Metric("breakeven_target_page_bytes", "gauge", ("job", "target"), "Size of the target's last page."),
+    Metric(
+        "breakeven_target_counter_anomalies_total",
+        "counter",
+        ("job", "target"),
+        "Counters that fell without a new process start; their interval was dropped.",
+    ),
+    Metric(
+        "breakeven_target_unreported_info",
+        "info",
+        ("job", "target", "series"),
+        "A wanted figure that the target's page does not report.",
+    ),
+    # GPUs.
+    Metric("breakeven_gpu_source_up", "gauge", ("reason",), "1 when the last reading of the GPU driver succeeded."),
+    Metric("breakeven_gpu_up", "gauge", ("gpu_uuid", "gpu", "reason"), "1 when the GPU's last reading succeeded."),
+    Metric("breakeven_gpu_utilization_ratio", "gauge", ("gpu_uuid",), "Share of time with a kernel running."),
+    Metric("breakeven_gpu_memory_used_bytes", "gauge", ("gpu_uuid",), "GPU memory in use."),
+    Metric("breakeven_gpu_memory_total_bytes", "gauge", ("gpu_uuid",), "GPU memory."),
+    Metric("breakeven_gpu_energy_joules_total", "counter", ("gpu_uuid",), "Energy since the driver was loaded."),
+    Metric("breakeven_gpu_power_watts", "gauge", ("gpu_uuid",), "Power, where the GPU has no energy counter."),
+    Metric("breakeven_gpu_temperature_celsius", "gauge", ("gpu_uuid",), "GPU temperature."),
+    Metric("breakeven_gpu_throttled", "gauge", ("gpu_uuid",), "1 while the driver names a slowdown or a power cap."),
+    # The daemon itself.
+    Metric("breakeven_build_info", "info", ("version",), "The release that runs."),
+    Metric("breakeven_simulated", "gauge", (), "1 when any target is the bundled simulator: figures are invented."),
+    Metric("breakeven_start_timestamp_seconds", "gauge", (), "Unix time when the daemon started."),
+    Metric("breakeven_analysis_runs_total", "counter", (), "Recomputations of the report."),
+    Metric("breakeven_analysis_failures_total", "counter", ("reason",), "Failed recomputations."),
+    Metric(
+        "breakeven_analysis_last_success_timestamp_seconds", "gauge", (), "Unix time of the last good recomputation."
+    ),
+    Metric("breakeven_analysis_duration_seconds", "gauge", (), "Duration of the last recomputation."),
+    Metric("breakeven_store_up", "gauge", ("reason",), "1 when the last write to the database succeeded."),
+    Metric("breakeven_store_samples_written_total", "counter", (), "Samples written to the database."),
+    Metric("breakeven_store_samples_dropped_total", "counter", (), "Samples dropped since the queue was full."),
+    Metric("breakeven_store_recovered_total", "counter", (), "Database files found unusable and moved aside."),
+    Metric("breakeven_clock_steps_total", "counter", (), "Steps of the wall clock that were detected."),
+)
+
+
+def by_name() -> dict[str, Metric]:
+    """The catalogue by metric name."""
+    return {metric.name: metric for metric in CATALOGUE}

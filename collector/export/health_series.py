@@ -1,0 +1,88 @@
+"""Health and GPU readings as series: what is up, since when, how often it failed and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from collector.export.snapshot import State
+from collector.health import TargetHealth
+
+Series = tuple[str, Mapping[str, str], float]
+
+
+def health_series(state: State) -> Iterator[Series]:
+    """The daemon's own series and those of its targets."""
+    health = state.health
+    yield "breakeven_build_info", {"version": state.version}, 1.0
+    yield "breakeven_simulated", {}, float(any(one.simulated for one in health.targets.values()))
+    yield "breakeven_start_timestamp_seconds", {}, health.started_s
+    yield "breakeven_analysis_runs_total", {}, float(health.analysis.attempts)
+    for reason, number in health.analysis.failures.items():
+        yield "breakeven_analysis_failures_total", {"reason": reason}, float(number)
+    if health.analysis.last_success_s is not None:
+        yield "breakeven_analysis_last_success_timestamp_seconds", {}, health.analysis.last_success_s
+    if health.analysis.last_duration_s is not None:
+        yield "breakeven_analysis_duration_seconds", {}, health.analysis.last_duration_s
+    if health.store.up is not None:
+        yield "breakeven_store_up", {"reason": _text(health.store.reason)}, float(health.store.up)
+    yield "breakeven_store_samples_written_total", {}, float(health.samples_written)
+    yield "breakeven_store_samples_dropped_total", {}, float(health.samples_dropped)
+    yield "breakeven_store_recovered_total", {}, float(health.storage_recovered)
+    yield "breakeven_clock_steps_total", {}, float(health.clock_steps)
+    for target in health.targets.values():
+        yield from _target(target)
+
+
+def _target(one: TargetHealth) -> Iterator[Series]:
+    labels = {"job": one.job, "target": one.url}
+    if one.up is not None:
+        with_reason = {
+            **labels,
+            "engine": _text(one.engine),
+            "simulated": "true" if one.simulated else "false",
+            "reason": _text(one.reason),
+        }
+        yield "breakeven_target_up", with_reason, float(one.up)
+    yield "breakeven_target_polls_total", labels, float(one.attempts)
+    for reason, number in one.failures.items():
+        yield "breakeven_target_failures_total", {**labels, "reason": reason}, float(number)
+    if one.last_success_s is not None:
+        yield "breakeven_target_last_success_timestamp_seconds", labels, one.last_success_s
+    if one.last_duration_s is not None:
+        yield "breakeven_target_poll_duration_seconds", labels, one.last_duration_s
+    if one.samples is not None:
+        yield "breakeven_target_samples", labels, float(one.samples)
+    if one.body_bytes is not None:
+        yield "breakeven_target_page_bytes", labels, float(one.body_bytes)
+    yield "breakeven_target_counter_anomalies_total", labels, float(one.anomalies)
+    for series in one.unreported:
+        yield "breakeven_target_unreported_info", {**labels, "series": series}, 1.0
+
+
+def gpu_series(state: State) -> Iterator[Series]:
+    """The GPUs' last good readings; a GPU that failed shows only that it did."""
+    health = state.health
+    if health.gpu.up is not None:
+        yield "breakeven_gpu_source_up", {"reason": _text(health.gpu.reason)}, float(health.gpu.up)
+    for uuid, one in health.gpus.items():
+        sample = state.gpus.get(uuid)
+        labels = {"gpu_uuid": uuid, "gpu": _text(None if sample is None else sample.name), "reason": _text(one.reason)}
+        if one.up is not None:
+            yield "breakeven_gpu_up", labels, float(one.up)
+    for uuid, sample in state.gpus.items():
+        just = {"gpu_uuid": uuid}
+        for name, value in (
+            ("breakeven_gpu_utilization_ratio", sample.utilization_ratio),
+            ("breakeven_gpu_memory_used_bytes", sample.memory_used_bytes),
+            ("breakeven_gpu_memory_total_bytes", sample.memory_total_bytes),
+            ("breakeven_gpu_energy_joules_total", sample.energy_j_total),
+            ("breakeven_gpu_power_watts", sample.power_w if sample.energy_j_total is None else None),
+            ("breakeven_gpu_temperature_celsius", sample.temperature_celsius),
+            ("breakeven_gpu_throttled", sample.throttled_ratio),
+        ):
+            if value is not None:
+                yield name, just, value
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,190 @@
+"""State -> metric families, made anew at each scrape: a series that nothing reports any more is gone at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from analyzer.deployments import DeploymentReport, SchemeReport
+from analyzer.evidence import Estimate, Figure
+from analyzer.replicas import ReplicaReport
+from analyzer.verdict import Verdict
+from collector.clock import Clock
+from collector.export.catalogue import by_name
+from collector.export.health_series import gpu_series, health_series
+from collector.export.snapshot import State
+
+REPORT_STALE_INTERVALS = 5
+"""A report older than this many recomputations is not shown: its figures would be yesterday's."""
+Series = tuple[str, Mapping[str, str], float]
+
+
+class StateCollector(Collector):
+    """Yields every series of the catalogue that has a value now."""
+
+    def __init__(self, state: State, clock: Clock, evaluation_interval_s: float) -> None:
+        self._state = state
+        self._clock = clock
+        self._stale_s = REPORT_STALE_INTERVALS * evaluation_interval_s
+        self._catalogue = by_name()
+
+    def collect(self) -> Iterator[Metric]:
+        """All families, in the catalogue's order."""
+        grouped: dict[str, list[tuple[Mapping[str, str], float]]] = {}
+        for name, labels, value in self._series():
+            grouped.setdefault(name, []).append((labels, value))
+        for name, metric in self._catalogue.items():
+            if name not in grouped:
+                continue
+            made = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+            family = made(name, metric.help, labels=metric.labels)
+            for labels, value in grouped.pop(name):
+                if labels.keys() != set(metric.labels):
+                    raise KeyError(f"{name} has labels {sorted(labels)}, the catalogue {sorted(metric.labels)}")
+                family.add_metric([_clean(labels[label]) for label in metric.labels], value)
+            yield family
+        if grouped:
+            raise KeyError(f"not in the catalogue: {sorted(grouped)}")
+
+    def _series(self) -> Iterator[Series]:
+        yield from health_series(self._state)
+        yield from gpu_series(self._state)
+        report = self._state.report
+        if report is None or self._clock.wall_s() - report.made_at_s > self._stale_s:
+            return
+        for replica in report.replicas:
+            yield from _replica(replica)
+        for deployment in report.deployments:
+            yield from _deployment(deployment)
+
+
+def registry(state: State, clock: Clock, evaluation_interval_s: float) -> CollectorRegistry:
+    """A registry of our own with the one collector."""
+    made = CollectorRegistry(auto_describe=False)
+    made.register(StateCollector(state, clock, evaluation_interval_s))
+    return made
+
+
+def _clean(text: str) -> str:
+    """A label value that any encoder accepts: one lone surrogate would otherwise break the whole page."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "�")
+
+
+def _bounds(name: str, labels: Mapping[str, str], figure: Figure) -> Iterator[Series]:
+    """A figure's three bounds; nothing at all for a missing one."""
+    if isinstance(figure, Estimate):
+        for bound, value in (("p10", figure.low), ("p50", figure.value), ("p90", figure.high)):
+            yield name, {**labels, "bound": bound, "evidence": figure.evidence.value}, value
+
+
+def _plain(name: str, labels: Mapping[str, str], figure: Figure) -> Iterator[Series]:
+    if isinstance(figure, Estimate):
+        yield name, labels, figure.value
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _replica(one: ReplicaReport) -> Iterator[Series]:
+    labels = {
+        "deployment": one.deployment,
+        "target": one.replica.target,
+        "model_name": one.replica.model,
+        "rank": one.replica.rank,
+    }
+    if one.last_sample_s is not None:
+        yield "breakeven_last_sample_timestamp_seconds", labels, one.last_sample_s
+    yield "breakeven_history_covered_seconds", labels, one.history_covered_s
+    if not one.fresh:
+        return
+    identity = one.identity
+    yield (
+        "breakeven_replica_info",
+        {
+            **labels,
+            "job": one.job,
+            "engine": identity.engine,
+            "engine_version": _text(identity.engine_version),
+            "dtype": _text(identity.dtype),
+            "quantization": _text(identity.quantization),
+            "gpu": _text(identity.gpu),
+            "simulated": _bool(one.simulated),
+        },
+        1.0,
+    )
+    yield from _phases(one, labels)
+    yield from _bounds("breakeven_decode_batch_size", labels, one.decode_batch)
+    yield from _bounds("breakeven_generation_tokens_per_second", labels, one.generation_tokens_per_s)
+    yield from _bounds("breakeven_prefill_tokens_per_second", labels, one.prefill_tokens_per_s)
+    yield from _plain("breakeven_cached_prompt_ratio", labels, one.cached_prompt)
+    yield from _plain("breakeven_running_requests", labels, one.running_requests)
+    yield from _plain("breakeven_waiting_requests", labels, one.waiting_requests)
+    yield from _plain("breakeven_kv_usage_ratio", labels, one.kv_usage)
+    yield from _plain("breakeven_time_to_first_token_seconds", labels, one.time_to_first_token_s)
+    yield from _plain("breakeven_inter_token_seconds", labels, one.inter_token_s)
+
+
+def _phases(one: ReplicaReport, labels: Mapping[str, str]) -> Iterator[Series]:
+    account = one.phases
+    for accounting, prefill in (("marginal", account.prefill_marginal), ("exclusive", account.prefill_exclusive)):
+        if isinstance(prefill, Estimate):
+            decode = prefill.map(lambda share: 1 - share)
+            for phase, figure in (("prefill", prefill), ("decode", decode)):
+                with_phase = {**labels, "phase": phase, "accounting": accounting}
+                yield from _bounds("breakeven_phase_share_ratio", with_phase, figure)
+    if isinstance(account.components, Mapping):
+        for component, share in account.components.items():
+            with_component = {**labels, "component": component, "evidence": share.evidence.value}
+            yield "breakeven_time_share_ratio", with_component, share.value
+    yield from _bounds("breakeven_busy_ratio", labels, account.busy)
+    yield from _bounds("breakeven_memory_bound_ratio", labels, account.memory_bound)
+    yield from _plain("breakeven_request_seconds_prefill_ratio", labels, account.request_seconds_prefill)
+
+
+def _deployment(one: DeploymentReport) -> Iterator[Series]:
+    labels = {"deployment": one.name}
+    yield "breakeven_deployment_replicas", labels, float(one.replicas)
+    yield "breakeven_deployment_fresh_replicas", labels, float(one.fresh_replicas)
+    yield (
+        "breakeven_deployment_info",
+        {
+            **labels,
+            "model_name": _text(one.model),
+            "gpu": _text(one.gpu),
+            "bottleneck": one.bottleneck if isinstance(one.bottleneck, str) else "",
+            "simulated": _bool(one.simulated),
+        },
+        1.0,
+    )
+    yield from _bounds("breakeven_deployment_memory_bound_ratio", labels, one.memory_bound)
+    if one.usd_per_hour is not None:
+        yield "breakeven_deployment_cost_usd_per_hour", labels, one.usd_per_hour
+    if one.price_stale is not None:
+        yield "breakeven_deployment_price_stale", labels, float(one.price_stale)
+    with_basis = {**labels, "basis": "allocation"}
+    yield from _bounds("breakeven_deployment_cost_usd_per_million_tokens", with_basis, one.usd_per_million_tokens)
+    for scheme in one.schemes:
+        yield from _scheme(scheme, {**labels, "scheme": scheme.scheme})
+
+
+def _scheme(one: SchemeReport, labels: Mapping[str, str]) -> Iterator[Series]:
+    for verdict in Verdict:
+        yield "breakeven_verdict", {**labels, "verdict": verdict.value}, float(one.verdict is verdict)
+    yield "breakeven_verdict_since_timestamp_seconds", labels, one.state.since_s
+    yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "amdahl"}, one.speedup)
+    yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "article"}, one.article_speedup)
+    yield from _bounds("breakeven_scheme_gpus_released", labels, one.money.gpus_released)
+    yield from _bounds("breakeven_scheme_saving_usd_per_month", labels, one.money.saving_usd_per_month)
+    yield from _bounds("breakeven_scheme_payback_months", labels, one.money.payback_months)
+    if one.quality is not None and one.quality.relative_loss is not None:
+        yield "breakeven_scheme_quality_loss_ratio", {**labels, "source": "operator"}, one.quality.relative_loss
+    if one.prior is not None:
+        yield "breakeven_scheme_quality_loss_ratio", {**labels, "source": "published"}, one.prior.median
+
+
+def _bool(value: bool) -> str:
+    return "true" if value else "false"

@@ -1,0 +1,22 @@
+"""What the exports show: the last report, every part's health, the GPUs' last readings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from analyzer.report import Report
+from analyzer.samples import GpuSample
+from collector.health import DaemonHealth
+
+
+@dataclass(slots=True)
+class State:
+    """The one place where jobs leave what the exports read; `ready` turns true once the store was opened."""
+
+    version: str
+    health: DaemonHealth
+    report: Report | None = None
+    gpus: Mapping[str, GpuSample] = field(default_factory=dict)
+    ready: bool = False
+    urls: tuple[str, ...] = ()

@@ -1,0 +1,97 @@
+"""A report, as stored or served (plain JSON), as a terminal table that a manager can read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+Plain = Mapping[str, Any]
+STALE_S = 900.0
+WORDS = {
+    "worth_it": ("worth it", "bold green"),
+    "evaluate": ("evaluate", "bold yellow"),
+    "no": ("no", "bold"),
+    "insufficient_data": ("not enough data", "dim"),
+}
+
+
+def print_report(report: Plain, console: Console, now_s: float) -> None:
+    """Print every deployment with its schemes."""
+    made = datetime.fromtimestamp(report["made_at_s"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    console.print(Text(f"Breakeven report of {made}", "bold"))
+    age_s = now_s - report["made_at_s"]
+    if age_s > STALE_S:
+        console.print(Text(f"This report is {age_s / 3600:.1f} hours old: is the daemon running?", "yellow"))
+    if report["simulated"]:
+        console.print(Text("Simulated: the figures come from the bundled simulator and decide nothing.", "yellow"))
+    if not report["deployments"]:
+        console.print("No inference server has been seen yet.")
+    for deployment in report["deployments"]:
+        console.print()
+        console.print(_deployment(deployment))
+
+
+def _deployment(one: Plain) -> RenderableType:
+    lines = [Text(f"{one['name']}: {one['model'] or 'model not reported'}", "bold")]
+    hardware = "GPU not known" if one["gpu"] is None else f"{one['gpus']} x {one['gpu']}"
+    stale = ", older than 90 days" if one["price_stale"] else ""
+    price = "no price stated" if one["price_source"] is None else f"price: {one['price_source']}{stale}"
+    for line in (
+        f"{one['fresh_replicas']} of {one['replicas']} replicas answer, {hardware}",
+        f"memory-bound {figure(one['memory_bound'], '{:.0%}')} of busy time, "
+        f"prefill {figure(one['prefill_marginal'], '{:.0%}')} (marginal), "
+        f"decode batch {figure(one['decode_batch'], '{:.1f}')}, "
+        f"{figure(one['generation_tokens_per_s'], '{:,.1f}')} generated tokens/s",
+        f"{figure(one['usd_per_million_tokens'], '${:,.2f}')} per million generated tokens ({price})",
+    ):
+        lines.append(Text(f"  {line}"))
+    return Group(*lines, _table(one["schemes"]))
+
+
+def _table(schemes: list[Plain]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
+    for name in ("scheme", "verdict", "step speed-up"):
+        table.add_column(name, no_wrap=True)
+    for name in ("saves / month", "payback"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("for (+) and against (-)", overflow="fold", ratio=1)
+    for scheme in schemes:
+        table.add_row(*_row(scheme))
+    return table
+
+
+def _row(one: Plain) -> tuple[RenderableType, ...]:
+    reasons = Text()
+    judged = one["judged"]
+    for sign, texts, style in (("+", judged["reasons_for"], "green"), ("-", judged["reasons_against"], "")):
+        for text in texts[:2]:
+            reasons.append(f"{sign} {text}\n", style)
+    reasons.rstrip()
+    word, style = WORDS[one["state"]["verdict"]]
+    saving, payback = one["money"]["saving_usd_per_month"], one["money"]["payback_months"]
+    return Text(one["scheme"]), Text(word, style), Text(_speedup(one["speedup"])), _usd(saving), _months(payback), reasons
+
+
+def figure(one: Plain, form: str) -> str:
+    """A figure's central value, or that it is not known."""
+    return "not known" if "missing" in one else form.format(one["value"])
+
+
+def _speedup(one: Plain) -> str:
+    if "missing" in one:
+        return "not known"
+    return f"{one['value']:.2f}x ({one['low']:.2f}-{one['high']:.2f}) {one['evidence']}"
+
+
+def _usd(one: Plain) -> Text:
+    return Text(figure(one, "${:,.0f}"))
+
+
+def _months(one: Plain) -> Text:
+    never = "missing" not in one and one["value"] == "infinite"
+    return Text("never" if never else figure(one, "{:.1f} months"))

@@ -1,0 +1,104 @@
+"""How each part of the daemon is doing, apart from the data: attempts, successes, failures by kind, last success.
+
+Written by the jobs on the event loop, read by the exports; a failed attempt never touches what is known of the data.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from collector.errors import Kind, SourceError
+
+
+@dataclass(slots=True)
+class Health:
+    """One source: a target, the GPU driver, the store, a periodic job."""
+
+    attempts: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    last_attempt_s: float | None = None
+    last_success_s: float | None = None
+    last_duration_s: float | None = None
+    reason: str | None = None
+    message: str | None = None
+
+    def succeeded(self, at_s: float, duration_s: float) -> None:
+        """Count a success; the reason of an earlier failure is gone."""
+        self.attempts += 1
+        self.last_attempt_s = self.last_success_s = at_s
+        self.last_duration_s = duration_s
+        self.reason = self.message = None
+
+    def failed(self, at_s: float, reason: str, message: str, duration_s: float | None = None) -> None:
+        """Count a failure under its reason, with one line for the operator."""
+        self.attempts += 1
+        self.failures[reason] += 1
+        self.last_attempt_s = at_s
+        self.last_duration_s = duration_s
+        self.reason, self.message = reason, message
+
+    @property
+    def up(self) -> bool | None:
+        """Whether the last attempt succeeded; None before the first."""
+        return None if self.attempts == 0 else self.reason is None
+
+
+@dataclass(slots=True)
+class TargetHealth(Health):
+    """A polled target, with what its last page was like."""
+
+    url: str = ""
+    job: str = ""
+    simulated: bool = False
+    engine: str | None = None
+    samples: int | None = None
+    body_bytes: int | None = None
+    unreported: tuple[str, ...] = ()
+    anomalies: int = 0
+
+    def refused(self, at_s: float, error: SourceError, duration_s: float | None) -> None:
+        """Count a failed poll; what the last page was like is no longer known."""
+        self.failed(at_s, error.kind.value, str(error), duration_s)
+        self.samples = self.body_bytes = None
+
+
+@dataclass(slots=True)
+class DaemonHealth:
+    """All parts, by name."""
+
+    started_s: float
+    targets: dict[str, TargetHealth] = field(default_factory=dict)
+    gpu: Health = field(default_factory=Health)
+    gpus: dict[str, Health] = field(default_factory=dict)
+    store: Health = field(default_factory=Health)
+    analysis: Health = field(default_factory=Health)
+    tidy: Health = field(default_factory=Health)
+    samples_written: int = 0
+    samples_dropped: int = 0
+    storage_recovered: int = 0
+    clock_steps: int = 0
+    notices: list[str] = field(default_factory=list)
+
+
+REMEDIES: Mapping[str, str] = {
+    Kind.REFUSED: "start the server, or correct host and port",
+    Kind.DNS: "correct the host name, or the resolver",
+    Kind.TIMEOUT: "the page did not come within scrape_timeout: look at the server's load, or raise the limit",
+    Kind.TLS: "check scheme, ca_file and server_name; insecure_skip_verify turns the check off",
+    Kind.REDIRECT: "redirects are never followed: name the final scheme, host and metrics_path",
+    Kind.UNAUTHORIZED: "add basic_auth or authorization to the job",
+    Kind.HTTP_STATUS: "check metrics_path; vLLM hides it with --disable-log-stats, llama-server needs --metrics",
+    Kind.NOT_READY: "the server is loading its model; it is asked again",
+    Kind.TOO_LARGE: "is this the right page? if so, raise body_size_limit",
+    Kind.TOO_MANY_SAMPLES: "is this the right page? if so, raise sample_limit",
+    Kind.LABEL_LIMIT: "is this the right page? if so, raise the job's label limits",
+    Kind.BAD_PAGE: "the page breaks the exposition format: look at it with `breakeven capture`",
+    Kind.NOT_METRICS: "this is no metrics page: check port and metrics_path",
+    Kind.UNKNOWN_ENGINE: "no known engine's series are on the page: `breakeven servers` lists the engines",
+    Kind.WRONG_ENGINE: "correct `engine:` of the job, or leave it at auto",
+    Kind.DISCONNECTED: "the server closed the connection half-way: look at its log",
+    Kind.BUG: "this is our mistake: please report the logged traceback",
+}
+"""What to do about each kind of failure, for `doctor`."""

@@ -1,0 +1,1 @@
+"""What the daemon does again and again: poll targets, read GPUs, write samples, analyse, tidy up."""

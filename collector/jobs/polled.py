@@ -1,0 +1,38 @@
+"""What one poll found of one replica, before the store has given it an epoch; and the roster of what was found last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from analyzer.samples import Identity, ReplicaKey, ReplicaSample
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """One replica at one poll. `tick_s` is the aligned time the poll was planned for, `at_s` when it was sent."""
+
+    replica: ReplicaKey
+    job: str
+    identity: Identity
+    process_start: str | None
+    tick_s: float
+    at_s: float
+    interval_s: float
+    fields: Mapping[str, float | None]
+    simulated: bool = False
+    lumpy: frozenset[str] = frozenset()
+    unreported: tuple[str, ...] = ()
+    gpu_uuids: tuple[str, ...] = ()
+
+    def sample(self, epoch: int) -> ReplicaSample:
+        """The sample within its epoch."""
+        return ReplicaSample(self.replica, epoch, self.at_s, self.interval_s, **self.fields)
+
+
+@dataclass(slots=True)
+class Roster:
+    """The replicas that targets showed last, with their current epoch once the store gave one."""
+
+    polled: dict[ReplicaKey, Polled] = field(default_factory=dict)
+    epochs: dict[ReplicaKey, int] = field(default_factory=dict)
