@@ -154,7 +154,7 @@ def quantization_hidden_costs() -> dict[str, dict[str, str]]:
 def total_cost_analysis(
     monthly_compute_cost: float, engineering_hours: float, eng_hourly_cost: float, speedup_factor: float
 ) -> dict[str, float]:
-    """The article's payback: monthly saving `cost · (1 - 1/s)` against hours times rate, all in $; infinite if no saving.
+    """The article's payback: monthly saving `cost · (1 - 1/s)` against hours times rate, in $; infinite if none.
 
     Physics and procurement part from it: a saving needs a GPU that can be given back, and re-quantizing each model
     release costs again. Raises ValueError for a negative amount or a speed-up that is not above 0.
@@ -176,8 +176,8 @@ def total_cost_analysis(
 def should_quantize(context: Mapping[str, bool | None]) -> str:
     """The article's decision matrix: the first rule that holds answers.
 
-    `context` holds the flags of `DECISION_FLAGS`; one that is absent or None counts as not ticked, as on the article's
-    paper. Physics parts from it: `not_memory_constrained` beside `memory_constrained` may contradict each other, and
+    `context` holds the flags of `DECISION_FLAGS`; one that is absent or None counts as a box not ticked.
+    Physics parts from it: `not_memory_constrained` beside `memory_constrained` may contradict each other, and
     the volume that makes it worthwhile follows from GPUs given back, not from requests. Raises ValueError for a flag
     that the matrix does not know.
     """

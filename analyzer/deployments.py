@@ -11,13 +11,15 @@ from analyzer.assumptions import Deployment, Policy, Quality
 from analyzer.evidence import Estimate, Figure, Missing, worst
 from analyzer.facts.gpus import Gpu, find_gpu
 from analyzer.facts.quality import QualityPrior, quality_prior
-from analyzer.facts.schemes import SCHEMES, Support, memory_bound_speedup, scheme_of, support
+from analyzer.facts.schemes import SCHEMES, Support, is_quantized, memory_bound_speedup, scheme_of, support
 from analyzer.hardware import gpus_of_replica, model_shape
 from analyzer.replicas import ReplicaReport
 from analyzer.roi import PRICE_STALE_S, Money, cost_usd_per_million_tokens, money
+from analyzer.samples import Identity
 from analyzer.speedup import amdahl_speedup, article_speedup, spread
 from analyzer.verdict import Case, Judgement, Verdict, VerdictState, judge, settle
 
+Rates = tuple[float, float, float]
 DEFAULT_SCHEMES = ("fp8-w8a8", "int8-w8a8", "w8a16", "w4a16")
 
 
@@ -86,7 +88,9 @@ def report_deployment(
     gpus = sum(gpus_of_replica(one.identity, deployment) for one in replicas)
     price = deployment.price
     usd_per_hour = None if price is None else price.usd_per_gpu_hour * gpus
-    cost = Missing("no price: set deployments[].price") if usd_per_hour is None else None
+    cost: Figure = Missing("no price: set deployments[].price")
+    if usd_per_hour is not None:
+        cost = cost_usd_per_million_tokens(usd_per_hour, tokens)
     missing = _missing_data(replicas, decided, busy, policy)
     schemes = deployment.schemes or DEFAULT_SCHEMES
     return DeploymentReport(
@@ -105,7 +109,7 @@ def report_deployment(
         bottleneck=_bottleneck(marginal, batch),
         generation_tokens_per_s=tokens,
         usd_per_hour=usd_per_hour,
-        usd_per_million_tokens=cost if usd_per_hour is None else cost_usd_per_million_tokens(usd_per_hour, tokens),
+        usd_per_million_tokens=cost,
         price_source=None if price is None else price.source,
         price_stale=None if price is None else now_s - price.as_of_s > PRICE_STALE_S,
         schemes=tuple(
@@ -130,10 +134,9 @@ def _scheme(
     gpu_name = _first([deployment.gpu, *(one.identity.gpu for one in replicas)])
     gpu: Gpu | None = None if gpu_name is None else find_gpu(gpu_name)
     able = support(name, gpu, None if identity is None else identity.engine)
-    published = memory_bound_speedup(name)
-    rates = None if published is None else (published.p10, published.p50, published.p90)
-    speedup = _spread(amdahl_speedup, memory_bound, rates, name, "amdahl")
-    article = _spread(article_speedup, memory_bound, rates, name, "article")
+    rates = _published(name, able, identity)
+    speedup = _spread(amdahl_speedup, memory_bound, rates, "amdahl")
+    article = _spread(article_speedup, memory_bound, rates, "article")
     per_replica = 1 if identity is None else gpus_of_replica(identity, deployment)
     worth = money(deployment, len(replicas), per_replica, speedup)
     quality = deployment.quality.get(name)
@@ -173,7 +176,7 @@ def _article(
     gpus: int,
     memory_bound: Figure,
     tokens: Figure,
-    rates: tuple[float, float, float] | None,
+    rates: Rates | Missing,
     quality: Quality | None,
     prior: QualityPrior | None,
 ) -> Mapping[str, Any] | Missing:
@@ -184,8 +187,10 @@ def _article(
         return tokens
     if tokens.value <= 0:
         return Missing("no token was generated in this span")
-    if rates is None or deployment.price is None:
-        return Missing("no published speed-up" if rates is None else "no price: set deployments[].price")
+    if isinstance(rates, Missing):
+        return rates
+    if deployment.price is None:
+        return Missing("no price: set deployments[].price")
     loss = quality.relative_loss if quality is not None and quality.relative_loss is not None else None
     if loss is None and prior is not None:
         loss = prior.median
@@ -199,13 +204,24 @@ def _serves(one: ReplicaReport, scheme: str) -> bool:
     return one.identity.quantization is not None and scheme_of(one.identity.quantization) == scheme
 
 
-def _spread(
-    rule: Any, memory_bound: Figure, rates: tuple[float, float, float] | None, scheme: str, method: str
-) -> Figure:
+def _published(scheme: str, able: Support, identity: Identity | None) -> Rates | Missing:
+    """Published (P10, P50, P90) of the memory-bound part: of the fallback where the GPU lacks native support."""
+    told = None if identity is None else identity.quantization
+    if told is not None and is_quantized(told) is not False:
+        return Missing(f"the replicas serve {told}, and published speed-ups are ratios to 16 bits")
+    fallback = SCHEMES[scheme].weight_only_as
+    as_run = fallback if able.level == "weight_only" and fallback is not None else scheme
+    found = memory_bound_speedup(as_run)
+    if found is None:
+        return Missing(f"no measured speed-up of {scheme} is published")
+    return found.p10, found.p50, found.p90
+
+
+def _spread(rule: Any, memory_bound: Figure, rates: Rates | Missing, method: str) -> Figure:
     if isinstance(memory_bound, Missing):
         return memory_bound
-    if rates is None:
-        return Missing(f"no measured speed-up of {scheme} is published")
+    if isinstance(rates, Missing):
+        return rates
     return spread(rule, memory_bound, rates, method)
 
 
@@ -254,7 +270,7 @@ def _mean(figures: Sequence[Figure], weights: Sequence[float]) -> Figure:
         return Missing(reasons[0] if reasons else "not enough history yet")
 
     def mean(pick: str) -> float:
-        return sum(getattr(one, pick) * weight for one, weight in known) / total
+        return float(sum(getattr(one, pick) * weight for one, weight in known) / total)
 
     low, value, high = mean("low"), mean("value"), mean("high")
     methods = sorted({one.method for one, _ in known})
@@ -275,6 +291,3 @@ def _sum(figures: Sequence[Figure]) -> Figure:
 
 def _first(names: Sequence[str | None]) -> str | None:
     return next((name for name in names if name), None)
-
-
-__all__ = ["DEFAULT_SCHEMES", "SCHEMES", "DeploymentReport", "SchemeReport", "report_deployment"]

@@ -8,10 +8,12 @@ from analyzer.assumptions import Deployment
 from analyzer.evidence import Missing
 from analyzer.facts.gpus import Gpu, find_gpu
 from analyzer.facts.models import ModelShape, find_model
-from analyzer.facts.schemes import SCHEMES, scheme_of
+from analyzer.facts.schemes import SCHEMES, is_quantized, scheme_of
 from analyzer.samples import Identity
 
 _DTYPE_BITS = {"float32": 32.0, "float16": 16.0, "bfloat16": 16.0, "half": 16.0, "float": 32.0}
+USUAL_WEIGHT_BITS = 16.0
+"""What a model is served in when nothing says that it is quantized: BF16 or FP16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,29 @@ class Hardware:
     gpu: Gpu
     shape: ModelShape
     tensor_parallel: int
+    weight_bits: float
     weight_bytes: float
-    kv_bytes_per_token: float
+    kv_element_bytes: float
+    embeddings_quantized: bool
     bandwidth_bytes_per_s: float
     flops_per_s: float
     sources: tuple[str, ...]
+    assumed: tuple[str, ...]
+    """What nobody told and was assumed: figures that rest on it are `assumed` as well."""
+
+    def step_weight_bytes(self, tokens: float) -> float:
+        """Bytes of weights that a step over `tokens` tokens reads: all of a dense model, the experts touched of others.
+
+        Where the server told the true size of its weights, the shape's figure is scaled to it.
+        """
+        bits, quantized = self.weight_bits, self.embeddings_quantized
+        whole = self.shape.weight_bytes(bits, embeddings_quantized=quantized)
+        read = self.shape.step_weight_bytes(bits, tokens, embeddings_quantized=quantized)
+        return read * self.weight_bytes / whole
+
+    def kv_read_bytes(self, context_tokens: float) -> float:
+        """Bytes that one sequence's decode step reads of its KV cache."""
+        return self.shape.kv_read_bytes(context_tokens, self.kv_element_bytes)
 
 
 def resolve(identity: Identity, deployment: Deployment) -> Hardware | Missing:
@@ -42,19 +62,28 @@ def resolve(identity: Identity, deployment: Deployment) -> Hardware | Missing:
     if isinstance(shape, Missing):
         return shape
     bits = weight_bits(identity, deployment)
-    if isinstance(bits, Missing):
-        return bits
+    embeddings_quantized = _embeddings_quantized(identity)
+    assumed: tuple[str, ...] = ()
+    if bits is None:
+        told = identity.quantization
+        if told is not None and is_quantized(told) is not False:
+            return Missing(f"quantization {told!r} says nothing of bits: set deployments[].weight_bits")
+        bits, assumed = USUAL_WEIGHT_BITS, ("16-bit weights: set deployments[].weight_bits",)
     tensor_parallel = gpus_of_replica(identity, deployment)
-    weight_bytes = float(identity.weight_bytes) if identity.weight_bytes is not None else shape.weight_bytes(bits)
+    told_bytes = identity.weight_bytes
+    whole = shape.weight_bytes(bits, embeddings_quantized=embeddings_quantized)
     return Hardware(
         gpu=gpu,
         shape=shape,
         tensor_parallel=tensor_parallel,
-        weight_bytes=weight_bytes,
-        kv_bytes_per_token=shape.kv_bytes_per_token(_kv_element_bytes(identity)),
+        weight_bits=bits,
+        weight_bytes=whole if told_bytes is None else float(told_bytes),
+        kv_element_bytes=_kv_element_bytes(identity),
+        embeddings_quantized=embeddings_quantized,
         bandwidth_bytes_per_s=gpu.bandwidth_bytes_per_s * tensor_parallel,
         flops_per_s=gpu.bf16_flops_per_s * tensor_parallel,
         sources=(*gpu.sources, *shape.sources),
+        assumed=assumed,
     )
 
 
@@ -69,18 +98,16 @@ def model_shape(identity: Identity, deployment: Deployment) -> ModelShape | Miss
     return Missing(f"the model's shape is not known ({told} matches no known model): set deployments[].model")
 
 
-def weight_bits(identity: Identity, deployment: Deployment) -> float | Missing:
-    """Bits per weight being served."""
+def weight_bits(identity: Identity, deployment: Deployment) -> float | None:
+    """Bits per weight being served, as the operator or the server told it; None when neither did."""
     if deployment.weight_bits is not None:
         return deployment.weight_bits
     scheme = scheme_of(identity.quantization) if identity.quantization is not None else None
     if scheme is not None:
         return SCHEMES[scheme].weight_bits
-    if identity.quantization is not None:
-        return Missing(f"quantization {identity.quantization!r} says nothing of bits: set deployments[].weight_bits")
-    if identity.dtype is not None and identity.dtype in _DTYPE_BITS:
-        return _DTYPE_BITS[identity.dtype]
-    return Missing("the precision of the weights is not reported: set deployments[].weight_bits (16 for BF16)")
+    if identity.quantization is None and identity.dtype is not None:
+        return _DTYPE_BITS.get(identity.dtype)
+    return None
 
 
 def gpus_of_replica(identity: Identity, deployment: Deployment) -> int:
@@ -88,6 +115,11 @@ def gpus_of_replica(identity: Identity, deployment: Deployment) -> int:
     if deployment.gpus_per_replica is not None:
         return deployment.gpus_per_replica
     return identity.tensor_parallel if identity.tensor_parallel is not None else 1
+
+
+def _embeddings_quantized(identity: Identity) -> bool:
+    scheme = None if identity.quantization is None else scheme_of(identity.quantization)
+    return scheme is not None and SCHEMES[scheme].quantizes_embeddings
 
 
 def _kv_element_bytes(identity: Identity) -> float:

@@ -136,7 +136,7 @@ def _modelled(totals: Totals, hardware: Hardware | Missing, busy: Figure) -> Pha
     spread = [
         _split(end, ratio, totals.covered_s) for end in ends for ratio in (busy.low, busy.value, busy.high) if ratio > 0
     ]
-    evidence = worst(busy.evidence, Evidence.MODELLED)
+    evidence = worst(busy.evidence, Evidence.ASSUMED if hardware.assumed else Evidence.MODELLED)
 
     def figure(pick: str) -> Estimate:
         return _interval(getattr(middle, pick), [getattr(one, pick) for one in spread], evidence)

@@ -32,7 +32,7 @@ def cost_usd_per_million_tokens(usd_per_hour: float, tokens_per_s: Figure) -> Fi
         return tokens_per_s
     if tokens_per_s.low <= 0:
         return Missing("no token was generated in this span")
-    return tokens_per_s.map(lambda rate: usd_per_hour / (rate * 3600) * 1e6, "allocation")
+    return _priced(tokens_per_s.map(lambda rate: usd_per_hour / (rate * 3600) * 1e6, "allocation"))
 
 
 def replicas_needed(replicas: int, speedup: float, minimum: int) -> int:

@@ -31,6 +31,8 @@ class Work:
     prefills: float
     context_tokens: float
     """Mean KV tokens read per decoding sequence and step."""
+    prompt_tokens: float
+    """Mean computed prompt tokens of a request, half of which a token of it attends to on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +70,14 @@ def work(totals: Totals) -> Work | Missing:
     prefills = deltas["prefills_total"]
     context = _context_tokens(totals)
     if context is None:
-        return Missing("neither finished lengths nor KV usage tell the context length")
+        return Missing("no request's lengths tell how much context is read")
     return Work(
         steps=steps,
         sequence_steps=sequence_steps,
         prefill_tokens=prefill_tokens,
         prefills=prefill_tokens / CHUNK_TOKENS if prefills is None else prefills,
         context_tokens=context,
+        prompt_tokens=prefill_tokens / prefills if prefills is not None and prefills > 0 else context,
     )
 
 
@@ -93,36 +96,46 @@ def _context_tokens(totals: Totals) -> float | None:
     return prompts / finished + generated / finished / 2
 
 
-def seconds(done: Work, hardware: Hardware, bandwidth_efficiency: float, arithmetic_efficiency: float) -> Seconds:
-    """Modelled seconds under one pair of efficiencies, arithmetic hidden behind the reads of the same step.
+def seconds(
+    done: Work, hardware: Hardware, bandwidth_efficiency: float, arithmetic_efficiency: float, *, overlapped: bool
+) -> Seconds:
+    """Modelled seconds under one pair of efficiencies.
 
-    Marginal prefill is what a prefill adds to a step beyond what its decode batch alone would have taken.
+    `overlapped`: arithmetic hides behind the reads of the same step (a roofline's `max`); else both add up, which
+    fitted better where it was measured on a CPU. Marginal prefill is what a prefill adds to a step beyond what its
+    decode batch alone would have taken; its attention costs 2 FLOPs per layer, width and pair of tokens twice over.
     """
+    shape = hardware.shape
     bytes_per_s = hardware.bandwidth_bytes_per_s * bandwidth_efficiency
     flops_per_s = hardware.flops_per_s * arithmetic_efficiency
-    token_s = 2 * hardware.shape.active_parameters / flops_per_s
-    weight_s = done.steps * hardware.weight_bytes / bytes_per_s
-    kv_s = done.sequence_steps * done.context_tokens * hardware.kv_bytes_per_token / bytes_per_s
+    token_s = 2 * shape.active_parameters / flops_per_s
+    tokens = 0.0 if done.steps <= 0 else (done.sequence_steps + done.prefill_tokens) / done.steps
+    weight_s = done.steps * hardware.step_weight_bytes(tokens) / bytes_per_s
+    kv_s = done.sequence_steps * hardware.kv_read_bytes(done.context_tokens) / bytes_per_s
     compute_s = done.sequence_steps * token_s
-    decode_compute_s = max(0.0, compute_s - weight_s - kv_s)
-    prefill_s = done.prefill_tokens * token_s
+    width = shape.attention_heads * shape.head_dim
+    attention_s = done.prefill_tokens * done.prompt_tokens * 2 * shape.layers * width / flops_per_s
+    prefill_s = done.prefill_tokens * token_s + attention_s
     chunks = min(done.steps, max(done.prefills, done.prefill_tokens / CHUNK_TOKENS))
-    idle_arithmetic_s = 0.0 if done.steps <= 0 else max(0.0, weight_s + kv_s - compute_s) / done.steps * chunks
-    marginal_s = max(0.0, prefill_s - idle_arithmetic_s)
-    carried_s = 0.0 if done.steps <= 0 else (weight_s + kv_s + decode_compute_s) / done.steps * chunks
+    share = 0.0 if done.steps <= 0 else chunks / done.steps
+    if overlapped:
+        marginal_s = max(0.0, prefill_s - share * max(0.0, weight_s + kv_s - compute_s))
+        compute_s = max(0.0, compute_s - weight_s - kv_s)
+    else:
+        marginal_s = prefill_s
     return Seconds(
         weight_read=weight_s,
         kv_read=kv_s,
-        decode_compute=decode_compute_s,
+        decode_compute=compute_s,
         prefill_marginal=marginal_s,
-        prefill_exclusive=marginal_s + carried_s,
+        prefill_exclusive=marginal_s + share * (weight_s + kv_s + compute_s),
     )
 
 
 def corners(done: Work, hardware: Hardware) -> tuple[Seconds, tuple[Seconds, ...]]:
-    """The central model and the models at the ends of both efficiencies' ranges."""
-    central = seconds(done, hardware, BANDWIDTH_EFFICIENCY[1], ARITHMETIC_EFFICIENCY[1])
-    ends = product(
-        (BANDWIDTH_EFFICIENCY[0], BANDWIDTH_EFFICIENCY[2]), (ARITHMETIC_EFFICIENCY[0], ARITHMETIC_EFFICIENCY[2])
+    """The central model (overlapped), and the models at the ends of both efficiencies' ranges under both laws."""
+    central = seconds(done, hardware, BANDWIDTH_EFFICIENCY[1], ARITHMETIC_EFFICIENCY[1], overlapped=True)
+    ends = product(BANDWIDTH_EFFICIENCY[::2], ARITHMETIC_EFFICIENCY[::2], (True, False))
+    return central, tuple(
+        seconds(done, hardware, bandwidth, arithmetic, overlapped=law) for bandwidth, arithmetic, law in ends
     )
-    return central, tuple(seconds(done, hardware, bandwidth, arithmetic) for bandwidth, arithmetic in ends)

@@ -1,0 +1,49 @@
+# Two commands matter: `make run` and `make test`. Both set up all they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SHELL := /bin/bash
+
+.PHONY: help run demo test lint types contracts unit docs golden clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+run: $(VENV)/.run ## start the daemon; CONFIG=file.yaml uses a configuration
+	@exec $(BIN)/breakeven run $(if $(CONFIG),--config.file "$(CONFIG)")
+
+demo: $(VENV)/.run ## start the daemon on the bundled simulator
+	@exec $(BIN)/breakeven demo
+
+test: $(VENV)/.dev ## set up and run lint, types, contracts and all tests
+	@.ci/tools
+	@$(MAKE) --no-print-directory lint types contracts unit
+
+lint: $(VENV)/.dev ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## types
+	$(BIN)/mypy
+
+contracts: $(VENV)/.dev ## who may import whom
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev ## the tests alone
+	PATH="$(CURDIR)/.cache/tools/usr/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest
+
+golden: $(VENV)/.dev ## regenerate golden results; review the diff
+	$(BIN)/pytest -q tests/contract --update-golden
+
+docs: $(VENV)/.dev ## regenerate METRICS.md, CONFIG.md and the dashboards
+	$(BIN)/python -m collector.export.docs deploy
+	$(BIN)/python grafana/generate.py
+
+clean: ## remove what was installed here; your data in ./var stays
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+
+$(VENV)/.run: pyproject.toml deploy/constraints.txt .ci/venv
+	@.ci/venv $(PYTHON) $(VENV) run
+
+$(VENV)/.dev: pyproject.toml deploy/constraints.txt .ci/venv
+	@.ci/venv $(PYTHON) $(VENV) dev

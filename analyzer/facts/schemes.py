@@ -1,0 +1,23 @@
+"""Quantization schemes, one door: their table, who can run them, what is published, what servers call them."""
+
+from __future__ import annotations
+
+from analyzer.facts.scheme_names import is_quantized, kv_scheme_of, scheme_of
+from analyzer.facts.scheme_speedups import PublishedSpeedup, kv_read_speedup, memory_bound_speedup
+from analyzer.facts.scheme_support import Level, Support, support
+from analyzer.facts.scheme_table import SCHEMES, Scheme, find_scheme
+
+__all__ = [
+    "SCHEMES",
+    "Level",
+    "PublishedSpeedup",
+    "Scheme",
+    "Support",
+    "find_scheme",
+    "is_quantized",
+    "kv_read_speedup",
+    "kv_scheme_of",
+    "memory_bound_speedup",
+    "scheme_of",
+    "support",
+]
