@@ -75,14 +75,15 @@ def test_without_hardware_or_timers_every_share_says_what_is_missing() -> None:
 def test_the_roofline_of_one_second_of_decode_by_hand() -> None:
     """Llama 3.1 8B, 16 bits, H100 SXM at 3.35 TB/s times 0.8.
 
-    100 steps read 2 * 8.03e9 bytes each: 1.606e12 / 2.68e12 = 0.599 s.
+    The embedding table (128,256 x 4,096) is looked up, not read: 8.03e9 - 0.525e9 = 7.505e9 weights of 2 bytes.
+    100 steps: 1.501e12 / 2.68e12 = 0.560 s.
     800 sequence-steps read 400.5 tokens (200 + 401 / 2) of 131,072 bytes: 4.2e10 / 2.68e12 = 0.0157 s.
     """
     done = work(decode_heavy(1.0))
     assert not isinstance(done, Missing)
     modelled = seconds(done, h100(), 0.8, 0.7, overlapped=True)
 
-    assert modelled.weight_read == pytest.approx(0.599, rel=0.01)
+    assert modelled.weight_read == pytest.approx(0.560, rel=0.01)
     assert modelled.kv_read == pytest.approx(0.0157, rel=0.02)
     assert modelled.decode_compute == 0
     assert modelled.prefill_marginal < modelled.prefill_exclusive
@@ -98,22 +99,22 @@ def test_without_overlap_arithmetic_adds_to_the_reads() -> None:
 
 
 def test_what_the_model_cannot_explain_of_the_busy_time_is_overhead() -> None:
-    """0.9 busy, 0.61 s of reads in each second: about 0.28 s of overhead."""
+    """0.9 busy, 0.560 + 0.016 s of reads in each second, some prefill: about 0.32 s of overhead."""
     result = account(decode_heavy(100), VLLM, h100(), 0.9)
 
     assert isinstance(result.components, Mapping)
-    assert result.components["overhead"].value == pytest.approx(0.28, abs=0.02)
+    assert result.components["overhead"].value == pytest.approx(0.32, abs=0.01)
     assert result.components["idle"].value == pytest.approx(0.1)
     assert estimate(result.memory_bound).evidence is Evidence.MODELLED
 
 
 def test_modelled_work_never_exceeds_the_busy_time() -> None:
-    """A duty cycle of 0.3 cannot hold 0.61 s of reads a second: the model is scaled down to it."""
+    """A duty cycle of 0.3 cannot hold 0.58 s of reads a second: the model is scaled down to it."""
     result = account(decode_heavy(100), VLLM, h100(), 0.3)
 
     assert isinstance(result.components, Mapping)
     assert sum(result.components[name].value for name in COMPONENTS) == pytest.approx(1)
-    assert result.components["overhead"].value == 0
+    assert result.components["overhead"].value == pytest.approx(0, abs=1e-12)
 
 
 def test_assumed_weights_make_the_shares_assumed() -> None:
