@@ -41,15 +41,15 @@ def _deployment(one: Plain) -> RenderableType:
     hardware = "GPU not known" if one["gpu"] is None else f"{one['gpus']} x {one['gpu']}"
     stale = ", older than 90 days" if one["price_stale"] else ""
     price = "no price stated" if one["price_source"] is None else f"price: {one['price_source']}{stale}"
-    for line in (
-        f"{one['fresh_replicas']} of {one['replicas']} replicas answer, {hardware}",
+    mix = (
         f"memory-bound {figure(one['memory_bound'], '{:.0%}')} of busy time, "
         f"prefill {figure(one['prefill_marginal'], '{:.0%}')} (marginal), "
         f"decode batch {figure(one['decode_batch'], '{:.1f}')}, "
-        f"{figure(one['generation_tokens_per_s'], '{:,.1f}')} generated tokens/s",
-        f"{figure(one['usd_per_million_tokens'], '${:,.2f}')} per million generated tokens ({price})",
-    ):
-        lines.append(Text(f"  {line}"))
+        f"{figure(one['generation_tokens_per_s'], '{:,.1f}')} generated tokens/s"
+    )
+    cost = f"{figure(one['usd_per_million_tokens'], '${:,.2f}')} per million generated tokens ({price})"
+    answering = f"{one['fresh_replicas']} of {one['replicas']} replicas answer, {hardware}"
+    lines += [Text(f"  {line}") for line in (answering, mix, cost)]
     return Group(*lines, _table(one["schemes"]))
 
 
@@ -74,7 +74,14 @@ def _row(one: Plain) -> tuple[RenderableType, ...]:
     reasons.rstrip()
     word, style = WORDS[one["state"]["verdict"]]
     saving, payback = one["money"]["saving_usd_per_month"], one["money"]["payback_months"]
-    return Text(one["scheme"]), Text(word, style), Text(_speedup(one["speedup"])), _usd(saving), _months(payback), reasons
+    return (
+        Text(one["scheme"]),
+        Text(word, style),
+        Text(_speedup(one["speedup"])),
+        _usd(saving),
+        _months(payback),
+        reasons,
+    )
 
 
 def figure(one: Plain, form: str) -> str:

@@ -10,10 +10,11 @@ from analyzer.samples import GpuSample, ReplicaSample
 from collector.clock import Clock
 from collector.errors import StoreError
 from collector.health import DaemonHealth
+from collector.jobs.epochs import EpochBook
 from collector.jobs.polled import Polled, Roster
 from collector.jobs.worker import Worker
 from collector.logs import event
-from collector.store.facade import Store
+from collector.store import Store
 
 FLUSH_S = 1.0
 BUFFER_SAMPLES = 200_000
@@ -30,6 +31,7 @@ class Sink:
         self._roster = roster
         self._health = health
         self._clock = clock
+        self._book = EpochBook(store)
         self._replicas: deque[Polled] = deque()
         self._gpus: deque[GpuSample] = deque()
 
@@ -80,7 +82,7 @@ class Sink:
         """Runs on the writer's thread: give each replica its epoch, then append everything in one transaction."""
         samples = []
         for one in replicas:
-            epoch = self._store.writer.register(one.replica, one.identity, one.process_start, one.job, one.at_s)
+            epoch = self._book.epoch(one.replica, one.identity, one.process_start, one.job, one.at_s)
             samples.append(one.sample(epoch))
         self._store.writer.append(samples, gpus)
         return samples

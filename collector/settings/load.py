@@ -74,7 +74,7 @@ def _validated(value: dict[str, Any]) -> tuple[list[Any], Settings | None, Origi
     """
     value = deepcopy(value)
     found: list[Any] = []
-    while True:
+    while True:  # each pass takes at least one key or item out of the value
         origins = {key: [i for i, item in enumerate(items) if item is not _DROPPED] for key, items in _lists(value)}
         kept = value | {key: [items[i] for i in origins[key]] for key, items in _lists(value)}
         try:
@@ -101,8 +101,14 @@ def _origin(path: Path, origins: Origins) -> Path:
 
 
 def _drop(value: Any, path: Path, parent: bool) -> bool:
-    """Take what is wrong out of the raw value; a missing key takes its section along. False when it cannot be done."""
+    """Take what is wrong out of the raw value; False when it cannot be done.
+
+    A missing key takes its section along, and an item of an inner list the whole item of the outer one: only the
+    outer lists keep account of where their items stood.
+    """
     path = path[:-1] if parent else path
+    if len(path) > 2 and isinstance(path[-1], int):
+        path = path[:2]
     for part in path[:-1]:
         if (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int)):
             value = value[part]  # type: ignore[index]
@@ -111,7 +117,7 @@ def _drop(value: Any, path: Path, parent: bool) -> bool:
     if not path:
         return False
     last = path[-1]
-    if isinstance(value, list) and isinstance(last, int):
+    if isinstance(value, list) and isinstance(last, int) and value[last] is not _DROPPED:
         value[last] = _DROPPED
         return True
     if isinstance(value, dict) and last in value:

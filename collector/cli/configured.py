@@ -1,0 +1,101 @@
+"""The configuration as the commands want it: loaded, checked against what exists, with the database it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import click
+
+from analyzer.facts.gpus import find_gpu, gpu_candidates
+from analyzer.facts.models import find_model
+from analyzer.facts.schemes import SCHEMES
+from collector.errors import ConfigError, Problem, StoreError
+from collector.servers import engine_specs
+from collector.settings import Settings, load_settings
+from collector.settings.places import Path as ConfigPath
+
+DEFAULT_DATABASE = "var/breakeven.db"
+DEMO_DATABASE = "var/demo.db"
+Found = Iterator[tuple[ConfigPath, str, str]]
+
+config_option = click.option(
+    "--config.file",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Configuration file; without one, servers on loopback are looked for.",
+)
+
+
+def configured(file: Path) -> Settings:
+    """The settings of a file, everything in it known to exist. Raises ConfigError with all problems."""
+    return load_settings(file, (_engines, _facts, _schemes))
+
+
+def database_url(settings: Settings | None, default: str = DEFAULT_DATABASE) -> str:
+    """The database that the settings name. Raises StoreError when the file with its URL cannot be read."""
+    storage = None if settings is None else settings.storage
+    if storage is not None and storage.url is not None:
+        return storage.url.get_secret_value()
+    if storage is not None and storage.url_file is not None:
+        try:
+            return storage.url_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise StoreError(f"storage.url_file {storage.url_file} cannot be read") from None
+    return default
+
+
+def refuse_shared_names() -> None:
+    """`collector` and `analyzer` are common names: another distribution's files would be mixed with ours."""
+    owners = packages_distributions()
+    problems = [
+        Problem(
+            f"import name {name!r}",
+            f"is shared with {', '.join(sorted(set(owners.get(name, ())) - {'breakeven'}))}",
+            "install breakeven in an environment of its own",
+        )
+        for name in ("collector", "analyzer")
+        if set(owners.get(name, ())) - {"breakeven"}
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _engines(settings: Settings) -> Found:
+    known = ["auto", *engine_specs()]
+    for index, job in enumerate(settings.scrape_configs):
+        if job.engine not in known:
+            yield ("scrape_configs", index, "engine"), f"unknown engine {job.engine!r}", _near(job.engine, known)
+
+
+def _facts(settings: Settings) -> Found:
+    for index, one in enumerate(settings.deployments):
+        if one.gpu is not None and find_gpu(one.gpu) is None:
+            near = [gpu.name for gpu in gpu_candidates(one.gpu)]
+            remedy = f"write one of: {', '.join(near)}" if near else "`breakeven servers --gpus` lists the known ones"
+            yield ("deployments", index, "gpu"), f"no facts about the GPU {one.gpu!r}", remedy
+        if one.model is not None and find_model(one.model) is None:
+            remedy = "`breakeven servers --models` lists the known ones"
+            yield ("deployments", index, "model"), f"no facts about the model {one.model!r}", remedy
+
+
+def _schemes(settings: Settings) -> Found:
+    for index, one in enumerate(settings.deployments):
+        for number, scheme in enumerate(one.schemes):
+            if scheme not in SCHEMES:
+                path: ConfigPath = ("deployments", index, "schemes", number)
+                yield path, f"unknown scheme {scheme!r}", _near(scheme, list(SCHEMES))
+        for scheme in one.quality:
+            if scheme not in SCHEMES:
+                yield (
+                    ("deployments", index, "quality", scheme),
+                    f"unknown scheme {scheme!r}",
+                    _near(scheme, list(SCHEMES)),
+                )
+
+
+def _near(word: str, known: list[str]) -> str:
+    near = get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"write one of: {', '.join(known)}"

@@ -1,0 +1,183 @@
+"""`run` and `demo`: start the daemon, find servers on loopback, fall back to the simulator and say so."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from collector.cli.configured import (
+    DEFAULT_DATABASE,
+    DEMO_DATABASE,
+    config_option,
+    configured,
+    database_url,
+    refuse_shared_names,
+)
+from collector.clock import Clock, SystemClock
+from collector.daemon import Daemon, with_listen_address
+from collector.gpu.supervisor import Limits, NvmlReader
+from collector.jobs.discover import found_text, loopback_targets
+from collector.jobs.simulate import Past, Simulation, demo_settings
+from collector.jobs.targets import Target
+from collector.jobs.worker import Worker
+from collector.logs import configure, event
+from collector.settings import Settings
+from collector.settings.load import parse_settings
+from collector.store import Store
+
+_log = logging.getLogger("breakeven")
+EMBEDDED = "global: {scrape_interval: 5s, scrape_timeout: 4s, evaluation_interval: 15s}\nanalysis: {recent: 2m}\n"
+"""What runs without a configuration file: short intervals, SQLite under ./var."""
+SIMULATED_NOTICE = (
+    "SIMULATED: no inference server was found, so the bundled simulator is the target; figures are invented"
+)
+DEMO_NOTICE = "SIMULATED: the bundled simulator is the target; figures are invented"
+
+REAL_SERVER_CHECK_S = 30.0
+
+listen_option = click.option("--web.listen-address", "listen_address", help="host:port to listen on.")
+level_option = click.option(
+    "--log.level", "level", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level logged."
+)
+format_option = click.option("--log.format", "style", type=click.Choice(["logfmt", "json"]), help="Log format.")
+
+
+@click.command()
+@config_option
+@listen_option
+@level_option
+@format_option
+def run(config_file: Path | None, listen_address: str | None, level: str | None, style: str | None) -> None:
+    """Run the daemon: poll, store, recompute, export."""
+    refuse_shared_names()
+    settings = parse_settings(EMBEDDED, "default") if config_file is None else configured(config_file)
+    settings = with_listen_address(settings, listen_address)
+    clock = SystemClock()
+    _logging(settings, clock, level, style)
+    if config_file is not None:
+        asyncio.run(_serve(settings, database_url(settings), clock))
+        return
+    targets = asyncio.run(loopback_targets(settings))
+    if targets:
+        event(_log, logging.INFO, "found servers on loopback", targets=found_text(targets))
+        asyncio.run(_serve(settings, DEFAULT_DATABASE, clock, targets))
+        return
+    asyncio.run(_simulate(with_listen_address(demo_settings(), listen_address), clock, SIMULATED_NOTICE))
+
+
+@click.command()
+@listen_option
+@level_option
+@format_option
+def demo(listen_address: str | None, level: str | None, style: str | None) -> None:
+    """Run the daemon on the bundled simulator: every figure is invented, and says so."""
+    refuse_shared_names()
+    settings = with_listen_address(demo_settings(), listen_address)
+    clock = SystemClock()
+    _logging(settings, clock, level, style)
+    asyncio.run(_simulate(settings, clock, DEMO_NOTICE))
+
+
+def _logging(settings: Settings, clock: Clock, level: str | None, style: str | None) -> None:
+    chosen = settings.log.format if style is None else "json" if style == "json" else "logfmt"
+    configure(settings.log.level if level is None else level, chosen, clock)
+
+
+class _Stop:
+    """SIGINT or SIGTERM: the first asks for an orderly end, the second ends at once."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._ask)
+
+    def _ask(self) -> None:
+        if self.asked.is_set():
+            os._exit(1)
+        self.asked.set()
+
+
+class _StoppedError(Exception):
+    """The past was to be given up half-way."""
+
+
+async def _simulate(settings: Settings, clock: Clock, notice: str) -> None:
+    """Simulate a past day into the store, then go on live."""
+    event(_log, logging.WARNING, notice)
+    stop = _Stop()
+    simulation = Simulation(clock)
+    store = Store.open(DEMO_DATABASE, clock)
+    try:
+        try:
+            past = await Worker("simulator").run(_past_with_progress, simulation, stop)
+        except _StoppedError:
+            return
+        await simulation.serve()
+        targets = simulation.targets(settings)
+        await simulation.write_past(store, targets, past)
+        daemon = Daemon(
+            settings, store, clock, targets=targets, gpus=simulation.gpus(settings.gpu.interval), notices=(notice,)
+        )
+        watch = asyncio.create_task(_watch_for_real_servers(daemon, settings))
+        await daemon.run(stop.asked, _show_urls)
+        watch.cancel()
+    finally:
+        await simulation.close()
+        store.close()
+
+
+def _past_with_progress(simulation: Simulation, stop: _Stop) -> tuple[Past, ...]:
+    """Simulate the past: with a bar on a terminal, with one line elsewhere. Raises _StoppedError."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        event(_log, logging.INFO, "simulating the past day, so that a verdict has a history; this takes half a minute")
+    columns = (TextColumn("Simulating the past day"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("past", total=1.0)
+
+        def advance(done: float) -> None:
+            if stop.asked.is_set():
+                raise _StoppedError
+            progress.update(task, completed=done)
+
+        return simulation.past(advance)
+
+
+async def _watch_for_real_servers(daemon: Daemon, settings: Settings) -> None:
+    """While the simulator stands in, say when a real server appears."""
+    own = {target.url for target in daemon.extra_targets}
+    while True:
+        await asyncio.sleep(REAL_SERVER_CHECK_S)
+        found = [target for target in await loopback_targets(settings) if target.url not in own]
+        if found:
+            text = f"a real inference server answers at {found_text(found)}: start again to watch it"
+            daemon.notice(text)
+            event(_log, logging.WARNING, text, about="real server")
+
+
+async def _serve(settings: Settings, url: str, clock: Clock, targets: tuple[Target, ...] = ()) -> None:
+    """Open the store and run the daemon on real targets."""
+    stop = _Stop()
+    store = Store.open(url, clock)
+    if store.set_aside is not None:
+        event(_log, logging.ERROR, "the database was unusable; a fresh one is in its place", moved_to=store.set_aside)
+    gpus = None
+    if settings.gpu.nvml == "auto":
+        gpus = NvmlReader(clock, Limits(answer_s=settings.gpu.timeout))
+    try:
+        await Daemon(settings, store, clock, targets=targets, gpus=gpus).run(stop.asked, _show_urls)
+    finally:
+        store.close()
+
+
+def _show_urls(urls: tuple[str, ...]) -> None:
+    event(_log, logging.INFO, "serving", urls=" ".join(urls))
+    click.echo(f"\n  Open {urls[0]}  (metrics: {urls[1]})\n  Stop with Ctrl-C.\n", err=True)

@@ -1,0 +1,250 @@
+"""The composition root: builds the parts from the settings, runs them, and ends them in order within ten seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from collector import __version__
+from collector.clock import Clock
+from collector.errors import BreakevenError
+from collector.export.render import registry
+from collector.export.snapshot import State
+from collector.export.web import make_app
+from collector.gpu.readings import GpuReader
+from collector.health import DaemonHealth, TargetHealth
+from collector.jobs.analyse import Analyse
+from collector.jobs.gpus import PollGpus
+from collector.jobs.poll import PollTarget
+from collector.jobs.polled import Roster
+from collector.jobs.recompute import Recompute, Tidy
+from collector.jobs.sink import Sink
+from collector.jobs.targets import Target, auth_headers, file_targets, static_targets, tls_context
+from collector.jobs.ticks import every, offset_ratio
+from collector.jobs.worker import Worker
+from collector.logs import event
+from collector.scrape.fetch import Fetcher, client_session
+from collector.scrape.page import LayoutPool
+from collector.scrape.target import TargetScraper
+from collector.servers import detect
+from collector.settings.model import Settings
+from collector.store import Keep, Store
+
+CLOCK_CHECK_S = 5.0
+CLOCK_STEP_S = 2.0
+FLUSH_LIMIT_S = 4.0
+TIDY_INTERVAL_S = 3600
+FIRST_REPORT_S = 12.0
+"""After two polls at the usual short intervals: a first report that says something."""
+_log = logging.getLogger("breakeven")
+
+
+class Daemon:
+    """One run of the daemon. `targets` adds targets to those of the configuration; `gpus` replaces NVML."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        clock: Clock,
+        *,
+        targets: tuple[Target, ...] = (),
+        gpus: GpuReader | None = None,
+        notices: tuple[str, ...] = (),
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self.extra_targets = targets
+        self._gpus = gpus
+        self._health = DaemonHealth(started_s=clock.wall_s(), notices=list(notices))
+        if store.set_aside is not None:
+            self._health.storage_recovered = 1
+            self._health.notices.append(f"the database was unusable and was moved to {store.set_aside}")
+        self.state = State(version=__version__, health=self._health, ready=True)
+        self._roster = Roster()
+        self._writer, self._reader = Worker("store-writer"), Worker("store-reader")
+        self._sink = Sink(store, self._writer, self._roster, self._health, clock)
+        self._polls: dict[str, asyncio.Task[Any]] = {}
+        self._layouts = LayoutPool()
+        self.recompute = Recompute(
+            Analyse(store, settings), store, self._writer, self._reader, self._roster, self.state, clock
+        )
+
+    def notice(self, text: str) -> None:
+        """Show a line to whoever looks at the daemon."""
+        if text not in self._health.notices:
+            self._health.notices.append(text)
+
+    async def run(self, stop: asyncio.Event, started: Callable[[tuple[str, ...]], None]) -> None:
+        """Serve until `stop` is set; `started` is told the URLs to open.
+
+        Raises BreakevenError when it cannot listen.
+        """
+        runner = await self._listen()
+        session = client_session()
+        scheduler = AsyncIOScheduler(timezone="UTC")
+        tasks: list[asyncio.Task[Any]] = []
+        try:
+            started(self.state.urls)
+            fetcher = Fetcher(session)
+            self._follow(self._targets(), fetcher)
+            tasks = [
+                asyncio.create_task(coroutine)
+                for coroutine in (self._sink.run(), self._watch_files(fetcher), self._watch_clock(scheduler))
+            ]
+            if self._gpus is not None:
+                tasks.append(asyncio.create_task(self._poll_gpus(self._gpus)))
+            self._schedule(scheduler)
+            scheduler.start()
+            await stop.wait()
+        finally:
+            await self._end(runner, session, scheduler, tasks)
+
+    async def _listen(self) -> web.AppRunner:
+        host, _, port = self._settings.web.listen_address.rpartition(":")
+        metrics = registry(self.state, self._clock, self._settings.global_.evaluation_interval)
+        runner = web.AppRunner(make_app(self.state, metrics), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+        except OSError as error:
+            await runner.cleanup()
+            text = f"cannot listen on {host}:{port}: {error.strerror}; choose another web.listen_address"
+            raise BreakevenError(text) from None
+        real = runner.addresses[0][1]
+        base = f"http://{host}:{real}"
+        self.state.urls = (f"{base}/", f"{base}/metrics", f"{base}/api/v1/report")
+        return runner
+
+    def _targets(self) -> list[Target]:
+        found, problems = file_targets(self._settings)
+        for problem in problems:
+            event(_log, logging.WARNING, "target file not usable", about=problem)
+        return [*self.extra_targets, *static_targets(self._settings), *found]
+
+    def _follow(self, targets: list[Target], fetcher: Fetcher) -> None:
+        """Poll exactly these targets: new ones are begun, those that are gone are forgotten with their series."""
+        wanted = {target.url: target for target in targets}
+        for url in self._polls.keys() - wanted.keys():
+            self._polls.pop(url).cancel()
+            del self._health.targets[url]
+            for key in [key for key in self._roster.polled if key.target == url]:
+                del self._roster.polled[key]
+                self._roster.epochs.pop(key, None)
+        for url, target in wanted.items():
+            if url not in self._polls:
+                self._polls[url] = asyncio.create_task(self._poll(target, fetcher))
+
+    async def _poll(self, target: Target, fetcher: Fetcher) -> None:
+        job = target.job
+        health = TargetHealth(url=target.url, job=job.job_name, simulated=target.simulated)
+        self._health.targets[target.url] = health
+        try:
+            ssl = tls_context(job.tls_config)
+        except BreakevenError as error:
+            health.failed(self._clock.wall_s(), "tls", str(error))
+            return
+        scraper = TargetScraper(
+            target.url,
+            fetcher,
+            detect,
+            engine=None if job.engine == "auto" else job.engine,
+            limits=target.limits(),
+            headers=partial(auth_headers, job),
+            ssl=ssl,
+            server_name=None if job.tls_config is None else job.tls_config.server_name,
+            name_filter=job.name_filter,
+            layouts=self._layouts,
+        )
+        poll = PollTarget(target, scraper, self._sink, health, self._clock)
+        await poll.run()
+        await every(target.interval_s, offset_ratio(target.url) * target.interval_s, self._clock, poll.run)
+
+    async def _poll_gpus(self, gpus: GpuReader) -> None:
+        interval_s = self._settings.gpu.interval
+        await every(interval_s, 0.0, self._clock, PollGpus(gpus, self._sink, self.state, self._clock, interval_s).run)
+
+    async def _watch_files(self, fetcher: Fetcher) -> None:
+        """Read file_sd files again, at the shortest of their intervals."""
+        waits_s = [one.refresh_interval for job in self._settings.scrape_configs for one in job.file_sd_configs]
+        while waits_s:
+            await asyncio.sleep(min(waits_s))
+            self._follow(self._targets(), fetcher)
+
+    async def _watch_clock(self, scheduler: AsyncIOScheduler) -> None:
+        """The scheduler sleeps by the wall clock: after a step its jobs must be planned anew."""
+        offset_s = self._clock.wall_s() - self._clock.monotonic_s()
+        while True:
+            await asyncio.sleep(CLOCK_CHECK_S)
+            now_offset_s = self._clock.wall_s() - self._clock.monotonic_s()
+            if abs(now_offset_s - offset_s) > CLOCK_STEP_S:
+                self._health.clock_steps += 1
+                event(_log, logging.WARNING, "the wall clock stepped", about="clock", step_s=now_offset_s - offset_s)
+                scheduler.remove_all_jobs()
+                self._schedule(scheduler)
+                scheduler.wakeup()
+            offset_s = now_offset_s
+
+    def _schedule(self, scheduler: AsyncIOScheduler) -> None:
+        retention = self._settings.storage.retention
+        tidy = Tidy(
+            self._store, Keep(retention.samples, retention.totals), self._writer, self._health.tidy, self._clock
+        )
+        plan: Mapping[str, tuple[Callable[[], Awaitable[None]], float]] = {
+            "recompute": (self.recompute.run, self._settings.global_.evaluation_interval),
+            "tidy": (tidy.run, TIDY_INTERVAL_S),
+        }
+        first_s = min(FIRST_REPORT_S, self._settings.global_.evaluation_interval)
+        for name, (job, interval_s) in plan.items():
+            scheduler.add_job(
+                job,
+                "interval",
+                id=name,
+                seconds=interval_s,
+                next_run_time=datetime.fromtimestamp(self._clock.wall_s() + first_s, UTC),
+                coalesce=True,
+                max_instances=1,
+                misfire_grace_time=None,
+            )
+
+    async def _end(
+        self,
+        runner: web.AppRunner,
+        session: Any,
+        scheduler: AsyncIOScheduler,
+        tasks: list[asyncio.Task[Any]],
+    ) -> None:
+        """Stop polling, write what waits, close; each step has its limit."""
+        if scheduler.running:
+            scheduler.shutdown(wait=False)
+        running = [*tasks, *self._polls.values()]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_LIMIT_S):
+                await self._sink.flush()
+        await session.close()
+        await runner.cleanup()
+        if self._gpus is not None:
+            await self._gpus.close()
+        ended = [worker.close(1.0) for worker in (self._writer, self._reader)]
+        if all(ended):
+            self._store.close()
+        event(_log, logging.INFO, "ended", samples_written=self._health.samples_written)
+
+
+def with_listen_address(settings: Settings, address: str | None) -> Settings:
+    """The settings with the command line's listen address, where it names one."""
+    if address is None:
+        return settings
+    return settings.model_copy(update={"web": settings.web.model_copy(update={"listen_address": address})})

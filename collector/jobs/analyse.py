@@ -1,0 +1,160 @@
+"""Stored samples -> histories -> the analysis -> a report and its verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from analyzer.assumptions import Context, Costs, Deployment, Policy, Price, Quality, QualityResult
+from analyzer.replicas import ReplicaHistory
+from analyzer.report import Report, analyse, as_plain
+from analyzer.samples import GpuSample, ReplicaKey
+from analyzer.verdict import VerdictState
+from analyzer.windows import MAX_GAP_INTERVALS, Totals, add_up, pairwise_totals
+from collector.jobs.duty import DutyCycles
+from collector.jobs.polled import Polled
+from collector.settings.model import DeploymentConfig, Settings
+from collector.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Lengths of the live and of the decision span."""
+
+    recent_s: float
+    history_s: float
+
+
+class Analyse:
+    """Makes one report from what the store holds; the configuration names the deployments."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._spans = Spans(settings.analysis.recent, settings.analysis.history)
+        self._duty = DutyCycles(store.reader)
+        self._configs = settings.deployments
+        self._stated = tuple(map(deployment_of, settings.deployments))
+        analysis = settings.analysis
+        self._policy = Policy(
+            min_history_s=analysis.min_history,
+            min_coverage_ratio=analysis.min_coverage,
+            dwell_s=analysis.dwell,
+            hold_s=analysis.hold,
+        )
+
+    def run(self, roster: Mapping[ReplicaKey, Polled], epochs: Mapping[ReplicaKey, int], now_s: float) -> Report:
+        """The report at `now_s`, of the replicas that the roster holds with an epoch. Raises StoreError."""
+        fleet = [self._history(polled, epochs[key], now_s) for key, polled in roster.items() if key in epochs]
+        named = {deployment.name for deployment in self._stated}
+        automatic = sorted({known.deployment for known in fleet} - named)
+        deployments = [*self._stated, *(Deployment(name) for name in automatic)]
+        return analyse(
+            fleet,
+            deployments,
+            self._store.reader.verdicts(),
+            self._policy,
+            now_s=now_s,
+            recent_s=self._spans.recent_s,
+            history_s=self._spans.history_s,
+        )
+
+    def keep(self, report: Report) -> None:
+        """Store the report and its verdicts. Raises StoreError."""
+        self._store.writer.save_verdicts(_states(report))
+        self._store.writer.append_report(report.made_at_s, as_plain(report))
+
+    def _history(self, polled: Polled, epoch: int, now_s: float) -> ReplicaHistory:
+        reader, spans = self._store.reader, self._spans
+        since_s, recent_since_s = now_s - spans.history_s, now_s - spans.recent_s
+        buckets = [totals for _, totals in reader.totals(since_s, now_s, polled.replica)]
+        cut_s = max((totals.end_s for totals in buckets), default=since_s)
+        overlap_s = MAX_GAP_INTERVALS * polled.interval_s
+        samples = reader.samples(min(cut_s - overlap_s, recent_since_s), now_s + 1, polled.replica)
+        fresh = [one for one in samples if one.epoch == epoch]
+        recent = add_up(pairwise_totals(one for one in fresh if one.at_s >= recent_since_s))
+        stored = [totals for totals in buckets if totals.epoch == epoch]
+        history = add_up([*stored, *_after(pairwise_totals(fresh), cut_s)])
+        name = self._deployment_of(polled)
+        identity = polled.identity
+        gpus = [reader.gpu_samples(recent_since_s, now_s + 1, uuid) for uuid in polled.gpu_uuids]
+        if identity.gpu is None:
+            identity = replace(identity, gpu=next((one.name for gpu in gpus for one in gpu if one.name), None))
+        return ReplicaHistory(
+            replica=polled.replica,
+            job=polled.job,
+            deployment=name,
+            identity=identity,
+            simulated=polled.simulated,
+            last=fresh[-1] if fresh else None,
+            recent=recent,
+            history=history,
+            gpu_utilization_recent=_utilization(gpus),
+            gpu_utilization_history=self._long_utilization(polled, now_s),
+            lumpy=polled.lumpy,
+            unreported=polled.unreported,
+        )
+
+    def _long_utilization(self, polled: Polled, now_s: float) -> float | None:
+        """Mean duty cycle of the joined GPUs over the decision span; None when one of them has none."""
+        means = [self._duty.mean(uuid, now_s - self._spans.history_s, now_s) for uuid in polled.gpu_uuids]
+        known = [mean for mean in means if mean is not None]
+        return sum(known) / len(known) if known and len(known) == len(means) else None
+
+    def _deployment_of(self, polled: Polled) -> str:
+        for config in self._configs:
+            if matches(config, polled):
+                return config.name
+        return polled.replica.model or polled.job
+
+
+def matches(config: DeploymentConfig, polled: Polled) -> bool:
+    """Whether every stated pattern of the deployment fits the replica."""
+    address = polled.replica.target.partition("://")[2].partition("/")[0]
+    wanted = (
+        (config.match.job, polled.job),
+        (config.match.model, polled.replica.model),
+        (config.match.target, address),
+    )
+    return all(pattern is None or fnmatchcase(value, pattern) for pattern, value in wanted)
+
+
+def _after(parts: Iterable[Totals], cut_s: float) -> list[Totals]:
+    """The windows that end after the last stored bucket's: those before it are in the buckets already."""
+    return [part for part in parts if part.end_s > cut_s + 1e-6]
+
+
+def _utilization(gpus: Sequence[Sequence[GpuSample]]) -> float | None:
+    """Mean duty cycle over all joined GPUs; None when any of them reported none."""
+    means = []
+    for samples in gpus:
+        values = [one.utilization_ratio for one in samples if one.utilization_ratio is not None]
+        if not values:
+            return None
+        means.append(sum(values) / len(values))
+    return sum(means) / len(means) if means else None
+
+
+def _states(report: Report) -> dict[tuple[str, str], VerdictState]:
+    return {(one.name, scheme.scheme): scheme.state for one in report.deployments for scheme in one.schemes}
+
+
+def deployment_of(config: DeploymentConfig) -> Deployment:
+    """The operator's section as the analysis wants it."""
+    price = config.price
+    return Deployment(
+        name=config.name,
+        gpu=config.gpu,
+        gpus_per_replica=config.gpus_per_replica,
+        model=config.model,
+        weight_bits=config.weight_bits,
+        price=None if price is None else Price(price.usd_per_gpu_hour, price.source, price.date),
+        minimum_replicas=config.minimum_replicas,
+        schemes=config.schemes,
+        costs=Costs(config.costs.engineering_hours, config.costs.engineering_usd_per_hour),
+        quality={
+            scheme: Quality(QualityResult(one.result), one.metric, one.owner, one.date, one.relative_loss)
+            for scheme, one in config.quality.items()
+        },
+        context=Context(**config.context.model_dump()),
+    )

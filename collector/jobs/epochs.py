@@ -1,0 +1,23 @@
+"""Which epoch a replica is in: asked of the store once, remembered while nothing that matters changes."""
+
+from __future__ import annotations
+
+from analyzer.samples import Identity, ReplicaKey
+from collector.store import Store
+
+
+class EpochBook:
+    """Remembers each replica's epoch. Used by the writer's thread only."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[ReplicaKey, tuple[Identity, str | None, int]] = {}
+
+    def epoch(self, key: ReplicaKey, identity: Identity, process_start: str | None, job: str, at_s: float) -> int:
+        """The number of the epoch. Raises StoreError."""
+        known = self._known.get(key)
+        if known is not None and known[:2] == (identity, process_start):
+            return known[2]
+        number = self._store.writer.register(key, identity, process_start, job, at_s)
+        self._known[key] = (identity, process_start, number)
+        return number

@@ -1,0 +1,112 @@
+"""Polls one target: what its page says to the sink, how it went to the health; a failed poll leaves no data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from analyzer.samples import Identity, ReplicaKey
+from collector.clock import Clock
+from collector.errors import Kind, SourceError
+from collector.health import TargetHealth
+from collector.jobs.polled import Polled
+from collector.jobs.sink import Sink
+from collector.jobs.targets import Target
+from collector.jobs.ticks import aligned
+from collector.logs import event
+from collector.scrape.reading import ReplicaReading, fell
+from collector.scrape.spec import EngineSpec
+from collector.scrape.target import Scrape, TargetScraper
+
+_log = logging.getLogger("breakeven.poll")
+
+
+class PollTarget:
+    """One target's polls. The scraper is made at the first, so that a bad TLS file is a failed poll, not a crash."""
+
+    def __init__(self, target: Target, scraper: TargetScraper, sink: Sink, health: TargetHealth, clock: Clock) -> None:
+        self._target = target
+        self._scraper = scraper
+        self._sink = sink
+        self._health = health
+        self._clock = clock
+        self._known: dict[str, Any] = {}
+        self._process_start: str | None = None
+        self._last: dict[ReplicaKey, Mapping[str, float | None]] = {}
+
+    async def run(self) -> None:
+        """Poll once."""
+        at_s, started_s = self._clock.wall_s(), self._clock.monotonic_s()
+        was_up = self._health.up
+        try:
+            scrape = await self._scrape()
+            polled = self._polled(scrape, self._clock.wall_s() - scrape.duration_s)
+        except SourceError as error:
+            self._health.refused(at_s, error, self._clock.monotonic_s() - started_s)
+            event(
+                _log,
+                logging.WARNING,
+                "poll failed",
+                about=self._target.url,
+                job=self._target.job.job_name,
+                reason=error.kind.value,
+                error=error,
+            )
+            return
+        except Exception:  # noqa: BLE001 - a bug must not end the loop; it is counted and logged
+            bug = SourceError(Kind.BUG, "an unexpected error; the log has its traceback")
+            self._health.refused(at_s, bug, self._clock.monotonic_s() - started_s)
+            _log.exception("poll failed", extra={"fields": {"about": self._target.url, "reason": Kind.BUG.value}})
+            return
+        self._health.succeeded(at_s, scrape.duration_s)
+        self._health.engine = scrape.engine
+        self._health.samples, self._health.body_bytes = scrape.samples, scrape.size_bytes
+        self._health.unreported = scrape.reading.missing
+        if not was_up:
+            event(_log, logging.INFO, "target is up", about=self._target.url, engine=scrape.engine)
+        self._sink.put(polled)
+
+    async def _scrape(self) -> Scrape:
+        """The page, read knowing who the server is: the first page of a process is asked for again."""
+        scrape = await self._scraper.scrape()
+        if not self._scraper.identity_due:
+            return scrape
+        told = await self._scraper.identify()
+        for note in told.notes:
+            event(_log, logging.DEBUG, "identity not told", about=self._target.url, note=note)
+        scrape = await self._scraper.scrape()
+        if scrape.reading.process_start != self._process_start:
+            self._known = {}
+        # An endpoint that does not answer this time must not look like a change of the model.
+        self._known |= told.fields
+        self._process_start = scrape.reading.process_start
+        return scrape
+
+    def _polled(self, scrape: Scrape, sent_s: float) -> list[Polled]:
+        spec = self._scraper.spec
+        assert spec is not None
+        return [self._one(spec, scrape, replica, sent_s) for replica in scrape.reading.replicas]
+
+    def _one(self, spec: EngineSpec, scrape: Scrape, replica: ReplicaReading, sent_s: float) -> Polled:
+        target, start = self._target, scrape.reading.process_start
+        key = ReplicaKey(target.url, replica.model, replica.rank)
+        before = self._last.get(key)
+        if before is not None and start == self._process_start and fell(before, replica.fields, spec.monotone):
+            self._health.anomalies += 1
+            event(_log, logging.WARNING, "a counter fell without a restart", about=target.url, reason="anomaly")
+        self._last[key] = replica.fields
+        return Polled(
+            replica=key,
+            job=target.job.job_name,
+            identity=Identity(spec.name, **{"mixed_steps": spec.mixed_steps, **self._known, **replica.identity}),
+            process_start=start,
+            tick_s=aligned(sent_s, target.interval_s),
+            at_s=sent_s,
+            interval_s=target.interval_s,
+            fields=replica.fields,
+            simulated=target.simulated,
+            lumpy=spec.at_request_end,
+            unreported=tuple(name for name, value in replica.fields.items() if value is None),
+            gpu_uuids=target.gpu_uuids,
+        )

@@ -1,0 +1,82 @@
+"""The periodic jobs under APScheduler: recompute the report, tidy the store. Neither ever raises into the scheduler."""
+
+from __future__ import annotations
+
+import logging
+
+from collector.clock import Clock
+from collector.errors import StoreError
+from collector.export.snapshot import State
+from collector.health import Health
+from collector.jobs.analyse import Analyse
+from collector.jobs.polled import Roster
+from collector.jobs.worker import Worker
+from collector.logs import event
+from collector.store import Keep, Store
+
+_log = logging.getLogger("breakeven.analysis")
+
+
+class Recompute:
+    """Rolls up closed buckets, then makes a report and puts it where the exports look."""
+
+    def __init__(
+        self, analyse: Analyse, store: Store, writer: Worker, reader: Worker, roster: Roster, state: State, clock: Clock
+    ) -> None:
+        self._analyse = analyse
+        self._store = store
+        self._writer = writer
+        self._reader = reader
+        self._roster = roster
+        self._state = state
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Make one report. The former one stands when this fails, and grows old."""
+        now_s, started_s = self._clock.wall_s(), self._clock.monotonic_s()
+        health = self._state.health.analysis
+        try:
+            await self._writer.run(self._store.roll_up, now_s)
+            polled, epochs = dict(self._roster.polled), dict(self._roster.epochs)
+            report = await self._reader.run(self._analyse.run, polled, epochs, now_s)
+            await self._writer.run(self._analyse.keep, report)
+        except StoreError as error:
+            _failed(health, now_s, "store", str(error), "the report could not be made")
+            return
+        except Exception:  # noqa: BLE001 - a bug must not end the loop; it is counted and logged
+            health.failed(now_s, "bug", "an unexpected error; the log has its traceback")
+            _log.exception("the report could not be made", extra={"fields": {"reason": "bug"}})
+            return
+        health.succeeded(now_s, self._clock.monotonic_s() - started_s)
+        self._state.report = report
+
+
+class Tidy:
+    """Deletes what need not be kept any longer."""
+
+    def __init__(self, store: Store, keep: Keep, writer: Worker, health: Health, clock: Clock) -> None:
+        self._store = store
+        self._keep = keep
+        self._writer = writer
+        self._health = health
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Delete once."""
+        now_s, started_s = self._clock.wall_s(), self._clock.monotonic_s()
+        try:
+            pruned = await self._writer.run(self._store.prune, self._keep, now_s)
+        except StoreError as error:
+            _failed(self._health, now_s, "store", str(error), "old samples could not be deleted")
+            return
+        except Exception:  # noqa: BLE001 - a bug must not end the loop; it is counted and logged
+            self._health.failed(now_s, "bug", "an unexpected error; the log has its traceback")
+            _log.exception("old samples could not be deleted", extra={"fields": {"reason": "bug"}})
+            return
+        self._health.succeeded(now_s, self._clock.monotonic_s() - started_s)
+        event(_log, logging.DEBUG, "deleted what is old", pruned=pruned)
+
+
+def _failed(health: Health, now_s: float, reason: str, text: str, message: str) -> None:
+    health.failed(now_s, reason, text)
+    event(_log, logging.ERROR, message, about="store", reason=reason, error=text)

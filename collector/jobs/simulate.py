@@ -1,0 +1,174 @@
+"""The bundled simulator as a set of targets: a past day run fast into the store, then served live on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
+from collector.clock import Clock
+from collector.errors import BreakevenError
+from collector.gpu.readings import GpuReading
+from collector.gpu.replay import ReplayReader
+from collector.jobs.epochs import EpochBook
+from collector.jobs.targets import GPU_LABEL, Target, make_target
+from collector.scrape.fetch import Fetcher, client_session
+from collector.scrape.limits import Limits
+from collector.scrape.page import PageParser
+from collector.scrape.reading import PageReading, read
+from collector.scrape.target import TargetScraper
+from collector.servers import detect, engine_specs
+from collector.settings.load import parse_settings
+from collector.settings.model import Settings
+from collector.simulator.gpus import uuid
+from collector.simulator.scenarios import SimulatedReplica, build, demo_fleet
+from collector.simulator.web import ServedFleet, serve
+from collector.store import Store
+
+PAST_S = 26 * 3600.0
+"""A little more than the daily cycle that a verdict needs."""
+PAST_INTERVAL_S = 30.0
+FIRST_PORT = 9881
+_GPU_FIELDS = frozenset(GpuSample.__dataclass_fields__) - {"uuid", "at_s", "interval_s", "name"}
+
+DEMO_CONFIG = """
+global: {scrape_interval: 5s, scrape_timeout: 4s, evaluation_interval: 10s}
+analysis: {recent: 2m}
+gpu: {nvml: "off"}
+deployments:
+  - name: chat
+    match: {job: simulated-chat}
+    weight_bits: 16
+    minimum_replicas: 1
+    schemes: [fp8-w8a8, int8-w8a8, w4a16]
+    price: {usd_per_gpu_hour: 2.50, source: demo, date: 2026-11-01}
+    costs: {engineering_hours: 60, engineering_usd_per_hour: 110}
+    quality:
+      fp8-w8a8: {result: pass, metric: demo exam, owner: demo, date: 2026-11-01, relative_loss: 0.003}
+  - name: summarise
+    match: {job: simulated-summarise}
+    weight_bits: 16
+    gpus_per_replica: 4
+    minimum_replicas: 1
+    schemes: [fp8-w8a8, int8-w8a8, w4a16]
+    price: {usd_per_gpu_hour: 2.50, source: demo, date: 2026-11-01}
+    costs: {engineering_hours: 60, engineering_usd_per_hour: 110}
+"""
+"""What an operator would write for the simulated fleet; every figure in it is invented."""
+
+
+def demo_settings() -> Settings:
+    """The settings of the demo, without its targets."""
+    return parse_settings(DEMO_CONFIG, "demo")
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What polls of one simulated replica in the past would have found."""
+
+    readings: tuple[tuple[float, PageReading], ...]
+    gpus: tuple[GpuSample, ...]
+
+
+class Simulation:
+    """A simulated fleet: its past, then its servers, targets and GPU readings. Everything in it is invented."""
+
+    def __init__(self, clock: Clock, seed: int = 1) -> None:
+        self._clock = clock
+        self._now_s = clock.wall_s()
+        self._fleet = build(demo_fleet(), seed, self._now_s - PAST_S)
+        self._served: ServedFleet | None = None
+
+    def past(self, progress: Callable[[float], None]) -> tuple[Past, ...]:
+        """Run the fleet up to now; `progress` is told the share done. Takes some tens of seconds of one core."""
+        spec = engine_specs()["vllm"]
+        polls = int(PAST_S / PAST_INTERVAL_S)
+        parsers = [PageParser(spec.wanted, Limits()) for _ in self._fleet]
+        readings: list[list[tuple[float, PageReading]]] = [[] for _ in self._fleet]
+        gpus: list[list[GpuSample]] = [[] for _ in self._fleet]
+        for number in range(1, polls + 1):
+            virtual_s = number * PAST_INTERVAL_S
+            at_s = self._now_s - PAST_S + virtual_s
+            for index, replica in enumerate(self._fleet):
+                replica.server.advance(virtual_s)
+                page = parsers[index].parse(replica.page.render(spec.wanted).encode(), "text/plain")
+                readings[index].append((at_s, read(spec, page, {})))
+                gpus[index] += [_gpu_sample(one, at_s) for one in replica.gpus.read(PAST_INTERVAL_S)]
+            progress(number / polls)
+        return tuple(Past(tuple(mine), tuple(cards)) for mine, cards in zip(readings, gpus, strict=True))
+
+    async def serve(self) -> None:
+        """Serve the fleet on loopback from now on. Raises BreakevenError when no port is to be had."""
+        ports = [FIRST_PORT + replica.spec.port_offset for replica in self._fleet]
+        try:
+            self._served = await serve(self._fleet, self._clock, "127.0.0.1", ports)
+        except BreakevenError:
+            self._served = await serve(self._fleet, self._clock, "127.0.0.1", [0] * len(ports))
+
+    def targets(self, settings: Settings) -> tuple[Target, ...]:
+        """The servers as targets, named as simulated, their GPUs joined to them."""
+        assert self._served is not None
+        return tuple(
+            _target(replica, url, settings) for replica, url in zip(self._fleet, self._served.urls, strict=True)
+        )
+
+    async def write_past(self, store: Store, targets: Sequence[Target], past: Sequence[Past]) -> None:
+        """Store the past under the epoch that the live servers will have: it is asked of them as a poll does."""
+        session = client_session()
+        try:
+            for target, mine in zip(targets, past, strict=True):
+                scraper = TargetScraper(target.url, Fetcher(session), detect)
+                await scraper.scrape()
+                told = await scraper.identify()
+                store.writer.append(_samples(store, target, mine, told.fields), mine.gpus)
+        finally:
+            await session.close()
+        store.roll_up(self._clock.wall_s())
+
+    def gpus(self, interval_s: float) -> ReplayReader:
+        """The fleet's GPUs as a source of readings."""
+
+        async def readings() -> list[GpuReading]:
+            return [
+                GpuReading(
+                    uuid=str(one["uuid"]),
+                    name=str(one["name"]),
+                    fields={name: value for name, value in one.items() if name in _GPU_FIELDS},  # type: ignore[misc]
+                )
+                for replica in self._fleet
+                for one in replica.gpus.read(interval_s)
+            ]
+
+        return ReplayReader(readings)
+
+    async def close(self) -> None:
+        """Stop serving."""
+        if self._served is not None:
+            await self._served.close()
+
+
+def _target(replica: SimulatedReplica, url: str, settings: Settings) -> Target:
+    first, count = replica.spec.first_gpu, replica.spec.tensor_parallel
+    labels = {GPU_LABEL: ",".join(uuid(number) for number in range(first, first + count))}
+    job = parse_settings(
+        f"scrape_configs: [{{job_name: simulated-{replica.spec.deployment}, static_configs: [{{targets: ['x:1']}}]}}]",
+        "demo",
+    ).scrape_configs[0]
+    return replace(make_target(job, settings, url.removeprefix("http://"), labels), simulated=True)
+
+
+def _samples(store: Store, target: Target, past: Past, told: Mapping[str, Any]) -> list[ReplicaSample]:
+    samples = []
+    book = EpochBook(store)
+    for at_s, reading in past.readings:
+        for one in reading.replicas:
+            key = ReplicaKey(target.url, one.model, one.rank)
+            identity = Identity("vllm", **{"mixed_steps": True, **told, **one.identity})
+            epoch = book.epoch(key, identity, reading.process_start, target.job.job_name, at_s)
+            samples.append(ReplicaSample(key, epoch, at_s, PAST_INTERVAL_S, **one.fields))
+    return samples
+
+
+def _gpu_sample(one: dict[str, float | str | None], at_s: float) -> GpuSample:
+    return GpuSample(**{**one, "at_s": at_s})  # type: ignore[arg-type]

@@ -1,0 +1,149 @@
+"""The targets that the configuration names: from static lists and from file_sd files, with how to ask each."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from glob import glob
+from pathlib import Path
+
+import yaml
+
+from collector.errors import Kind, SourceError
+from collector.scrape.limits import Limits
+from collector.settings.model import Authorization, BasicAuth, ScrapeConfig, Settings, TlsConfig
+
+GPU_LABEL = "gpu_uuid"
+"""The label of a target group that joins GPUs to its replicas: UUIDs, separated by commas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One URL to poll, and how."""
+
+    url: str
+    address: str
+    job: ScrapeConfig
+    interval_s: float
+    timeout_s: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+    simulated: bool = False
+
+    @property
+    def gpu_uuids(self) -> tuple[str, ...]:
+        """GPUs that the labels join to this target."""
+        return tuple(uuid.strip() for uuid in self.labels.get(GPU_LABEL, "").split(",") if uuid.strip())
+
+    def limits(self) -> Limits:
+        """The job's limits for one poll."""
+        return Limits(
+            timeout_s=self.timeout_s,
+            body_size_limit_bytes=self.job.body_size_limit,
+            sample_limit=self.job.sample_limit,
+            label_limit=self.job.label_limit,
+            label_name_length_limit=self.job.label_name_length_limit,
+            label_value_length_limit=self.job.label_value_length_limit,
+        )
+
+
+def make_target(job: ScrapeConfig, settings: Settings, address: str, labels: Mapping[str, str]) -> Target:
+    """The target of one address, the job's settings before the global ones."""
+    interval_s = settings.global_.scrape_interval if job.scrape_interval is None else job.scrape_interval
+    timeout_s = settings.global_.scrape_timeout if job.scrape_timeout is None else job.scrape_timeout
+    url = f"{job.scheme}://{address}{job.metrics_path}"
+    return Target(url, address, job, interval_s, min(timeout_s, interval_s), dict(labels))
+
+
+def static_targets(settings: Settings) -> list[Target]:
+    """Targets written in the configuration; a URL that stands twice is polled once, for the first job."""
+    found: dict[str, Target] = {}
+    for job in settings.scrape_configs:
+        for group in job.static_configs:
+            for address in group.targets:
+                target = make_target(job, settings, address, group.labels)
+                found.setdefault(target.url, target)
+    return list(found.values())
+
+
+def file_targets(settings: Settings) -> tuple[list[Target], list[str]]:
+    """Targets in the file_sd files, and one line for each file that could not be read."""
+    found: dict[str, Target] = {}
+    problems = []
+    for job in settings.scrape_configs:
+        for one in job.file_sd_configs:
+            for name in sorted(path for pattern in one.files for path in glob(pattern)):
+                try:
+                    for address, labels in _file_groups(Path(name)):
+                        target = make_target(job, settings, address, labels)
+                        found.setdefault(target.url, target)
+                except (OSError, ValueError, yaml.YAMLError) as error:
+                    problems.append(f"{name}: not a usable file_sd file: {error}")
+        limit = job.target_limit
+        mine = [url for url, target in found.items() if target.job is job]
+        if len(mine) > limit:
+            problems.append(
+                f"job {job.job_name}: {len(mine)} targets exceed target_limit {limit}; the rest is left out"
+            )
+            for url in mine[limit:]:
+                del found[url]
+    return list(found.values()), problems
+
+
+def _file_groups(path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
+    text = path.read_text(encoding="utf-8")
+    groups = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    if not isinstance(groups, list):
+        raise ValueError("the file is no list of target groups")  # noqa: TRY004 - one kind of mistake for the caller
+    for group in groups:
+        if not isinstance(group, dict) or not isinstance(group.get("targets"), list):
+            raise ValueError("a group has no list of targets")  # noqa: TRY004 - as above
+        labels = group.get("labels") or {}
+        for address in group["targets"]:
+            if not isinstance(address, str) or "/" in address:
+                raise ValueError(f"{address!r} is no host:port")
+            yield address, {str(key): str(value) for key, value in labels.items()}
+
+
+def auth_headers(job: ScrapeConfig) -> dict[str, str]:
+    """The job's credentials as headers; secrets in files are read now, so that a rotated one is used at once.
+
+    Raises SourceError when a file cannot be read.
+    """
+    if job.basic_auth is not None:
+        secret = _secret(job.basic_auth)
+        pair = base64.b64encode(f"{job.basic_auth.username}:{secret}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+    if job.authorization is not None:
+        return {"Authorization": f"{job.authorization.type} {_secret(job.authorization)}"}
+    return {}
+
+
+def _secret(section: BasicAuth | Authorization) -> str:
+    stated = section.password if isinstance(section, BasicAuth) else section.credentials
+    file = section.password_file if isinstance(section, BasicAuth) else section.credentials_file
+    if stated is not None:
+        return stated.get_secret_value()
+    assert file is not None
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise SourceError(Kind.UNAUTHORIZED, f"the secret in {file} cannot be read") from None
+
+
+def tls_context(config: TlsConfig | None) -> ssl.SSLContext | bool:
+    """How to check the target's certificate: False for not at all. Raises SourceError for unusable files."""
+    if config is None:
+        return True
+    try:
+        context = ssl.create_default_context(cafile=None if config.ca_file is None else str(config.ca_file))
+        if config.cert_file is not None:
+            context.load_cert_chain(config.cert_file, config.key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise SourceError(Kind.TLS, f"tls_config cannot be used: {error.strerror or error}") from None
+    if config.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

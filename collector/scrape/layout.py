@@ -1,0 +1,239 @@
+"""The shape of a metrics page, learnt once from a full parse and then verified line by line on every later page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import NamedTuple
+
+from collector.errors import Kind, SourceError
+from collector.scrape.limits import Limits
+from collector.scrape.lines import COMMENT, SAMPLE, TYPE, BadLineError, Labels, decoded, excerpt, labels, number
+
+_COMMENT_LINES_PER_SAMPLE = 4
+"""An honest page has at most HELP, TYPE, UNIT and a blank line per family."""
+_LINES_WITHOUT_SAMPLES = 10_000
+
+
+class Series(NamedTuple):
+    """A wanted series: its line, where its value starts in it, and what it is."""
+
+    line: int
+    start: int
+    name: str
+    labels: Mapping[str, str]
+
+
+class Layout:
+    """One page's shape: its comments whole, its samples up to their value, and which of them are wanted."""
+
+    __slots__ = (
+        "__weakref__",
+        "_fixed_of",
+        "_lines",
+        "_varying_of",
+        "at",
+        "fixed",
+        "names",
+        "openmetrics",
+        "prefixes",
+        "series",
+        "types",
+    )
+
+    def __init__(
+        self,
+        lines: list[bytes],
+        starts: Mapping[int, int],
+        series: tuple[Series, ...],
+        types: Mapping[str, str],
+        names: frozenset[str],
+        openmetrics: bool,
+    ) -> None:
+        """`starts` gives for each sample's line, in order, where its value starts; all other lines are fixed."""
+        self._lines = len(lines)
+        self.at = tuple(starts)
+        self._varying_of = _picker(self.at)
+        self._fixed_of = _picker(tuple(index for index in range(len(lines)) if index not in starts))
+        self.prefixes = tuple(lines[index][:start] for index, start in starts.items())
+        self.fixed = tuple(self._fixed_of(lines))
+        self.series = series
+        self.types = types
+        self.names = names
+        self.openmetrics = openmetrics
+
+    @property
+    def shape(self) -> object:
+        """What two layouts have in common when they are the same."""
+        return self.at, self.prefixes, self.fixed, self.openmetrics
+
+    def holds(self, lines: list[bytes], declared_openmetrics: bool) -> bool:
+        """Whether a page of these lines has this shape, so that only values differ."""
+        return (
+            len(lines) == self._lines
+            and (self.openmetrics or not declared_openmetrics)
+            and tuple(self._fixed_of(lines)) == self.fixed
+            and all(map(bytes.startswith, self._varying_of(lines), self.prefixes))
+        )
+
+
+def _picker(indices: tuple[int, ...]) -> Callable[[Sequence[bytes]], Sequence[bytes]]:
+    if len(indices) > 1:
+        return itemgetter(*indices)
+    return lambda lines: [lines[index] for index in indices]
+
+
+def learn(
+    body: bytes,
+    lines: list[bytes],
+    content_type: str,
+    declared_openmetrics: bool,
+    wanted: frozenset[str] | None,
+    limits: Limits,
+) -> Layout:
+    """The layout of a page, from a full parse that checks every line and the limits.
+
+    Raises SourceError: NOT_METRICS, BAD_PAGE, TOO_MANY_SAMPLES or LABEL_LIMIT.
+    """
+    if len(lines) > _LINES_WITHOUT_SAMPLES + (1 + _COMMENT_LINES_PER_SAMPLE) * limits.sample_limit:
+        raise SourceError(Kind.TOO_MANY_SAMPLES, f"{len(lines)} lines on the page; sample_limit {limits.sample_limit}")
+    what = _not_metrics(body, content_type)
+    if what is not None:
+        raise SourceError(Kind.NOT_METRICS, f"not a metrics page: {what}")
+    full = _FullParse(declared_openmetrics or _ends_with_eof(lines), wanted, limits)
+    for index, line in enumerate(lines):
+        try:
+            full.line(index, line)
+        except BadLineError as error:
+            if not full.starts and not full.types:
+                raise SourceError(Kind.NOT_METRICS, f"not a metrics page: it begins with {excerpt(line)}") from None
+            text = f"line {index + 1} of the metrics page: {error}: {excerpt(line)}"
+            raise SourceError(Kind.BAD_PAGE, text) from None
+    if lines[-1]:
+        raise SourceError(Kind.BAD_PAGE, "the metrics page ends in the middle of a line: it was cut off")
+    if full.openmetrics and not full.ended:
+        raise SourceError(Kind.BAD_PAGE, "the metrics page ends without '# EOF': it was cut off")
+    if not full.starts and not full.types:
+        raise SourceError(Kind.NOT_METRICS, "not a metrics page: only comments or blank lines")
+    return Layout(
+        lines, full.starts, tuple(full.series), full.types, frozenset(map(decoded, full.names)), full.openmetrics
+    )
+
+
+class _FullParse:
+    """The full parse of one page, line by line."""
+
+    def __init__(self, openmetrics: bool, wanted: frozenset[str] | None, limits: Limits) -> None:
+        self.openmetrics = openmetrics
+        self.starts: dict[int, int] = {}
+        self.series: list[Series] = []
+        self.types: dict[str, str] = {}
+        self.names: set[bytes] = set()
+        self.ended = False
+        self._wanted = None if wanted is None else frozenset(name.encode() for name in wanted)
+        self._limits = limits
+        self._plain_bytes = min(limits.label_name_length_limit, limits.label_value_length_limit)
+        self._parsed: dict[bytes, Labels] = {}
+        self._seen: set[tuple[str, frozenset[tuple[str, str]]]] = set()
+
+    def line(self, index: int, line: bytes) -> None:
+        """One line. Raises BadLineError, or SourceError for an exceeded limit."""
+        match = SAMPLE.match(line)
+        if match is None:
+            self._comment(line)
+            return
+        if self.ended:
+            raise BadLineError("a sample after '# EOF'")
+        name, own, whole = match.groups()
+        raw = own or whole
+        start = match.end()
+        if len(self.starts) >= self._limits.sample_limit:
+            text = f"more samples on the page than sample_limit allows ({self._limits.sample_limit})"
+            raise SourceError(Kind.TOO_MANY_SAMPLES, text)
+        # A short line with few '=' cannot exceed a limit, so its labels need no look.
+        long = start > self._plain_bytes or (raw is not None and raw.count(b"=") >= self._limits.label_limit)
+        if whole is not None:
+            found = self._labels(whole)
+            if found.name is None:
+                raise BadLineError("a sample without a name")
+            name = found.name.encode()
+        if long:
+            self._check_limits(decoded(name), self._labels(raw))
+        number(line[start:], self.openmetrics)
+        self.names.add(name)
+        if self._wanted is None or name in self._wanted:
+            self._keep(index, start, decoded(name), self._labels(raw).values)
+        self.starts[index] = start
+
+    def _keep(self, index: int, start: int, name: str, values: Mapping[str, str]) -> None:
+        key = (name, frozenset(values.items()))
+        if key in self._seen:
+            raise BadLineError("the same series twice")
+        self._seen.add(key)
+        self.series.append(Series(index, start, name, values))
+
+    def _labels(self, raw: bytes | None) -> Labels:
+        if raw is None:
+            raw = b""
+        found = self._parsed.get(raw)
+        if found is None:
+            found = self._parsed[raw] = labels(raw)
+        return found
+
+    def _check_limits(self, name: str, found: Labels) -> None:
+        limits = self._limits
+        if len(found.values) + 1 > limits.label_limit:
+            count = len(found.values) + 1
+            raise SourceError(Kind.LABEL_LIMIT, f"{name!a} has {count} labels; label_limit {limits.label_limit}")
+        for label, value in (("__name__", name), *found.values.items()):
+            if len(label.encode()) > limits.label_name_length_limit:
+                text = f"a label name of {name[:60]!a} is longer than label_name_length_limit"
+                raise SourceError(Kind.LABEL_LIMIT, f"{text} ({limits.label_name_length_limit})")
+            if len(value.encode()) > limits.label_value_length_limit:
+                text = f"the value of {label[:60]!a} of {name[:60]!a} is longer than label_value_length_limit"
+                raise SourceError(Kind.LABEL_LIMIT, f"{text} ({limits.label_value_length_limit})")
+
+    def _comment(self, line: bytes) -> None:
+        text = line.strip(b" \t\r")
+        if not text:
+            return
+        if not text.startswith(b"#"):
+            raise BadLineError("neither a sample nor a comment")
+        keyword = COMMENT.match(line)
+        if keyword is None:
+            return
+        if keyword.group(1) == b"EOF":
+            self.ended = self.ended or self.openmetrics
+        elif self.ended:
+            raise BadLineError("metadata after '# EOF'")
+        elif keyword.group(1) == b"TYPE":
+            self._type(line)
+
+    def _type(self, line: bytes) -> None:
+        match = TYPE.match(line)
+        if match is None:
+            raise BadLineError("a TYPE line that declares nothing")
+        name = labels(match.group(1)).name if match.group(1).startswith(b'"') else match.group(1).decode("ascii")
+        if name is None:
+            raise BadLineError("a TYPE line without a name")
+        declared = match.group(2).decode("ascii")
+        if self.types.setdefault(name, declared) != declared:
+            raise BadLineError("a second TYPE for the same name")
+
+
+def _ends_with_eof(lines: list[bytes]) -> bool:
+    return next((line.rstrip() == b"# EOF" for line in reversed(lines) if line.strip()), False)
+
+
+def _not_metrics(body: bytes, content_type: str) -> str | None:
+    """What a body that is no metrics page looks like; None when it may be one."""
+    head = body[:4096].lstrip()
+    if not body.strip():
+        return "an empty answer"
+    if b"\x00" in head and not SAMPLE.match(head) and not head.startswith(b"#"):
+        return "binary data"
+    if head.startswith(b"<") or content_type.startswith("text/html"):
+        return "an HTML page"
+    if content_type.startswith("application/json") or (head.startswith((b"{", b"[")) and not SAMPLE.match(head)):
+        return "JSON"
+    return None

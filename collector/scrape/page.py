@@ -1,0 +1,111 @@
+"""One metrics page (text 0.0.4 or OpenMetrics 1.0) -> `Page`, read fast by remembering the page's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isnan
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from collector.scrape.layout import Layout, learn
+from collector.scrape.limits import Limits
+from collector.scrape.lines import BadLineError, number
+
+
+class Sample(NamedTuple):
+    """One series of the page. The labels are shared between samples and pages: never change them."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page says about the wanted names.
+
+    `types` holds every declared type as written, by declared name. `names` holds every sample name of the page,
+    wanted or not. `samples` are the wanted ones in page order, without those that are NaN (NaN means no value).
+    `sample_count` counts all samples. `layout` is the same object for pages of the same shape.
+    """
+
+    types: Mapping[str, str]
+    names: frozenset[str]
+    samples: tuple[Sample, ...]
+    sample_count: int
+    openmetrics: bool
+    layout: Layout
+
+
+class LayoutPool:
+    """Layouts shared between the parsers of many targets: like servers have like pages."""
+
+    def __init__(self) -> None:
+        self._layouts: WeakValueDictionary[object, Layout] = WeakValueDictionary()
+
+    def intern(self, key: object, layout: Layout) -> Layout:
+        """The pool's own object for a layout."""
+        return self._layouts.setdefault((key, layout.shape), layout)
+
+
+class PageParser:
+    """Parses one target's pages; the layout of the last one makes the next of the same shape cheap.
+
+    A remembered layout is used only after every line of the new page was verified against it: comments whole,
+    samples up to their value. Any difference leads to the full parse, so both ways give the same page.
+    Values of samples that are not wanted are checked by the full parse only.
+    """
+
+    def __init__(self, wanted: frozenset[str] | None, limits: Limits, pool: LayoutPool | None = None) -> None:
+        """`wanted` are the sample names to keep; None keeps all."""
+        self._wanted = wanted
+        self._limits = limits
+        self._pool = pool
+        self._layout: Layout | None = None
+
+    def parse(self, body: bytes, content_type: str = "") -> Page:
+        """The page in `body`.
+
+        Raises SourceError: NOT_METRICS, BAD_PAGE, TOO_MANY_SAMPLES or LABEL_LIMIT; nothing else.
+        """
+        declared_openmetrics = content_type.startswith("application/openmetrics-text")
+        lines = body.split(b"\n")
+        layout = self._layout
+        values: list[float] | None = None
+        if layout is not None and layout.holds(lines, declared_openmetrics):
+            values = _values(layout, lines)
+        if layout is None or values is None:
+            layout = self._learn(body, lines, content_type, declared_openmetrics)
+            values = _values(layout, lines)
+            assert values is not None  # the full parse has read them all
+        samples = tuple(
+            Sample(series.name, series.labels, value)
+            for series, value in zip(layout.series, values, strict=True)
+            if not isnan(value)
+        )
+        return Page(layout.types, layout.names, samples, len(layout.prefixes), layout.openmetrics, layout)
+
+    def _learn(self, body: bytes, lines: list[bytes], content_type: str, declared_openmetrics: bool) -> Layout:
+        self._layout = None
+        layout = learn(body, lines, content_type, declared_openmetrics, self._wanted, self._limits)
+        if self._pool is not None:
+            layout = self._pool.intern((self._wanted, self._limits), layout)
+        self._layout = layout
+        return layout
+
+
+def _values(layout: Layout, lines: list[bytes]) -> list[float] | None:
+    """The wanted values, or None when one is no number."""
+    rests = [lines[series.line][series.start :] for series in layout.series]
+    try:
+        values = list(map(float, rests))
+    except ValueError:
+        pass  # a time stamp, an exemplar or rubbish follows a value
+    else:
+        if b"_" not in b"".join(rests):  # Python's float() takes 1_000, the format does not
+            return values
+    try:
+        return [number(rest, layout.openmetrics) for rest in rests]
+    except BadLineError:
+        return None

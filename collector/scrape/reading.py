@@ -1,0 +1,160 @@
+"""A page and an engine's specification -> what the page says about each replica."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from collector.errors import Kind, SourceError
+from collector.scrape.page import Page, Sample
+from collector.scrape.spec import COUNTERS, Context, EngineSpec, Reading
+
+_PARTS = {"_count": {"histogram", "summary"}, "_sum": {"histogram", "summary"}, "_bucket": {"histogram"}}
+"""Suffixes of a sample name that its declared family does not have, and the families they belong to."""
+_UNDECLARED = {None, "untyped", "unknown"}
+
+ReplicaId = tuple[str, str]
+"""Model and rank."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaReading:
+    """One replica on the page: each field that the engine can give, None where the page had no series for it.
+
+    `identity` holds the fields of `Identity` that the page itself tells.
+    """
+
+    model: str
+    rank: str
+    fields: Mapping[str, float | None]
+    identity: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PageReading:
+    """One page, read.
+
+    `missing` are the fields that the engine can give but this page did not, for any replica; `notes` says why and
+    what to do, where that is known. `process_start` changes when the engine was restarted; None: cannot be told.
+    """
+
+    replicas: tuple[ReplicaReading, ...]
+    process_start: str | None
+    missing: tuple[str, ...]
+    notes: Mapping[str, str]
+
+
+def process_start(spec: EngineSpec, page: Page, headers: Mapping[str, str]) -> str | None:
+    """The token that changes with every start of the engine; `headers` have lower-case names."""
+    if spec.process_start_header is not None:
+        return headers.get(spec.process_start_header.lower())
+    values = sorted({sample.value for sample in page.samples if sample.name == spec.process_start_series})
+    return ",".join(map(repr, values)) or None
+
+
+def read(
+    spec: EngineSpec, page: Page, headers: Mapping[str, str], identity: Mapping[str, Any] | None = None
+) -> PageReading:
+    """What the page says about each replica; `identity` is what the identity endpoints told, if they were asked.
+
+    Models and ranks on one page are kept apart.
+    Raises SourceError BAD_PAGE for a series of another type than the specification says.
+    """
+    by_name: dict[str, list[Sample]] = {}
+    for sample in page.samples:
+        by_name.setdefault(sample.name, []).append(sample)
+    _check_types(spec, page, by_name)
+    values: dict[ReplicaId, dict[str, float | None]] = {}
+    for field, reading in (*spec.readings.items(), *spec.inputs.items()):
+        for replica, value in _read_one(spec, reading, by_name).items():
+            if isfinite(value):
+                values.setdefault(replica, {})[field] = value
+    context = Context(page.names, page.openmetrics, identity or {})
+    told: dict[str, str] = {}
+    replicas = []
+    for (model, rank), found in sorted(values.items()):
+        given = {name: found.get(name) for name in spec.provides}
+        if spec.derive is not None:
+            derived = spec.derive({name: found.get(name) for name in (*spec.provides, *spec.inputs)}, context)
+            given.update(derived.fields)
+            told.update(derived.notes)
+        replicas.append(ReplicaReading(model, rank, given, _page_identity(spec, rank, by_name)))
+    missing = tuple(name for name in spec.provides if all(replica.fields[name] is None for replica in replicas))
+    notes = {name: told.get(name) or spec.notes[name] for name in missing if name in told or name in spec.notes}
+    return PageReading(tuple(replicas), process_start(spec, page, headers), missing, notes)
+
+
+def _read_one(spec: EngineSpec, reading: Reading, by_name: Mapping[str, list[Sample]]) -> dict[ReplicaId, float]:
+    """One figure of every replica that has it."""
+    result: dict[ReplicaId, float] = {}
+    for name in reading.names:
+        found: dict[ReplicaId, float] = {}
+        for sample in by_name.get(name, ()):
+            labels = sample.labels
+            if any(labels.get(label) != value for label, value in reading.labels.items()):
+                continue
+            replica = _replica(spec, labels)
+            if replica not in found:
+                found[replica] = sample.value * reading.scale
+            elif reading.aggregate == "sum":
+                found[replica] += sample.value * reading.scale
+            else:
+                raise SourceError(Kind.BAD_PAGE, f"more than one series {name} for a replica, where one was expected")
+        for replica, value in found.items():
+            result.setdefault(replica, value)
+    return result
+
+
+def _replica(spec: EngineSpec, labels: Mapping[str, str]) -> ReplicaId:
+    model = "" if spec.model_label is None else labels.get(spec.model_label, "")
+    rank = "0" if spec.rank_label is None else labels.get(spec.rank_label, "0")
+    return model, rank
+
+
+def _page_identity(spec: EngineSpec, rank: str, by_name: Mapping[str, list[Sample]]) -> dict[str, Any]:
+    """What info series with this rank, or with none, tell."""
+    result: dict[str, Any] = {}
+    for info in spec.info:
+        for sample in by_name.get(info.name, ()):
+            if _replica(spec, sample.labels)[1] == rank:
+                result.update(info.read(sample.labels))
+    return result
+
+
+def _check_types(spec: EngineSpec, page: Page, present: Iterable[str]) -> None:
+    """A gauge read as a counter would give nonsense rates: the page is refused."""
+    names = frozenset(present)
+    for reading in (*spec.readings.values(), *spec.inputs.values()):
+        for name in reading.names:
+            if name in names:
+                declared = declared_type(page.types, name)
+                if declared not in _UNDECLARED and declared != reading.kind and declared not in reading.accept_types:
+                    text = f"{name} is declared a {declared} where {spec.title} has a {reading.kind}"
+                    raise SourceError(Kind.BAD_PAGE, text)
+
+
+def declared_type(types: Mapping[str, str], name: str) -> str | None:
+    """The type a sample was declared with; the parts of histograms and summaries count as counters.
+
+    OpenMetrics declares a counter without the `_total` that its sample has.
+    """
+    if name in types:
+        return types[name]
+    if name.endswith("_total"):
+        return types.get(name.removesuffix("_total"))
+    for suffix, families in _PARTS.items():
+        family = types.get(name.removesuffix(suffix)) if name.endswith(suffix) else None
+        if family in families:
+            return "counter"
+    return None
+
+
+def fell(before: Mapping[str, float | None], after: Mapping[str, float | None], ignored: Iterable[str] = ()) -> bool:
+    """Whether any counter of a replica fell between two readings: it was restarted, or it misbehaves."""
+    for name in COUNTERS.difference(ignored):
+        old, new = before.get(name), after.get(name)
+        if old is not None and new is not None and new < old:
+            return True
+    return False

@@ -1,0 +1,160 @@
+"""What an engine's metrics page and identity endpoints hold, as data: `EngineSpec`, checked when it is made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from analyzer.samples import Identity, ReplicaSample, counter_names, gauge_names
+
+COUNTERS = frozenset(counter_names(ReplicaSample))
+GAUGES = frozenset(gauge_names(ReplicaSample))
+IDENTITY_FIELDS = frozenset(f.name for f in fields(Identity)) - {"engine"}
+_METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Where one figure stands on the page.
+
+    `names` are sample names, newest first: the first that a replica has is read, older ones are not added to it.
+    `labels` selects series whose labels have these values. Series of one replica that differ in other labels are
+    added up (`sum`), or refused when there is more than one (`single`: for ratios).
+    The value is multiplied by `scale`. A declared type other than `kind` fails the page, unless it is in
+    `accept_types`; the count and sum of a histogram or summary are counters.
+    """
+
+    names: tuple[str, ...]
+    kind: Literal["counter", "gauge"]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    scale: float = 1.0
+    aggregate: Literal["sum", "single"] = "sum"
+    accept_types: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.names or not all(map(_METRIC_NAME.fullmatch, self.names)):
+            raise ValueError(f"a reading needs valid metric names, not {self.names}")
+        if self.kind not in {"counter", "gauge"} or self.aggregate not in {"sum", "single"}:
+            raise ValueError(f"{self.names[0]}: unknown kind {self.kind!r} or aggregate {self.aggregate!r}")
+        if not self.scale > 0:
+            raise ValueError(f"{self.names[0]}: the scale must be positive, not {self.scale}")
+
+
+@dataclass(frozen=True, slots=True)
+class InfoSeries:
+    """A series whose labels tell the identity; `read` takes them to fields of `analyzer.samples.Identity`."""
+
+    name: str
+    read: Callable[[Mapping[str, str]], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityProbe:
+    """A JSON endpoint beside the metrics page; `read` takes the parsed JSON to fields of `Identity`."""
+
+    path: str
+    read: Callable[[Any], Mapping[str, Any]]
+
+    def __post_init__(self) -> None:
+        if not self.path.startswith("/"):
+            raise ValueError(f"the path of an identity endpoint begins with a slash, not {self.path!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What `derive` may know besides a replica's values.
+
+    `names` are all sample names of the page; `identity` is what the endpoints told, empty before they were asked.
+    """
+
+    names: frozenset[str]
+    openmetrics: bool
+    identity: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What arithmetic adds: `fields` replace what was read (None takes it back), `notes` say why one is absent."""
+
+    fields: Mapping[str, float | None]
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """One engine, as data. Raises ValueError for a specification that cannot be right.
+
+    `name` equals the file's name. `signatures` are sample names of which an engine's page has at least one and no
+    other engine's page has any. `model_label` and `rank_label` tell the replicas of one page apart; without them
+    the model is "" and the rank "0". `readings` and `derive` give fields of `ReplicaSample`, `inputs` are values that
+    only `derive` needs; `derives` are the fields it may set. `monotone` are derived counters that may dip for a
+    moment because their inputs do not move together: they are held at their highest value.
+    `process_start_series` or `process_start_header` change when the engine is restarted.
+    `mixed_steps`: whether one step may carry both prompt and decode tokens (an identity endpoint may know better).
+    `at_request_end` are counters that move only when a request ends.
+    `name_filter`: the server may honour `name[]=` (on the path with a trailing slash).
+    `notes` say, per field, why it may be missing and what to switch on. `evidence` is what the engine offers towards
+    the phase mix, best first. `tested_with` are the versions of its pages under tests/pages.
+    """
+
+    name: str
+    title: str
+    tested_with: tuple[str, ...]
+    signatures: tuple[str, ...]
+    readings: Mapping[str, Reading]
+    evidence: tuple[str, ...]
+    model_label: str | None = None
+    rank_label: str | None = None
+    inputs: Mapping[str, Reading] = field(default_factory=dict)
+    derives: tuple[str, ...] = ()
+    derive: Callable[[Mapping[str, float | None], Context], Derived] | None = None
+    monotone: frozenset[str] = frozenset()
+    info: tuple[InfoSeries, ...] = ()
+    identity: tuple[IdentityProbe, ...] = ()
+    process_start_series: str | None = None
+    process_start_header: str | None = None
+    name_filter: bool = False
+    mixed_steps: bool | None = None
+    at_request_end: frozenset[str] = frozenset()
+    usual_ports: tuple[int, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+    wanted: frozenset[str] = field(init=False)
+    """Every sample name that is read from the page."""
+    provides: tuple[str, ...] = field(init=False)
+    """Every field of `ReplicaSample` that this engine can give, in the sample's order."""
+
+    def __post_init__(self) -> None:
+        self._check()
+        names = {name for reading in (*self.readings.values(), *self.inputs.values()) for name in reading.names}
+        names.update(self.signatures, (info.name for info in self.info))
+        if self.process_start_series is not None:
+            names.add(self.process_start_series)
+        object.__setattr__(self, "wanted", frozenset(names))
+        given = {*self.readings, *self.derives}
+        object.__setattr__(self, "provides", tuple(f.name for f in fields(ReplicaSample) if f.name in given))
+
+    def _check(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9]*", self.name):
+            raise ValueError(f"an engine's name is one lower-case word, not {self.name!r}")
+        if not self.signatures or not self.tested_with or not self.evidence:
+            raise ValueError(f"{self.name}: signatures, tested_with and evidence must be stated")
+        known = COUNTERS | GAUGES
+        self._refuse("reading", set(self.readings) - known)
+        self._refuse("derived field", set(self.derives) - known)
+        self._refuse("monotone field", set(self.monotone) - (COUNTERS & set(self.derives)))
+        self._refuse("note", set(self.notes) - known)
+        self._refuse("counter that moves at a request's end", set(self.at_request_end) - COUNTERS)
+        self._refuse("input named like a field", set(self.inputs) & known)
+        self._refuse(
+            "reading of the wrong kind",
+            [name for name, reading in self.readings.items() if (reading.kind == "counter") != (name in COUNTERS)],
+        )
+        if bool(self.derives) != (self.derive is not None):
+            raise ValueError(f"{self.name}: derive and derives belong together")
+
+    def _refuse(self, what: str, found: Iterable[str]) -> None:
+        names = ", ".join(sorted(found))
+        if names:
+            raise ValueError(f"{self.name}: {what}: {names}")

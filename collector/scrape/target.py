@@ -1,0 +1,256 @@
+"""One target, polled: fetch its page, tell its engine, read its replicas, and ask who it is."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl as tls
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from collector.errors import Kind, SourceError
+from collector.scrape.fetch import Fetcher, Response
+from collector.scrape.filter import NameFilter, State
+from collector.scrape.floors import Floors
+from collector.scrape.identity import answer
+from collector.scrape.limits import Limits
+from collector.scrape.page import LayoutPool, Page, PageParser
+from collector.scrape.reading import PageReading, process_start, read
+from collector.scrape.spec import EngineSpec
+
+Detect = Callable[[AbstractSet[str], str | None], EngineSpec]
+"""From the names on a page, and the engine the operator stated, to the engine's specification.
+
+Raises SourceError UNKNOWN_ENGINE or WRONG_ENGINE.
+"""
+_IDENTITY_BYTES = 1024 * 1024
+_RETRY_WITH_PLAIN = {
+    Kind.HTTP_STATUS,
+    Kind.REDIRECT,
+    Kind.NOT_METRICS,
+    Kind.BAD_PAGE,
+    Kind.TOO_LARGE,
+    Kind.TOO_MANY_SAMPLES,
+    Kind.LABEL_LIMIT,
+}
+"""Failures of a filtered page that say nothing of the plain one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """One successful poll. `sent_after_s` is how long after the call the request of this page was sent.
+
+    `size_bytes` and `samples` are those of the page that was read; `requests` is how many it took.
+    """
+
+    engine: str
+    reading: PageReading
+    duration_s: float
+    sent_after_s: float
+    size_bytes: int
+    samples: int
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """Fields of `analyzer.samples.Identity` that endpoints told, and why some could not be asked."""
+
+    fields: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+
+def _no_headers() -> Mapping[str, str]:
+    return {}
+
+
+class TargetScraper:
+    """Everything that is remembered of one target between polls. Not for concurrent use."""
+
+    def __init__(
+        self,
+        url: str,
+        fetcher: Fetcher,
+        detect: Detect,
+        *,
+        engine: str | None = None,
+        limits: Limits | None = None,
+        headers: Callable[[], Mapping[str, str]] = _no_headers,
+        ssl: tls.SSLContext | bool = True,
+        server_name: str | None = None,
+        name_filter: bool = True,
+        layouts: LayoutPool | None = None,
+    ) -> None:
+        """`engine` None: told from the page. `headers` is called for every request, so a secret may be renewed."""
+        self._url = url
+        self._fetcher = fetcher
+        self._detect = detect
+        self._stated_engine = engine
+        self._limits = limits or Limits()
+        self._headers = headers
+        self._ssl = ssl
+        self._server_name = server_name
+        self._name_filter = name_filter
+        self._layouts = layouts
+        self._engine: _Engine | None = None
+        self._process_start: str | None = None
+        self._identity: Mapping[str, Any] | None = None
+
+    @property
+    def spec(self) -> EngineSpec | None:
+        """The engine, once a page has told it."""
+        return None if self._engine is None else self._engine.spec
+
+    @property
+    def identity_due(self) -> bool:
+        """Whether `identify` should be called: the engine is known, but not who this life of its process is."""
+        return self._engine is not None and self._identity is None
+
+    @property
+    def filter_state(self) -> State:
+        """What is known of `name[]` on this target."""
+        return State.UNTRIED if self._engine is None else self._engine.filter.state
+
+    async def scrape(self) -> Scrape:
+        """One poll: one GET, or two when a filtered page turns out to be of no use.
+
+        Raises SourceError; after that nothing of the process is taken for granted any more.
+        """
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        try:
+            requests = 0
+            url = None if self._engine is None else self._engine.filter.url()
+            if url is not None:
+                requests += 1
+                scraped = await self._filtered(url, started_s)
+                if scraped is not None:
+                    return scraped
+            sent_after_s = loop.time() - started_s
+            response = await self._get(self._url, self._remaining(sent_after_s))
+            engine, page = self._understand(response)
+            start = process_start(engine.spec, page, response.headers)
+            engine.filter.saw_plain(page, start)
+            return self._scraped(engine, page, response, start, sent_after_s, requests + 1)
+        except SourceError:
+            self._forget()
+            raise
+
+    async def identify(self) -> Identification:
+        """Asks the engine's identity endpoints, within one deadline; one that fails is only noted.
+
+        What they tell also helps to read the following pages. Tells nothing before a page has told the engine.
+        """
+        loop = asyncio.get_running_loop()
+        if self._engine is None:
+            return Identification({}, ("the engine is not known yet",))
+        started_s = loop.time()
+        found: dict[str, Any] = {}
+        notes = []
+        for probe in self._engine.spec.identity:
+            try:
+                limits = replace(self._remaining(loop.time() - started_s), body_size_limit_bytes=_IDENTITY_BYTES)
+                response = await self._get(beside(self._url, probe.path), limits)
+            except SourceError as error:
+                notes.append(f"{probe.path}: {error}")
+                continue
+            told = answer(probe, response.body)
+            if told is None:
+                notes.append(f"{probe.path}: the answer is no JSON")
+            else:
+                found = {**told, **found}
+        self._identity = found
+        return Identification(found, tuple(notes))
+
+    async def _filtered(self, url: str, started_s: float) -> Scrape | None:
+        """The poll by a filtered page; None when the plain page has to be asked."""
+        engine = self._engine
+        assert engine is not None
+        try:
+            response = await self._get(url, self._limits)
+            page = engine.filtered_parser.parse(response.body, response.content_type)
+        except SourceError as error:
+            if error.kind not in _RETRY_WITH_PLAIN:
+                raise
+            engine.filter.refuse()
+            return None
+        start = process_start(engine.spec, page, response.headers)
+        if not engine.filter.accepts(page, start):
+            return None
+        elapsed_s = asyncio.get_running_loop().time() - started_s
+        return self._scraped(engine, page, response, start, max(0.0, elapsed_s - response.duration_s), 1)
+
+    def _scraped(
+        self, engine: _Engine, page: Page, response: Response, start: str | None, sent_after_s: float, requests: int
+    ) -> Scrape:
+        if start != self._process_start:
+            self._process_start = start
+            self._identity = None
+        reading = engine.floors.apply(read(engine.spec, page, response.headers, self._identity))
+        return Scrape(
+            engine=engine.spec.name,
+            reading=reading,
+            duration_s=response.duration_s,
+            sent_after_s=sent_after_s,
+            size_bytes=len(response.body),
+            samples=page.sample_count,
+            requests=requests,
+        )
+
+    def _understand(self, response: Response) -> tuple[_Engine, Page]:
+        """The engine and the page; the engine is told anew when the page no longer carries its signature."""
+        if self._engine is not None:
+            page = self._engine.parser.parse(response.body, response.content_type)
+            if self._engine.signatures & page.names:
+                return self._engine, page
+        else:
+            page = PageParser(frozenset(), self._limits).parse(response.body, response.content_type)
+        spec = self._detect(page.names | page.types.keys(), self._stated_engine)
+        if self._engine is not None and spec is self._engine.spec:
+            return self._engine, page
+        self._forget()
+        self._engine = _Engine(spec, self._url, self._limits, self._layouts, self._name_filter)
+        return self._engine, self._engine.parser.parse(response.body, response.content_type)
+
+    async def _get(self, url: str, limits: Limits) -> Response:
+        return await self._fetcher.get(
+            url, limits=limits, headers=self._headers(), ssl=self._ssl, server_name=self._server_name
+        )
+
+    def _remaining(self, elapsed_s: float) -> Limits:
+        """The limits with what is left of the deadline; never quite nothing, so that a time-out is told as one."""
+        return replace(self._limits, timeout_s=max(0.001, self._limits.timeout_s - elapsed_s))
+
+    def _forget(self) -> None:
+        """Another process may answer next time."""
+        self._process_start = None
+        self._identity = None
+        if self._engine is not None:
+            self._engine.filter.forget()
+
+
+class _Engine:
+    """What belongs to a target's engine: two parsers, since filtered and plain pages have different shapes."""
+
+    def __init__(
+        self, spec: EngineSpec, url: str, limits: Limits, layouts: LayoutPool | None, name_filter: bool
+    ) -> None:
+        self.spec = spec
+        self.signatures = frozenset(spec.signatures)
+        self.parser = PageParser(spec.wanted, limits, layouts)
+        self.filtered_parser = PageParser(spec.wanted, limits, layouts)
+        self.filter = NameFilter(url, spec.wanted, name_filter and spec.name_filter)
+        self.floors = Floors(spec.monotone)
+
+
+def beside(url: str, path: str) -> str:
+    """The URL of an endpoint beside the metrics page: `/metrics` at the end of the path is replaced.
+
+    A query is dropped. A page at another path is taken to be at the server's root.
+    """
+    parts = urlsplit(url)
+    trimmed = parts.path.rstrip("/")
+    base = trimmed.removesuffix("/metrics") if trimmed.endswith("/metrics") else ""
+    return urlunsplit(parts._replace(path=base + path, query="", fragment=""))

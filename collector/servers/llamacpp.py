@@ -1,0 +1,141 @@
+"""llama.cpp's llama-server: its counters before and after PR 26920 (August 2026), which changed their meaning."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from collector.scrape.identity import member, text, whole
+from collector.scrape.spec import Context, Derived, EngineSpec, IdentityProbe, Reading
+
+_NEW_BUILD = "llamacpp:prompt_tokens_cached_total"
+"""On the page since the PR that counts prompt seconds once instead of once per slot."""
+_EXACT_DECODES = 1e5
+"""Values are printed with 6 significant digits: beyond this, mean times count is off by several steps."""
+_SLOTS_UNKNOWN = "the number of slots is not known: /props tells it, and has not answered (or wants the API key)"
+_ONLY_ONE_SLOT = "llama.cpp adds up its slots' overlapping generation times; exact only with --parallel 1"
+_OLD_BUILD = "this build counts prompt time once per slot; use a build of August 2026 or later, or --parallel 1"
+_ROUNDED = "after 100,000 decodes llama.cpp prints its mean batch too coarsely; counted again after a restart"
+_FLOAT_TYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_SIZES = {"Small": "S", "Medium": "M", "Large": "L"}
+
+
+def _counter(name: str) -> Reading:
+    return Reading(names=(f"llamacpp:{name}",), kind="counter")
+
+
+def _gauge(name: str) -> Reading:
+    return Reading(names=(f"llamacpp:{name}",), kind="gauge")
+
+
+def _derive(values: Mapping[str, float | None], context: Context) -> Derived:
+    """Times where they are wall time, and slot-steps while they are exact."""
+    fields, notes = _times(values, context)
+    prefill, cached = values["prefill_tokens_total"], values["cached_tokens_total"]
+    if prefill is not None and cached is not None:
+        fields["prompt_tokens_total"] = prefill + cached
+    decodes, mean_batch = values["steps_total"], values["mean_busy_slots"]
+    if decodes is not None and mean_batch is not None:
+        if decodes < _EXACT_DECODES:
+            fields["decode_sequence_steps_total"] = float(round(mean_batch * decodes))
+        else:
+            notes["decode_sequence_steps_total"] = _ROUNDED
+    return Derived(fields, notes)
+
+
+def _times(values: Mapping[str, float | None], context: Context) -> tuple[dict[str, float | None], dict[str, str]]:
+    """One slot: both phases exact. More slots: only the new build's prompt time is wall time (exclusive)."""
+    slots = context.identity.get("slots")
+    if slots is None:
+        return {}, dict.fromkeys(("prefill_s_total", "decode_s_total"), _SLOTS_UNKNOWN)
+    if slots == 1:
+        return {"prefill_s_total": values["prompt_s"], "decode_s_total": values["predicted_s"]}, {}
+    if _NEW_BUILD in context.names:
+        return {"prefill_s_total": values["prompt_s"]}, {"decode_s_total": _ONLY_ONE_SLOT}
+    return {}, {"prefill_s_total": _OLD_BUILD, "decode_s_total": _ONLY_ONE_SLOT}
+
+
+def _props(answer: Any) -> dict[str, Any]:
+    slots = whole(member(answer, "total_slots"))
+    return {
+        "engine_version": text(member(answer, "build_info")),
+        "model_path": text(member(answer, "model_path")),
+        "max_context_tokens": whole(member(answer, "default_generation_settings", "n_ctx")),
+        "slots": slots,
+        "mixed_steps": None if slots is None else slots > 1,
+        **_file_type(text(member(answer, "model_ftype"))),
+    }
+
+
+def _models(answer: Any) -> dict[str, Any]:
+    meta = member(answer, "data", 0, "meta")
+    return {
+        "parameters": whole(member(meta, "n_params")),
+        "weight_bytes": whole(member(meta, "size")),
+        **_file_type(text(member(meta, "ftype"))),
+    }
+
+
+def _file_type(ftype: str | None) -> dict[str, Any]:
+    """`Q4_K - Medium` is the type Q4_K_M; `all F32`, `F16` and `BF16` are no quantization but a dtype."""
+    if ftype is None:
+        return {}
+    match = re.match(r"(?:\(guessed\) )?(?:all |mostly )?([A-Z0-9_]+)(?: - (Small|Medium|Large))?", ftype)
+    if match is None:
+        return {}
+    name, size = match.groups()
+    if name in _FLOAT_TYPES:
+        return {"dtype": _FLOAT_TYPES[name]}
+    return {"quantization": name if size is None else f"{name}_{_SIZES[size]}"}
+
+
+ENGINE = EngineSpec(
+    name="llamacpp",
+    title="llama.cpp",
+    tested_with=("b4700", "b6100", "b11434", "b11549"),
+    signatures=("llamacpp:prompt_tokens_total", "llamacpp:tokens_predicted_total"),
+    readings={
+        "prefill_tokens_total": _counter("prompt_tokens_total"),
+        "cached_tokens_total": _counter("prompt_tokens_cached_total"),
+        "generation_tokens_total": _counter("tokens_predicted_total"),
+        "steps_total": _counter("n_decode_total"),
+        "draft_steps_total": _counter("spec_decode_num_drafts_total"),
+        "draft_tokens_total": _counter("spec_decode_num_draft_tokens_total"),
+        "accepted_tokens_total": _counter("spec_decode_num_accepted_tokens_total"),
+        "running_requests": _gauge("requests_processing"),
+        "waiting_requests": _gauge("requests_deferred"),
+        "kv_usage_ratio": _gauge("kv_cache_usage_ratio"),
+    },
+    inputs={
+        "prompt_s": _counter("prompt_seconds_total"),
+        "predicted_s": _counter("tokens_predicted_seconds_total"),
+        "mean_busy_slots": Reading(
+            names=("llamacpp:n_busy_slots_per_decode",), kind="gauge", accept_types=("counter",)
+        ),
+    },
+    derives=("prompt_tokens_total", "decode_sequence_steps_total", "prefill_s_total", "decode_s_total"),
+    derive=_derive,
+    monotone=frozenset({"decode_sequence_steps_total"}),  # a product of rounded numbers can dip
+    identity=(IdentityProbe("/props", _props), IdentityProbe("/v1/models", _models)),
+    process_start_header="Process-Start-Time-Unix",
+    at_request_end=frozenset({"generation_tokens_total"}),
+    usual_ports=(8080,),
+    evidence=(
+        "measured: prompt and generation seconds, exact with one slot (--parallel 1)",
+        "measured: prompt seconds of batches that held prompt tokens, from builds of August 2026 on (exclusive)",
+        "modelled: roofline from token counts and /v1/models, for older builds with several slots",
+    ),
+    notes={
+        "prompt_tokens_total": "cached prompt tokens are counted from builds of August 2026 on",
+        "cached_tokens_total": "counted from builds of August 2026 on",
+        "decode_sequence_steps_total": "not on the page of this build; it includes slots that process prompts",
+        "prefill_s_total": _SLOTS_UNKNOWN,
+        "decode_s_total": _SLOTS_UNKNOWN,
+        "draft_steps_total": "counted from builds of August 2026 on",
+        "draft_tokens_total": "counted from builds of August 2026 on",
+        "accepted_tokens_total": "counted from builds of August 2026 on",
+        "kv_usage_ratio": "not on the page of builds after May 2025",
+        "generation_tokens_total": "moves only when a request ends: average over several requests",
+    },
+)

@@ -1,0 +1,123 @@
+"""What was measured and concluded, kept in SQLite or Postgres.
+
+`Store.open` is the way in: `writer`, `reader`, `roll_up` and `prune`. Everything here is synchronous; a daemon calls
+the writing side from one thread of its own. Every failure of the database is a `StoreError`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from collector.clock import Clock
+from collector.errors import StoreError
+from collector.store.engine import Engines, open_engines, read_only
+from collector.store.lock import FileLock
+from collector.store.migrate import SchemaStatus, Upgrade, require_current, status, upgrade
+from collector.store.place import place
+from collector.store.read import Reader
+from collector.store.records import Appended, Epoch, RegisteredReplica, StoredReport
+from collector.store.recover import set_aside_if_unusable
+from collector.store.retention import Keep, Pruned, prune, used_bytes
+from collector.store.rollup import roll_up
+from collector.store.write import Writer
+
+__all__ = [
+    "Appended",
+    "Epoch",
+    "Keep",
+    "Pruned",
+    "Reader",
+    "RegisteredReplica",
+    "SchemaStatus",
+    "Store",
+    "StoredReport",
+    "Upgrade",
+    "Writer",
+    "schema_status",
+]
+
+
+def schema_status(url: str) -> SchemaStatus:
+    """How a database's schema stands to this release; reads only. Raises StoreError."""
+    engines = open_engines(url)
+    try:
+        return status(engines)
+    finally:
+        engines.close()
+
+
+class Store:
+    """One open database.
+
+    `upgraded` says what bringing its schema up to date did; `set_aside` names the unusable file that a fresh one
+    replaced, None when all was well: whoever opened the store must say so loudly.
+    """
+
+    def __init__(
+        self, engines: Engines, lock: FileLock | None, upgraded: Upgrade | None, set_aside: Path | None
+    ) -> None:
+        self.writer = Writer(engines)
+        self.reader = Reader(engines)
+        self.upgraded = upgraded
+        self.set_aside = set_aside
+        self._engines = engines
+        self._lock = lock
+
+    @classmethod
+    def open(cls, url: str, clock: Clock) -> Store:
+        """Open for writing: make or upgrade the schema, move an unusable SQLite file aside, keep other writers out.
+
+        Raises StoreError; SchemaTooNewError when a newer release wrote the database.
+        """
+        engines = open_engines(url)
+        path = engines.place.path
+        lock = None if path is None else FileLock(path)
+        try:
+            set_aside = None if path is None else set_aside_if_unusable(path, clock)
+            return cls(engines, lock, upgrade(engines, clock), set_aside)
+        except BaseException:
+            engines.close()
+            if lock is not None:
+                lock.release()
+            raise
+
+    @classmethod
+    def open_to_read(cls, url: str) -> Store:
+        """Open beside a running daemon, changing nothing: what would write raises StoreError.
+
+        Raises StoreError when there is no database or its schema is not this release's.
+        """
+        where = place(url)
+        if where.path is not None and not where.path.exists():
+            raise StoreError(f"{where.text} does not exist: start `breakeven run` first")
+        engines = read_only(open_engines(url))
+        try:
+            require_current(engines)
+        except BaseException:
+            engines.close()
+            raise
+        return cls(engines, None, None, None)
+
+    @property
+    def place(self) -> str:
+        """Where the database is, without a password."""
+        return self._engines.place.text
+
+    def roll_up(self, now_s: float) -> int:
+        """Make the totals of the buckets that ended by `now_s`; how many. Raises StoreError."""
+        return roll_up(self._engines, now_s)
+
+    def prune(self, keep: Keep, now_s: float) -> Pruned:
+        """Delete what is too old at `now_s`. Raises StoreError."""
+        return prune(self._engines, keep, now_s)
+
+    def used_bytes(self) -> int:
+        """Bytes that the stored rows use. Raises StoreError."""
+        return used_bytes(self._engines)
+
+    def close(self) -> None:
+        """Close every connection and let the next writer in."""
+        self._engines.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None

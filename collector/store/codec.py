@@ -1,0 +1,151 @@
+"""Samples and totals as rows of fixed-point numbers, and back.
+
+What cannot be a measurement (not finite, or too large for the column) is kept as not reported: one absurd page must
+not stop the rows of every other replica.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from operator import attrgetter
+from typing import Any
+
+from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
+from analyzer.windows import Totals
+from collector.store.schema import (
+    BUCKET_MS,
+    DELTA_MEASURES,
+    GPU_MEASURES,
+    INTEGRAL_MEASURES,
+    REFUSAL_COLUMNS,
+    REPLICA_MEASURES,
+    Measure,
+)
+
+MICRO = 1_000_000
+_LIMIT = 2**63
+
+Row = tuple[Any, ...]
+"""Values in the order of the table's columns."""
+
+
+def microseconds(seconds: float) -> int:
+    """Seconds as whole microseconds."""
+    return round(seconds * MICRO)
+
+
+def seconds(kept_us: int) -> float:
+    """Whole microseconds as seconds: the double nearest to the exact quotient."""
+    return kept_us / MICRO
+
+
+def bucket_ms(at_us: int) -> int:
+    """The start of the bucket that an instant falls into."""
+    return at_us // (BUCKET_MS * 1000) * BUCKET_MS
+
+
+def tick(at_us: int, interval_ms: int) -> tuple[int, int]:
+    """The aligned tick (ms) that an instant belongs to, and the instant's distance from it (µs).
+
+    Ticks are multiples of the poll interval, of a bucket's length where polls are rarer than that. A poller whose
+    requests leave near a multiple of the interval may send two within one tick: the second is a duplicate.
+    """
+    grid_us = min(interval_ms, BUCKET_MS) * 1000
+    aligned_us = at_us // grid_us * grid_us
+    return aligned_us // 1000, at_us - aligned_us
+
+
+def _keep(value: float | None, scale: int | None) -> float | int | None:
+    if value is None:
+        return None
+    if scale is None:
+        return value if isfinite(value) else None
+    try:
+        fixed = round(value * scale)
+    except (OverflowError, ValueError):
+        return None
+    return fixed if -_LIMIT <= fixed < _LIMIT else None
+
+
+def _restore(kept: float | int | None, scale: int | None) -> float | None:
+    if kept is None:
+        return None
+    return float(kept) if scale is None else kept / scale
+
+
+_REPLICA_FIELDS = tuple(one.field for one in REPLICA_MEASURES)
+_REPLICA_SCALES = tuple(one.scale for one in REPLICA_MEASURES)
+_GPU_FIELDS = tuple(one.field for one in GPU_MEASURES)
+_GPU_SCALES = tuple(one.scale for one in GPU_MEASURES)
+_replica_values = attrgetter(*_REPLICA_FIELDS)
+_gpu_values = attrgetter(*_GPU_FIELDS)
+
+
+def _moment(at_s: float, interval_s: float) -> tuple[int, int, int]:
+    interval_ms = max(1, round(interval_s * 1000))
+    tick_ms, offset_us = tick(microseconds(at_s), interval_ms)
+    return tick_ms, offset_us, interval_ms
+
+
+def replica_row(sample: ReplicaSample) -> Row:
+    """A replica's sample as a row of `replica_samples`."""
+    tick_ms, offset_us, interval_ms = _moment(sample.at_s, sample.interval_s)
+    return (tick_ms, sample.epoch, offset_us, interval_ms, *map(_keep, _replica_values(sample), _REPLICA_SCALES))
+
+
+def replica_sample(row: Sequence[Any], replica: ReplicaKey) -> ReplicaSample:
+    """A row of `replica_samples` as the sample it was made from."""
+    tick_ms, epoch, offset_us, interval_ms, *kept = row
+    values = dict(zip(_REPLICA_FIELDS, map(_restore, kept, _REPLICA_SCALES), strict=True))
+    return ReplicaSample(replica, epoch, seconds(tick_ms * 1000 + offset_us), interval_ms / 1000, **values)
+
+
+def gpu_row(sample: GpuSample, gpu_id: int) -> Row:
+    """A GPU's sample as a row of `gpu_samples`."""
+    tick_ms, offset_us, interval_ms = _moment(sample.at_s, sample.interval_s)
+    return (tick_ms, gpu_id, offset_us, interval_ms, *map(_keep, _gpu_values(sample), _GPU_SCALES))
+
+
+def gpu_sample(row: Sequence[Any], uuid: str, name: str | None) -> GpuSample:
+    """A row of `gpu_samples` as the sample it was made from."""
+    tick_ms, _, offset_us, interval_ms, *kept = row
+    values = dict(zip(_GPU_FIELDS, map(_restore, kept, _GPU_SCALES), strict=True))
+    return GpuSample(uuid, seconds(tick_ms * 1000 + offset_us), interval_ms / 1000, name, **values)
+
+
+def totals_row(bucket: int, totals: Totals) -> dict[str, Any]:
+    """Totals as a row of `replica_totals`; `bucket` is unix time in ms."""
+    return {
+        "bucket_ms": bucket,
+        "epoch_id": totals.epoch,
+        "start_us": microseconds(totals.start_s),
+        "end_us": microseconds(totals.end_s),
+        "covered_us": microseconds(totals.covered_s),
+        "active_us": None if totals.active_s is None else microseconds(totals.active_s),
+        "windows": totals.windows,
+        **{column: totals.refusals.get(refusal, 0) for refusal, column in REFUSAL_COLUMNS.items()},
+        **{one.column: _keep(totals.deltas[one.field], one.scale) for one in DELTA_MEASURES},
+        **{one.column: _keep(totals.integrals[one.field], one.scale) for one in INTEGRAL_MEASURES},
+    }
+
+
+def totals_of(row: Mapping[Any, Any], replica: ReplicaKey) -> Totals:
+    """A row of `replica_totals` as the totals it was made from."""
+    counted = {refusal: row[column] for refusal, column in REFUSAL_COLUMNS.items()}
+    return Totals(
+        replica=replica,
+        epoch=row["epoch_id"],
+        start_s=seconds(row["start_us"]),
+        end_s=seconds(row["end_us"]),
+        covered_s=seconds(row["covered_us"]),
+        windows=row["windows"],
+        deltas=_series(row, DELTA_MEASURES),
+        integrals=_series(row, INTEGRAL_MEASURES),
+        active_s=None if row["active_us"] is None else seconds(row["active_us"]),
+        refusals={refusal: count for refusal, count in counted.items() if count > 0},
+    )
+
+
+def _series(row: Mapping[Any, Any], kept: Sequence[Measure]) -> dict[str, float | None]:
+    return {one.field: _restore(row[one.column], one.scale) for one in kept}

@@ -1,0 +1,152 @@
+"""Reads what was stored, on connections that cannot write."""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import Connection, select
+
+from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
+from analyzer.verdict import Verdict, VerdictState
+from analyzer.windows import Totals
+from collector.store.codec import gpu_sample, microseconds, replica_sample, seconds, totals_of
+from collector.store.engine import Engines
+from collector.store.identity import identity_of
+from collector.store.records import Epoch, RegisteredReplica, StoredReport
+from collector.store.schema import (
+    epochs,
+    gpu_samples,
+    gpus,
+    replica_samples,
+    replica_totals,
+    replicas,
+    reports,
+    verdicts,
+)
+from collector.store.spans import last_row_before, rows_between, span_us
+
+_ALWAYS_S = 2.0**43
+"""Later than any stored instant."""
+
+
+class Reader:
+    """The store's reading side, safe from any thread. Spans hold their start and not their end. Raises StoreError."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+
+    def replicas(self) -> list[RegisteredReplica]:
+        """Every replica ever seen, by key."""
+
+        def work(connection: Connection) -> list[RegisteredReplica]:
+            rows = connection.execute(select(replicas))
+            return [RegisteredReplica(ReplicaKey(row.target, row.model, row.rank), row.job) for row in rows]
+
+        return sorted(self._engines.read(work), key=lambda one: one.key)
+
+    def epochs(self, replica: ReplicaKey | None = None) -> list[Epoch]:
+        """Epochs of one replica, or of all, in the order they began."""
+
+        def work(connection: Connection) -> list[Epoch]:
+            rows = connection.execute(
+                select(epochs, replicas.c.target, replicas.c.model, replicas.c.rank)
+                .join(replicas)
+                .order_by(epochs.c.started_at_us, epochs.c.id)
+            )
+            found = [
+                Epoch(
+                    id=row.id,
+                    replica=ReplicaKey(row.target, row.model, row.rank),
+                    identity=identity_of(row.identity),
+                    process_start=row.process_start,
+                    started_at_s=seconds(row.started_at_us),
+                )
+                for row in rows
+            ]
+            return [one for one in found if replica is None or one.replica == replica]
+
+        return self._engines.read(work)
+
+    def samples(self, since_s: float, until_s: float, replica: ReplicaKey | None = None) -> list[ReplicaSample]:
+        """Samples of one replica, or of all, taken within a span, oldest first."""
+        since_us, until_us = span_us(since_s, until_s)
+
+        def work(connection: Connection) -> list[ReplicaSample]:
+            keys = replica_of_epoch(connection, replica)
+            members = None if replica is None else list(keys)
+            rows = rows_between(connection, replica_samples, since_us, until_us, members)
+            return [replica_sample(row, keys[row.epoch_id]) for row in rows]
+
+        return self._engines.read(work)
+
+    def last_sample(self, replica: ReplicaKey, before_s: float = _ALWAYS_S) -> ReplicaSample | None:
+        """A replica's newest sample, or the newest taken before an instant; None when there is none."""
+
+        def work(connection: Connection) -> ReplicaSample | None:
+            members = list(replica_of_epoch(connection, replica))
+            row = last_row_before(connection, replica_samples, microseconds(before_s), members)
+            return None if row is None else replica_sample(row, replica)
+
+        return self._engines.read(work)
+
+    def gpu_samples(self, since_s: float, until_s: float, uuid: str | None = None) -> list[GpuSample]:
+        """Samples of one GPU, or of all, taken within a span, oldest first."""
+        since_us, until_us = span_us(since_s, until_s)
+
+        def work(connection: Connection) -> list[GpuSample]:
+            known = {row.id: (row.uuid, row.name) for row in connection.execute(select(gpus))}
+            members = None if uuid is None else [number for number, (one, _) in known.items() if one == uuid]
+            rows = rows_between(connection, gpu_samples, since_us, until_us, members)
+            return [gpu_sample(row, *known[row.gpu_id]) for row in rows]
+
+        return self._engines.read(work)
+
+    def totals(self, since_s: float, until_s: float, replica: ReplicaKey | None = None) -> list[tuple[float, Totals]]:
+        """(start of the bucket, totals) of the five-minute buckets that start within a span, oldest first."""
+        since_us, until_us = span_us(since_s, until_s)
+
+        def work(connection: Connection) -> list[tuple[float, Totals]]:
+            keys = replica_of_epoch(connection, replica)
+            start_ms = replica_totals.c.bucket_ms
+            wanted = select(replica_totals).where(start_ms * 1000 >= since_us, start_ms * 1000 < until_us)
+            # The bare bounds are what the key is searched by; the exact ones above only trim the ends.
+            wanted = wanted.where(start_ms >= since_us // 1000, start_ms <= until_us // 1000)
+            if replica is not None:
+                wanted = wanted.where(replica_totals.c.epoch_id.in_(list(keys)))
+            rows = connection.execute(wanted.order_by(start_ms, replica_totals.c.epoch_id)).mappings()
+            return [(row["bucket_ms"] / 1000, totals_of(row, keys[row["epoch_id"]])) for row in rows]
+
+        return self._engines.read(work)
+
+    def latest_report(self) -> StoredReport | None:
+        """The newest report; None before the first."""
+        newest = select(reports).order_by(reports.c.made_at_us.desc()).limit(1)
+        row = self._engines.read(lambda connection: connection.execute(newest).first())
+        return None if row is None else StoredReport(seconds(row.made_at_us), json.loads(row.body))
+
+    def verdicts(self) -> dict[tuple[str, str], VerdictState]:
+        """The verdict states by (deployment, scheme)."""
+
+        def work(connection: Connection) -> dict[tuple[str, str], VerdictState]:
+            return {
+                (row.deployment, row.scheme): VerdictState(
+                    verdict=Verdict(row.verdict),
+                    since_s=seconds(row.since_us),
+                    last_data_s=None if row.last_data_us is None else seconds(row.last_data_us),
+                    candidate=None if row.candidate is None else Verdict(row.candidate),
+                    candidate_since_s=None if row.candidate_since_us is None else seconds(row.candidate_since_us),
+                )
+                for row in connection.execute(select(verdicts))
+            }
+
+        return self._engines.read(work)
+
+
+def replica_of_epoch(connection: Connection, replica: ReplicaKey | None = None) -> dict[int, ReplicaKey]:
+    """The replica of every epoch, or the epochs of one replica."""
+    pairs = select(epochs.c.id, replicas.c.target, replicas.c.model, replicas.c.rank).join(replicas)
+    if replica is not None:
+        pairs = pairs.where(
+            replicas.c.target == replica.target, replicas.c.model == replica.model, replicas.c.rank == replica.rank
+        )
+    return {number: ReplicaKey(target, model, rank) for number, target, model, rank in connection.execute(pairs)}

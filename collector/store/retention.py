@@ -1,0 +1,149 @@
+"""Deletes what is older than it must be kept, from the old end, in small transactions; bounds a SQLite file's size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Table, delete, func, select, text
+
+from collector.store.codec import microseconds
+from collector.store.engine import Engines
+from collector.store.schema import (
+    BUCKET_MS,
+    gpu_samples,
+    metadata,
+    replica_samples,
+    replica_totals,
+    reports,
+    stale_buckets,
+)
+
+BATCH_ROWS = 5_000
+"""About so many rows go in one transaction, so that samples can be written in between."""
+KEPT_WHATEVER_SIZE_S = 3_600.0
+"""Samples younger than this stay, however small the size limit is: without them nothing can be said at all."""
+_DAY_US = 86_400_000_000
+_SHRINK_ABOVE = 0.25
+"""Free pages are used again; only a file with a larger free share than this gives space back to the disk."""
+_SHRINK_PAGES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How long what is kept, in seconds, and how many bytes a SQLite file may use (None: as many as it takes).
+
+    Reports are all kept as long as samples, and the last one of each UTC day as long as totals.
+    """
+
+    samples_s: float
+    totals_s: float
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many rows were deleted, and how many bytes the database uses now."""
+
+    samples: int
+    gpu_samples: int
+    totals: int
+    reports: int
+    used_bytes: int
+
+
+def prune(engines: Engines, keep: Keep, now_s: float) -> Pruned:
+    """Delete what is too old at `now_s`, then the oldest samples and totals until a SQLite file fits its limit.
+
+    Samples whose totals are still to be made outlive their time, but not the size limit. Raises StoreError.
+    """
+    oldest_kept_ms = _aligned(now_s - keep.samples_s)
+    unrolled = engines.read(lambda connection: connection.execute(select(func.min(stale_buckets.c.bucket_ms))).scalar())
+    if unrolled is not None:
+        # The bucket before is kept too: its last sample begins the first window.
+        oldest_kept_ms = min(oldest_kept_ms, unrolled - BUCKET_MS)
+    totals_ms = _aligned(now_s - keep.totals_s)
+    samples = _delete_before(engines, replica_samples, oldest_kept_ms)
+    readings = _delete_before(engines, gpu_samples, oldest_kept_ms)
+    totals = _delete_before(engines, replica_totals, totals_ms)
+    old_reports = engines.write(
+        lambda connection: _thin_reports(connection, microseconds(now_s - keep.samples_s), totals_ms * 1000)
+    )
+    if engines.sqlite and keep.max_bytes is not None:
+        limit_ms = _aligned(now_s - KEPT_WHATEVER_SIZE_S)
+        for table in (replica_samples, gpu_samples, replica_totals):
+            while used_bytes(engines) > keep.max_bytes and (gone := _delete_batch(engines, table, limit_ms)):
+                samples += gone if table is replica_samples else 0
+                readings += gone if table is gpu_samples else 0
+                totals += gone if table is replica_totals else 0
+    if engines.sqlite:
+        _shrink(engines)
+    return Pruned(samples, readings, totals, old_reports, used_bytes(engines))
+
+
+def used_bytes(engines: Engines) -> int:
+    """Bytes that stored rows use: a SQLite file without its free pages, our tables in Postgres. Raises StoreError."""
+
+    def work(connection: Connection) -> int:
+        if engines.sqlite:
+            pages, free, size = (_pragma(connection, name) for name in ("page_count", "freelist_count", "page_size"))
+            return (pages - free) * size
+        sizes = text("SELECT pg_total_relation_size(CAST(:name AS regclass))")
+        return sum(connection.execute(sizes, {"name": name}).scalar_one() for name in metadata.tables)
+
+    return engines.read(work)
+
+
+def _aligned(instant_s: float) -> int:
+    """The bucket (ms) of an instant: whole buckets go or stay."""
+    return microseconds(instant_s) // (BUCKET_MS * 1000) * BUCKET_MS
+
+
+def _delete_before(engines: Engines, table: Table, before_ms: int) -> int:
+    total = 0
+    while (gone := _delete_batch(engines, table, before_ms)) > 0:
+        total += gone
+    return total
+
+
+def _delete_batch(engines: Engines, table: Table, before_ms: int) -> int:
+    """Delete the oldest rows before a tick, whole ticks at a time; how many."""
+    moment = next(iter(table.primary_key.columns))
+
+    def work(connection: Connection) -> int:
+        ordered = select(moment).where(moment < before_ms).order_by(moment)
+        last = connection.execute(ordered.offset(BATCH_ROWS - 1).limit(1)).scalar()
+        within = moment < before_ms if last is None else moment <= last
+        return connection.execute(delete(table).where(within)).rowcount
+
+    return engines.write(work)
+
+
+def _thin_reports(connection: Connection, all_since_us: int, daily_since_us: int) -> int:
+    made = list(connection.execute(select(reports.c.made_at_us).order_by(reports.c.made_at_us)).scalars())
+    last_of_day = {at_us // _DAY_US: at_us for at_us in made}
+    gone = [
+        at_us
+        for at_us in made[:-1]
+        if at_us < all_since_us and (at_us < daily_since_us or last_of_day[at_us // _DAY_US] != at_us)
+    ]
+    for at_us in gone:
+        connection.execute(delete(reports).where(reports.c.made_at_us == at_us))
+    return len(gone)
+
+
+def _shrink(engines: Engines) -> None:
+    """Give free pages back to the disk, some at a time, while there are too many of them."""
+    former = None
+    while True:
+        pages, free = engines.read(
+            lambda connection: (_pragma(connection, "page_count"), _pragma(connection, "freelist_count"))
+        )
+        # A file made without this ability frees nothing, ever.
+        if free <= _SHRINK_PAGES or free <= pages * _SHRINK_ABOVE or free == former:
+            return
+        former = free
+        engines.script(f"PRAGMA incremental_vacuum({min(free, _SHRINK_PAGES)})")
+
+
+def _pragma(connection: Connection, name: str) -> int:
+    return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())

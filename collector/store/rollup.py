@@ -1,0 +1,81 @@
+"""Makes five-minute totals from the raw samples of closed buckets, with the analysis' own windows.
+
+A window belongs to the bucket in which it ends, so every pair of neighbouring samples is counted once. What is still
+to do stands in `stale_buckets`: marked in the transaction that wrote samples, cleared in the one that wrote their
+totals. So a killed process loses no bucket and repeats at most one, and late samples bring their bucket back.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select
+
+from analyzer.samples import ReplicaKey, ReplicaSample
+from analyzer.windows import Totals, add_up, pairwise_totals
+from collector.store.codec import microseconds, replica_sample, totals_row
+from collector.store.engine import Engines
+from collector.store.read import replica_of_epoch
+from collector.store.schema import BUCKET_MS, replica_samples, stale_buckets
+from collector.store.spans import last_row_before, rows_between
+from collector.store.write import upsert_totals
+
+
+def roll_up(engines: Engines, now_s: float) -> int:
+    """Bring the totals of every bucket that ended by `now_s` up to date; how many buckets that took.
+
+    One transaction per bucket. A window longer than a bucket (polls more than two minutes apart) is counted right as
+    long as a replica's samples arrive in the order they were taken. Raises StoreError.
+    """
+    closed_ms = microseconds(now_s) // 1000 - BUCKET_MS
+    done = 0
+    while (made := engines.write(lambda connection: _roll_up_one(connection, closed_ms))) is not None:
+        done += made
+    return done
+
+
+def _roll_up_one(connection: Connection, closed_ms: int) -> int | None:
+    """Roll up the oldest stale bucket: 1, or 0 when another process took it first; None when there is none."""
+    wanted = select(stale_buckets.c.bucket_ms).where(stale_buckets.c.bucket_ms <= closed_ms)
+    bucket = connection.execute(wanted.order_by(stale_buckets.c.bucket_ms).limit(1)).scalar()
+    if bucket is None:
+        return None
+    # Clearing the mark comes first: it waits for whoever is adding samples here, and they wait for us.
+    if connection.execute(delete(stale_buckets).where(stale_buckets.c.bucket_ms == bucket)).rowcount == 0:
+        return 0
+    upsert_totals(connection, [totals_row(bucket, totals) for totals in bucket_totals(connection, bucket)])
+    return 1
+
+
+def bucket_totals(connection: Connection, bucket_ms: int) -> list[Totals]:
+    """The totals of the windows that end in one bucket, one per epoch."""
+    start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
+    keys = replica_of_epoch(connection)
+    members: dict[ReplicaKey, list[int]] = defaultdict(list)
+    for number, key in keys.items():
+        members[key].append(number)
+    before: dict[ReplicaKey, Row[Any]] = {}
+    within: dict[ReplicaKey, list[ReplicaSample]] = defaultdict(list)
+    for row in rows_between(connection, replica_samples, start_us - BUCKET_MS * 1000, end_us):
+        key = keys[row.epoch_id]
+        if row.tick_ms * 1000 + row.offset_us < start_us:
+            before[key] = row
+        else:
+            within[key].append(replica_sample(row, key))
+    made: list[Totals] = []
+    for key, found in within.items():
+        last = before.get(key)
+        if last is None:
+            last = last_row_before(connection, replica_samples, start_us, members[key])
+        begun = [] if last is None else [replica_sample(last, key)]
+        made.extend(_by_epoch(pairwise_totals([*begun, *found])))
+    return made
+
+
+def _by_epoch(parts: Iterable[Totals]) -> list[Totals]:
+    ordered = sorted(parts, key=lambda part: part.epoch)
+    sums = (add_up(group) for _, group in groupby(ordered, key=lambda part: part.epoch))
+    return [total for total in sums if total is not None]

@@ -1,0 +1,216 @@
+"""The tables: what is. `migrations/` says how to get there.
+
+A sample's key starts with its aligned tick, so that the rows of one moment lie together and a write touches few pages.
+Values other than counts are whole numbers of a small unit (fixed point), which SQLite keeps in as few bytes as they
+need; counts are exact doubles, which it keeps just as short when they are whole. NULL is "not reported", 0 is zero.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from analyzer.samples import GpuSample, ReplicaSample, Unit, counter_names, gauge_names, unit_of
+from analyzer.windows import Refusal
+
+BUCKET_MS = 300_000
+"""Length of a bucket of totals: five minutes. Ticks are never further apart than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How a unit is kept: `scale` column units make one unit of the field; None keeps the number as it is."""
+
+    scale: int | None
+    field_unit: str = ""
+    column_unit: str = ""
+
+
+STORED: Mapping[Unit, Stored] = {
+    Unit.COUNT: Stored(None),
+    Unit.SECONDS: Stored(1_000_000, "s", "us"),
+    Unit.RATIO: Stored(1_000_000, "ratio", "ppm"),
+    Unit.BYTES: Stored(1, "bytes", "bytes"),
+    Unit.WATTS: Stored(1_000, "w", "mw"),
+    Unit.JOULES: Stored(1_000, "j", "mj"),
+    Unit.HERTZ: Stored(1, "hz", "hz"),
+    Unit.CELSIUS: Stored(1_000, "celsius", "millicelsius"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A sample's field and the column that keeps it."""
+
+    field: str
+    column: str
+    scale: int | None
+
+
+def measures(sample: type[Any]) -> tuple[Measure, ...]:
+    """The measures of a sample type, counters first.
+
+    Raises ValueError for a field whose name lacks its unit, since the column's name could not say its own.
+    """
+    return tuple(_measure(sample, name) for name in counter_names(sample) + gauge_names(sample))
+
+
+def _measure(sample: type[Any], name: str) -> Measure:
+    stored = STORED[unit_of(sample, name)]
+    if not stored.field_unit:
+        return Measure(name, name, stored.scale)
+    column, found = re.subn(rf"_{stored.field_unit}(?=_|$)", f"_{stored.column_unit}", name)
+    if found != 1:
+        raise ValueError(f"{sample.__name__}.{name} must name its unit once: _{stored.field_unit}")
+    return Measure(name, column, stored.scale)
+
+
+REPLICA_MEASURES = measures(ReplicaSample)
+GPU_MEASURES = measures(GpuSample)
+DELTA_MEASURES = tuple(
+    Measure(name, _measure(ReplicaSample, name).column.removesuffix("_total"), _measure(ReplicaSample, name).scale)
+    for name in counter_names(ReplicaSample)
+)
+"""A counter's increase: what is no total since the engine's start is not called one."""
+INTEGRAL_MEASURES = tuple(
+    Measure(name, f"{_measure(ReplicaSample, name).column}_s", _measure(ReplicaSample, name).scale)
+    for name in gauge_names(ReplicaSample)
+)
+"""A gauge's mean times seconds: the column's unit is the gauge's stored unit times seconds."""
+REFUSAL_COLUMNS: Mapping[Refusal, str] = {refusal: f"refused_{refusal.value}" for refusal in Refusal}
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def _columns(kept: tuple[Measure, ...]) -> list[Column[Any]]:
+    return [Column(one.column, Double if one.scale is None else BigInteger, nullable=True) for one in kept]
+
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("target", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("rank", Text, nullable=False),
+    Column("job", Text),
+    UniqueConstraint("target", "model", "rank"),
+)
+
+epochs = Table(
+    "epochs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("replica_id", ForeignKey("replicas.id"), nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("identity", Text, nullable=False),
+    Column("process_start", Text),
+    Column("started_at_us", BigInteger, nullable=False),
+    UniqueConstraint("replica_id", "fingerprint"),
+)
+
+replica_samples = Table(
+    "replica_samples",
+    metadata,
+    Column("tick_ms", BigInteger, nullable=False),
+    Column("epoch_id", Integer, nullable=False),
+    Column("offset_us", BigInteger, nullable=False),
+    Column("interval_ms", BigInteger, nullable=False),
+    *_columns(REPLICA_MEASURES),
+    PrimaryKeyConstraint("tick_ms", "epoch_id"),
+    ForeignKeyConstraint(["epoch_id"], ["epochs.id"]),
+    sqlite_with_rowid=False,
+)
+"""`tick_ms` is unix time, aligned down to the poll interval; the sample was taken `offset_us` after it."""
+
+gpus = Table(
+    "gpus",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uuid", Text, nullable=False),
+    Column("name", Text),
+    UniqueConstraint("uuid"),
+)
+
+gpu_samples = Table(
+    "gpu_samples",
+    metadata,
+    Column("tick_ms", BigInteger, nullable=False),
+    Column("gpu_id", Integer, nullable=False),
+    Column("offset_us", BigInteger, nullable=False),
+    Column("interval_ms", BigInteger, nullable=False),
+    *_columns(GPU_MEASURES),
+    PrimaryKeyConstraint("tick_ms", "gpu_id"),
+    ForeignKeyConstraint(["gpu_id"], ["gpus.id"]),
+    sqlite_with_rowid=False,
+)
+
+replica_totals = Table(
+    "replica_totals",
+    metadata,
+    Column("bucket_ms", BigInteger, nullable=False),
+    Column("epoch_id", Integer, nullable=False),
+    Column("start_us", BigInteger, nullable=False),
+    Column("end_us", BigInteger, nullable=False),
+    Column("covered_us", BigInteger, nullable=False),
+    Column("active_us", BigInteger),
+    Column("windows", Integer, nullable=False),
+    *(Column(name, Integer, nullable=False) for name in REFUSAL_COLUMNS.values()),
+    *_columns(DELTA_MEASURES),
+    *_columns(INTEGRAL_MEASURES),
+    PrimaryKeyConstraint("bucket_ms", "epoch_id"),
+    ForeignKeyConstraint(["epoch_id"], ["epochs.id"]),
+    sqlite_with_rowid=False,
+)
+"""Totals of the windows that end in the five minutes from `bucket_ms` (unix time) on."""
+
+stale_buckets = Table(
+    "stale_buckets",
+    metadata,
+    Column("bucket_ms", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+"""Buckets with samples that their totals may not reflect yet: set with the samples, cleared with the totals."""
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("made_at_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("deployment", Text, primary_key=True),
+    Column("scheme", Text, primary_key=True),
+    Column("verdict", Text, nullable=False),
+    Column("since_us", BigInteger, nullable=False),
+    Column("last_data_us", BigInteger),
+    Column("candidate", Text),
+    Column("candidate_since_us", BigInteger),
+)

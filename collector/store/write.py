@@ -1,0 +1,232 @@
+"""Writes samples, totals, reports and verdicts. Every write is one transaction and may be repeated without harm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Table, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
+from analyzer.verdict import VerdictState
+from analyzer.windows import Totals
+from collector.errors import StoreError
+from collector.store.codec import Row, bucket_ms, gpu_row, microseconds, replica_row, totals_row
+from collector.store.engine import Engines
+from collector.store.identity import fingerprint, identity_text
+from collector.store.records import Appended
+from collector.store.schema import (
+    BUCKET_MS,
+    REFUSAL_COLUMNS,
+    epochs,
+    gpu_samples,
+    gpus,
+    replica_samples,
+    replica_totals,
+    replicas,
+    reports,
+    stale_buckets,
+    verdicts,
+)
+
+
+class Writer:
+    """The store's writing side. Safe to call from several threads; they take turns on the one writing connection."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+        self._gpus: dict[str, tuple[int, str | None]] = {}
+
+    def register(
+        self, key: ReplicaKey, identity: Identity, process_start: str | None, job: str | None, at_s: float
+    ) -> int:
+        """The number of the replica's epoch with this identity: the one it has, else a new one begun at `at_s`.
+
+        A restarted daemon therefore goes on with the epoch it left. Raises StoreError.
+        """
+        _check_storable(key.target, key.model, key.rank, job, process_start)
+        found = {
+            "fingerprint": fingerprint(identity, process_start),
+            "identity": identity_text(identity),
+            "process_start": process_start,
+            "started_at_us": microseconds(at_s),
+        }
+
+        def work(connection: Connection) -> int:
+            replica_id = _replica_id(connection, key, job)
+            mine = (epochs.c.replica_id == replica_id) & (epochs.c.fingerprint == found["fingerprint"])
+            return _found_or_made(connection, epochs, mine, {"replica_id": replica_id, **found})
+
+        return self._engines.write(work)
+
+    def append(self, replica_samples_: Iterable[ReplicaSample], gpu_samples_: Iterable[GpuSample] = ()) -> Appended:
+        """Add samples in one transaction; those already there are left as they are.
+
+        Replicas' samples carry the epoch that `register` gave. Raises StoreError, and nothing was written then.
+        """
+        rows = [replica_row(sample) for sample in replica_samples_]
+        marks = sorted({start for row in rows for start in _touched(row)})
+        readings = list(gpu_samples_)
+
+        def work(connection: Connection) -> tuple[int, dict[str, tuple[int, str | None]]]:
+            _mark_stale(connection, marks)
+            known = self._known_gpus(connection, readings)
+            gpu_rows = [gpu_row(sample, known[sample.uuid][0]) for sample in readings]
+            return _add(connection, replica_samples, rows) + _add(connection, gpu_samples, gpu_rows), known
+
+        new, known = self._engines.write(work)
+        # Only now: numbers given in a transaction that failed would be nobody's.
+        self._gpus = known
+        return Appended(new, len(rows) + len(readings) - new)
+
+    def append_totals(self, made: Iterable[tuple[float, Totals]]) -> None:
+        """Keep totals by the start (unix time) of their bucket, in place of any made from fewer samples.
+
+        Raises StoreError.
+        """
+        rows = [totals_row(bucket_ms(microseconds(start_s)), totals) for start_s, totals in made]
+        self._engines.write(lambda connection: upsert_totals(connection, rows))
+
+    def append_report(self, made_at_s: float, body: Mapping[str, Any]) -> None:
+        """Keep a report given as JSON-ready values. Raises StoreError, and ValueError for what JSON has no word for."""
+        row = {"made_at_us": microseconds(made_at_s), "body": json.dumps(body, allow_nan=False)}
+
+        def work(connection: Connection) -> None:
+            connection.execute(_insert(connection, reports).on_conflict_do_nothing(), row)
+
+        self._engines.write(work)
+
+    def save_verdicts(self, states: Mapping[tuple[str, str], VerdictState]) -> None:
+        """Keep verdict states by (deployment, scheme); states of others stay as they are. Raises StoreError."""
+        rows = [
+            {
+                "deployment": deployment,
+                "scheme": scheme,
+                "verdict": state.verdict.value,
+                "since_us": microseconds(state.since_s),
+                "last_data_us": None if state.last_data_s is None else microseconds(state.last_data_s),
+                "candidate": None if state.candidate is None else state.candidate.value,
+                "candidate_since_us": (
+                    None if state.candidate_since_s is None else microseconds(state.candidate_since_s)
+                ),
+            }
+            for (deployment, scheme), state in sorted(states.items())
+        ]
+        self._engines.write(lambda connection: _upsert(connection, verdicts, rows))
+
+    def _known_gpus(self, connection: Connection, readings: Sequence[GpuSample]) -> dict[str, tuple[int, str | None]]:
+        known = dict(self._gpus)
+        for sample in readings:
+            number, name = known.get(sample.uuid, (None, None))
+            if number is None:
+                _check_storable(sample.uuid, sample.name)
+                number = _found_or_made(connection, gpus, gpus.c.uuid == sample.uuid, {"uuid": sample.uuid})
+            if sample.name is not None and sample.name != name:
+                connection.execute(update(gpus).where(gpus.c.id == number).values(name=sample.name))
+                name = sample.name
+            known[sample.uuid] = (number, name)
+        return known
+
+
+def upsert_totals(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write totals in place of those made from fewer pairs of samples.
+
+    Once raw samples are gone, a late one must not replace a bucket's totals by what it alone can tell.
+    """
+
+    def pairs(row: Any) -> Any:
+        return sum((row[name] for name in REFUSAL_COLUMNS.values()), row["windows"])
+
+    _upsert(connection, replica_totals, rows, lambda excluded: pairs(excluded) >= pairs(replica_totals.c))
+
+
+def _upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], when: Any = None) -> None:
+    if not rows:
+        return
+    statement = _insert(connection, table)
+    given = statement.excluded
+    keys = table.primary_key.columns.keys()
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=keys,
+            set_={column.name: given[column.name] for column in table.c if column.name not in keys},
+            where=None if when is None else when(given),
+        ),
+        [dict(row) for row in rows],
+    )
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+def _touched(row: Row) -> tuple[int, int]:
+    """The bucket of a sample and the next one, whose first window begins with the bucket's last sample."""
+    start = bucket_ms(row[0] * 1000 + row[2])
+    return start, start + BUCKET_MS
+
+
+def _mark_stale(connection: Connection, marks: Sequence[int]) -> None:
+    if not marks:
+        return
+    statement = _insert(connection, stale_buckets)
+    if connection.dialect.name == "sqlite":
+        statement = statement.on_conflict_do_nothing()
+    else:
+        # Touching the row makes a roll-up of this bucket wait for these samples, or these samples for it.
+        statement = statement.on_conflict_do_update(
+            index_elements=["bucket_ms"], set_={"bucket_ms": statement.excluded.bucket_ms}
+        )
+    connection.execute(statement, [{"bucket_ms": mark} for mark in marks])
+
+
+def _add(connection: Connection, table: Table, rows: list[Row]) -> int:
+    """Insert rows that are not there; how many were not. Plain tuples cost a third of what mappings do."""
+    if not rows:
+        return 0
+    return connection.exec_driver_sql(_insert_text(table, connection.dialect.name), rows).rowcount
+
+
+@cache
+def _insert_text(table: Table, dialect: str) -> str:
+    if dialect == "sqlite":
+        return str(sqlite.insert(table).on_conflict_do_nothing().compile(dialect=sqlite.dialect()))
+    plain = postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
+    return str(postgresql.insert(table).on_conflict_do_nothing().compile(dialect=plain))
+
+
+def _replica_id(connection: Connection, key: ReplicaKey, job: str | None) -> int:
+    mine = (replicas.c.target == key.target) & (replicas.c.model == key.model) & (replicas.c.rank == key.rank)
+    row = {"target": key.target, "model": key.model, "rank": key.rank, "job": job}
+    number = _found_or_made(connection, replicas, mine, row)
+    connection.execute(
+        update(replicas).where(replicas.c.id == number, replicas.c.job.is_distinct_from(job)).values(job=job)
+    )
+    return number
+
+
+def _found_or_made(connection: Connection, table: Table, mine: Any, row: Mapping[str, Any]) -> int:
+    """The number of the one row that `mine` describes, made if it is not there; safe against others doing the same."""
+    wanted = select(table.c.id).where(mine)
+    number = connection.execute(wanted).scalar()
+    if number is None:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), row)
+        number = connection.execute(wanted).scalar_one()
+    return int(number)
+
+
+def _check_storable(*texts: str | None) -> None:
+    for text in texts:
+        if text is not None and ("\x00" in text or not _encodable(text)):
+            raise StoreError(f"a name holds characters that no database keeps: {text!r}")
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,231 @@
+"""The daemon's small parts: ticks, the worker, log lines, targets, duty cycles."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analyzer.samples import GpuSample
+from collector.errors import Kind, SourceError
+from collector.jobs.duty import DutyCycles
+from collector.jobs.targets import auth_headers, file_targets, static_targets, tls_context
+from collector.jobs.ticks import aligned, every, offset_ratio
+from collector.jobs.worker import Worker
+from collector.logs import configure, event
+from collector.settings.load import parse_settings
+from collector.settings.model import TlsConfig
+from tests.fakes.hand_clock import HandClock
+
+
+@given(st.floats(0, 4e9), st.sampled_from([0.5, 1.0, 5.0, 15.0, 60.0]))
+def test_a_tick_is_at_most_an_interval_before_its_poll(at_s: float, interval_s: float) -> None:
+    tick_s = aligned(at_s, interval_s)
+
+    assert 0 <= at_s - tick_s < interval_s + 1e-6
+
+
+def test_targets_are_spread_over_the_interval_and_always_alike() -> None:
+    """1,000 targets in ten tenths: each holds about 100."""
+    offsets = [offset_ratio(f"http://host-{number}:8000/metrics") for number in range(1000)]
+    tenths = [sum(int(offset * 10) == tenth for offset in offsets) for tenth in range(10)]
+
+    assert offsets == [offset_ratio(f"http://host-{number}:8000/metrics") for number in range(1000)]
+    assert min(tenths) > 60
+    assert max(tenths) < 150
+
+
+def test_a_poll_that_overruns_skips_turns_and_does_not_hurry_after_them() -> None:
+    """Interval 10 s, the first poll takes 25 s: the next turn is at 30 s, not at 10 or 20."""
+    clock, begun = HandClock(), []
+
+    async def poll() -> None:
+        begun.append(clock.monotonic_s() - start_s)
+        clock.advance(25 if len(begun) == 1 else 1)
+        if len(begun) == 3:
+            raise asyncio.CancelledError
+
+    async def main() -> None:
+        waits: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            clock.advance(seconds)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("collector.jobs.ticks.asyncio.sleep", sleep)
+            with pytest.raises(asyncio.CancelledError):
+                await every(10.0, 0.0, clock, poll)
+
+    start_s = clock.monotonic_s()
+    asyncio.run(main())
+
+    assert begun == [0.0, 30.0, 40.0]
+
+
+def test_a_worker_hands_back_results_and_errors() -> None:
+    async def main() -> tuple[int, str]:
+        worker = Worker("test")
+        result = await worker.run(lambda: 6 * 7)
+        with pytest.raises(ValueError, match="bad") as caught:
+            await worker.run(int, "bad")
+        assert worker.close(1.0)
+        return result, str(caught.value)
+
+    assert asyncio.run(main())[0] == 42
+
+
+def test_a_worker_that_hangs_does_not_hold_up_the_end() -> None:
+    release = threading.Event()
+
+    async def main() -> bool:
+        worker = Worker("test")
+        hanging = asyncio.ensure_future(worker.run(release.wait))
+        await asyncio.sleep(0)
+        hanging.cancel()
+        return worker.close(0.05)
+
+    try:
+        assert asyncio.run(main()) is False
+    finally:
+        release.set()
+
+
+@pytest.fixture
+def lines() -> Iterator[tuple[HandClock, io.StringIO]]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    clock, stream = HandClock(), io.StringIO()
+    configure("info", "json", clock, stream)
+    yield clock, stream
+    root.handlers[:], root.level = handlers, level
+
+
+def test_a_repeated_failure_is_logged_once_a_minute_with_its_count(lines: tuple[HandClock, io.StringIO]) -> None:
+    clock, stream = lines
+    log = logging.getLogger("breakeven.test")
+    for _ in range(10):
+        event(log, logging.WARNING, "poll failed", about="a", reason="timeout")
+    event(log, logging.WARNING, "poll failed", about="b", reason="timeout")
+    clock.advance(61)
+    event(log, logging.WARNING, "poll failed", about="a", reason="timeout")
+
+    logged = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(one["about"], one.get("repeated")) for one in logged] == [("a", None), ("b", None), ("a", 9)]
+
+
+def test_logfmt_quotes_what_needs_quoting() -> None:
+    stream = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        configure("info", "logfmt", HandClock(), stream)
+        event(logging.getLogger("breakeven.test"), logging.INFO, "two words", a=1, b='say "x"', c="line\nbreak")
+    finally:
+        root.handlers[:], root.level = handlers, level
+
+    assert stream.getvalue().rstrip().endswith(r'msg="two words" a=1 b="say \"x\"" c="line\nbreak"')
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_file_targets_are_read_and_a_broken_file_stops_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"targets": ["h:1", "h:2"], "labels": {"gpu_uuid": "GPU-1, GPU-2"}}]')
+    (tmp_path / "b.yaml").write_text("targets: nope\n")
+    settings = parse_settings(
+        f"scrape_configs: [{{job_name: a, file_sd_configs: [{{files: ['{tmp_path}/*.json', '{tmp_path}/*.yaml']}}]}}]",
+        "c.yaml",
+    )
+    targets, problems = file_targets(settings)
+
+    assert [target.url for target in targets] == ["http://h:1/metrics", "http://h:2/metrics"]
+    assert targets[0].gpu_uuids == ("GPU-1", "GPU-2")
+    assert len(problems) == 1
+    assert "b.yaml" in problems[0]
+
+
+def test_too_many_file_targets_are_cut_and_said(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"targets": ["h:1", "h:2", "h:3"]}]')
+    settings = parse_settings(
+        f"scrape_configs: [{{job_name: a, target_limit: 2, file_sd_configs: [{{files: ['{tmp_path}/*.json']}}]}}]",
+        "c.yaml",
+    )
+    targets, problems = file_targets(settings)
+
+    assert len(targets) == 2
+    assert "target_limit 2" in problems[0]
+
+
+def test_a_target_that_stands_twice_is_polled_once() -> None:
+    text = "scrape_configs: [{job_name: a, static_configs: [{targets: ['h:1', 'h:1']}, {targets: ['h:1']}]}]"
+
+    assert len(static_targets(parse_settings(text, "c.yaml"))) == 1
+
+
+def test_credentials_come_from_files_at_every_poll(tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("one\n")
+    text = (
+        "scrape_configs: [{job_name: a, static_configs: [{targets: ['h:1']}], "
+        f"authorization: {{credentials_file: '{secret}'}}}}]"
+    )
+    job = parse_settings(text, "c.yaml").scrape_configs[0]
+    first = auth_headers(job)
+    secret.write_text("two\n")
+
+    assert (first, auth_headers(job)) == ({"Authorization": "Bearer one"}, {"Authorization": "Bearer two"})
+    secret.unlink()
+    with pytest.raises(SourceError) as caught:
+        auth_headers(job)
+    assert caught.value.kind is Kind.UNAUTHORIZED
+
+
+def test_basic_auth_is_encoded() -> None:
+    """ "user:pass" in base64 is dXNlcjpwYXNz."""
+    text = (
+        "scrape_configs: [{job_name: a, static_configs: [{targets: ['h:1']}], "
+        "basic_auth: {username: user, password: pass}}]"
+    )
+
+    assert auth_headers(parse_settings(text, "c.yaml").scrape_configs[0]) == {"Authorization": "Basic dXNlcjpwYXNz"}
+
+
+def test_an_unusable_certificate_file_is_a_tls_failure(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        tls_context(TlsConfig(ca_file=tmp_path / "absent.pem"))
+
+    assert caught.value.kind is Kind.TLS
+
+
+class History:
+    """GPU samples every ten minutes, counting how often each span is asked for."""
+
+    def __init__(self, utilization: float | None) -> None:
+        self.asked: list[float] = []
+        self._utilization = utilization
+
+    def gpu_samples(self, since_s: float, until_s: float, uuid: str | None = None) -> list[GpuSample]:
+        self.asked.append(since_s)
+        times = range(int(since_s), int(until_s), 600)
+        return [GpuSample("g", float(at_s), 600.0, utilization_ratio=self._utilization) for at_s in times]
+
+
+def test_closed_hours_are_read_once() -> None:
+    history = History(0.5)
+    duty = DutyCycles(history)
+
+    assert duty.mean("g", 0, 3 * 3600 + 60) == 0.5
+    asked = len(history.asked)
+    assert duty.mean("g", 0, 3 * 3600 + 120) == 0.5
+    assert len(history.asked) == asked + 1
+
+
+def test_a_gpu_that_reported_nothing_has_no_mean() -> None:
+    assert DutyCycles(History(None)).mean("g", 0, 7200) is None

@@ -1,0 +1,113 @@
+"""Targets that are down, slow, huge or no inference server: named with a reason, and they stop nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.daemon_process import DaemonProcess, cli, helper, running
+
+CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 2s}}
+gpu: {{nvml: "off"}}
+web: {{listen_address: "127.0.0.1:0"}}
+storage: {{url: "sqlite:///run.db"}}
+scrape_configs:
+  - job_name: good
+    static_configs: [{{targets: ["{good}"]}}]
+  - job_name: down
+    static_configs: [{{targets: ["127.0.0.1:{down}"]}}]
+  - job_name: slow
+    static_configs: [{{targets: ["127.0.0.1:{slow}"]}}]
+  - job_name: huge
+    body_size_limit: 100KB
+    static_configs: [{{targets: ["127.0.0.1:{huge}"]}}]
+  - job_name: web
+    static_configs: [{{targets: ["127.0.0.1:{web}"]}}]
+  - job_name: node
+    static_configs: [{{targets: ["127.0.0.1:{node}"]}}]
+"""
+REASONS = {
+    "down": "refused",
+    "slow": "timeout",
+    "huge": "too_large",
+    "web": "not_metrics",
+    "node": "unknown_engine",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a configuration of one good target and five bad ones, all of them served."""
+    made: Path = tmp_path_factory.mktemp("bad-targets")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        with (
+            helper("-m", "tests.fakes.simulated_vllm", "0", "1") as (_, good),
+            helper("-m", "tests.fakes.bad_servers") as (_, ports),
+        ):
+            slow, huge, web, node = ports.split()
+            text = CONFIG.format(
+                good=good.removeprefix("http://"),
+                down=closed.getsockname()[1],
+                slow=slow,
+                huge=huge,
+                web=web,
+                node=node,
+            )
+            (made / "config.yaml").write_text(text)
+            yield made
+
+
+@pytest.fixture(scope="module")
+def daemon(folder: Path) -> Iterator[DaemonProcess]:
+    with running(folder, "run", "--config.file", "config.yaml") as one:
+        one.until(lambda: all(target["attempts"] >= 3 for target in one.json("/api/v1/health")["targets"]))
+        yield one
+        assert one.stop() == 0
+
+
+def test_each_bad_target_is_down_with_its_reason(daemon: DaemonProcess) -> None:
+    page = daemon.text("/metrics")
+    down = dict(re.findall(r'breakeven_target_up\{[^}]*job="(\w+)"[^}]*reason="(\w+)"[^}]*\} 0\.0', page))
+
+    assert down == REASONS
+
+
+def test_the_good_target_is_polled_all_the_same(daemon: DaemonProcess) -> None:
+    report = daemon.until(daemon.report)
+
+    assert re.search(r'breakeven_target_up\{[^}]*job="good"[^}]*\} 1\.0', daemon.text("/metrics"))
+    assert [one["job"] for one in report["replicas"]] == ["good"]
+
+
+def test_the_health_names_a_remedy_for_each(daemon: DaemonProcess) -> None:
+    targets = {one["job"]: one for one in daemon.json("/api/v1/health")["targets"]}
+
+    for job in REASONS:
+        assert targets[job]["remedy"], job
+        assert targets[job]["message"], job
+
+
+def test_doctor_finds_the_same_and_fails(folder: Path) -> None:
+    result = cli(folder, "doctor", "--config.file", "config.yaml", "--json")
+    findings = json.loads(result.stdout)
+    failed = {one["about"].split()[0]: one for one in findings if one["level"] == "fail"}
+
+    assert result.returncode == 1
+    assert {job: one["text"].split(":")[0] for job, one in failed.items()} == REASONS
+    assert all(one["remedy"] for one in failed.values())
+    assert any(one["about"].startswith("good") and one["level"] == "ok" for one in findings)
+
+
+def test_doctor_in_words_is_one_line_a_finding_with_its_remedy(folder: Path) -> None:
+    result = cli(folder, "doctor", "--config.file", "config.yaml")
+
+    assert "FAIL  down http://127.0.0.1:" in result.stdout
+    assert "-> start the server, or correct host and port" in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr

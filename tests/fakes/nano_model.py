@@ -1,0 +1,70 @@
+"""Writes a random language model of 200 KB that a real llama.cpp serves: nonsense out, true counters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+EMBEDDING, LAYERS, HEADS, FEED_FORWARD, CONTEXT = 64, 2, 4, 128, 8192
+
+
+def write_nano_model(path: Path, seed: int = 7) -> None:
+    """A llama-architecture GGUF in F16 with a vocabulary of bytes."""
+    random = np.random.default_rng(seed)
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_name("nano")
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(EMBEDDING)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(FEED_FORWARD)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(HEADS)
+    writer.add_rope_dimension_count(EMBEDDING // HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    tokens, types = _vocabulary()
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_token_merges(["a b"])  # llama.cpp refuses an empty list
+    writer.add_bos_token_id(256)
+    writer.add_eos_token_id(257)
+    for name, shape in _tensors(len(tokens)).items():
+        if name.endswith("norm.weight"):
+            writer.add_tensor(name, np.ones(shape, dtype=np.float32))
+        else:
+            writer.add_tensor(name, (random.standard_normal(shape) * 0.02).astype(np.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _vocabulary() -> tuple[list[str], list[int]]:
+    """Bytes as the GPT-2 alphabet writes them (unprintable ones moved up to 256 and beyond), and two control tokens."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    moved = iter(range(256, 512))
+    tokens = [chr(byte) if byte in printable else chr(next(moved)) for byte in range(256)]
+    normal, control = int(gguf.TokenType.NORMAL), int(gguf.TokenType.CONTROL)
+    return [*tokens, "<s>", "</s>"], [normal] * 256 + [control] * 2
+
+
+def _tensors(vocabulary: int) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (vocabulary, EMBEDDING),
+        "output_norm.weight": (EMBEDDING,),
+        "output.weight": (vocabulary, EMBEDDING),
+    }
+    for layer in range(LAYERS):
+        shapes |= {
+            f"blk.{layer}.attn_norm.weight": (EMBEDDING,),
+            f"blk.{layer}.ffn_norm.weight": (EMBEDDING,),
+            **{f"blk.{layer}.attn_{part}.weight": (EMBEDDING, EMBEDDING) for part in ("q", "k", "v", "output")},
+            f"blk.{layer}.ffn_gate.weight": (FEED_FORWARD, EMBEDDING),
+            f"blk.{layer}.ffn_up.weight": (FEED_FORWARD, EMBEDDING),
+            f"blk.{layer}.ffn_down.weight": (EMBEDDING, FEED_FORWARD),
+        }
+    return shapes
