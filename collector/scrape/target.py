@@ -36,6 +36,9 @@ _RETRY_WITH_PLAIN = {
     Kind.LABEL_LIMIT,
 }
 """Failures of a filtered page that say nothing of the plain one."""
+_PASSING = {Kind.TIMEOUT, Kind.DISCONNECTED, Kind.NOT_READY, Kind.REFUSED}
+"""Failures of an identity endpoint that are worth another try."""
+_IDENTITY_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class TargetScraper:
         self._engine: _Engine | None = None
         self._process_start: str | None = None
         self._identity: Mapping[str, Any] | None = None
+        self._identity_tries = 0
 
     @property
     def spec(self) -> EngineSpec | None:
@@ -105,8 +109,11 @@ class TargetScraper:
 
     @property
     def identity_due(self) -> bool:
-        """Whether `identify` should be called: the engine is known, but not who this life of its process is."""
-        return self._engine is not None and self._identity is None
+        """Whether `identify` should be called: the engine is known, but not who this life of its process is.
+
+        An endpoint that failed for the moment makes it due again, a few times per life of the process.
+        """
+        return self._engine is not None and self._identity_tries < _IDENTITY_TRIES
 
     @property
     def filter_state(self) -> State:
@@ -149,19 +156,23 @@ class TargetScraper:
         started_s = loop.time()
         found: dict[str, Any] = {}
         notes = []
+        again = False
         for probe in self._engine.spec.identity:
             try:
                 limits = replace(self._remaining(loop.time() - started_s), body_size_limit_bytes=_IDENTITY_BYTES)
                 response = await self._get(beside(self._url, probe.path), limits)
             except SourceError as error:
                 notes.append(f"{probe.path}: {error}")
+                again = again or error.kind in _PASSING
                 continue
             told = answer(probe, response.body)
             if told is None:
                 notes.append(f"{probe.path}: the answer is no JSON")
             else:
                 found = {**told, **found}
+        found = {**(self._identity or {}), **found}
         self._identity = found
+        self._identity_tries = self._identity_tries + 1 if again else _IDENTITY_TRIES
         return Identification(found, tuple(notes))
 
     async def _filtered(self, url: str, started_s: float) -> Scrape | None:
@@ -187,7 +198,7 @@ class TargetScraper:
     ) -> Scrape:
         if start != self._process_start:
             self._process_start = start
-            self._identity = None
+            self._identity, self._identity_tries = None, 0
         reading = engine.floors.apply(read(engine.spec, page, response.headers, self._identity))
         return Scrape(
             engine=engine.spec.name,
@@ -226,7 +237,7 @@ class TargetScraper:
     def _forget(self) -> None:
         """Another process may answer next time."""
         self._process_start = None
-        self._identity = None
+        self._identity, self._identity_tries = None, 0
         if self._engine is not None:
             self._engine.filter.forget()
 

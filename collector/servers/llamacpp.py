@@ -119,7 +119,7 @@ ENGINE = EngineSpec(
     monotone=frozenset({"decode_sequence_steps_total"}),  # a product of rounded numbers can dip
     identity=(IdentityProbe("/props", _props), IdentityProbe("/v1/models", _models)),
     process_start_header="Process-Start-Time-Unix",
-    at_request_end=frozenset({"generation_tokens_total"}),
+    at_request_end=frozenset({"generation_tokens_total", "decode_s_total"}),
     usual_ports=(8080,),
     evidence=(
         "measured: prompt and generation seconds, exact with one slot (--parallel 1)",

@@ -145,6 +145,12 @@ ENGINE = EngineSpec(
     process_start_series=_START,
     name_filter=True,
     mixed_steps=True,
+    at_request_end=frozenset(
+        {
+            *("requests_finished_total", "finished_prompt_tokens_total", "finished_generation_tokens_total"),
+            *("request_queue_s_total", "request_prefill_s_total", "request_decode_s_total"),
+        }
+    ),
     usual_ports=(8000,),
     evidence=(
         "fitted: step time against steps, decode sequence-steps and computed prompt tokens, all live",

@@ -30,6 +30,8 @@ class Law(StrEnum):
     """Overhead + the longer of bytes moved and arithmetic. Only the longer side has components: the other is hidden."""
 
 
+NEVER_TOKENS = 1e15
+"""More KV tokens than any step will read."""
 NOTHING = Components(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
@@ -37,7 +39,8 @@ NOTHING = Components(0.0, 0.0, 0.0, 0.0, 0.0)
 class StepCosts:
     """Per-step cost model of one replica; rates are of one GPU, efficiencies the reachable share of them (0..1].
 
-    `active_parameters` are those that one token touches; `layers` and `hidden` may stay 0 to leave attention
+    `weight_bytes` are those that a step reads (of an untied embedding table only rows are looked up: leave it out),
+    `active_parameters` those that one token is multiplied with; `layers` and `hidden` may stay 0 to leave attention
     arithmetic out. `decode_tokens_per_sequence` is 1 + draft length where drafts are verified. Raises ValueError for
     figures that make no server.
     """
@@ -139,6 +142,8 @@ class StepCosts:
         if not turning:
             return LinearStretch(batch, kv_tokens, first)
         turn_at = -gap_s / gap_kv_s
+        if turn_at > NEVER_TOKENS:
+            return LinearStretch(batch, kv_tokens, first)
         steps = int((turn_at - kv_tokens) / batch)
         while self._moved(gap_s, gap_kv_s, kv_tokens + steps * batch) is moved_first:
             steps += 1

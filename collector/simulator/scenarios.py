@@ -17,7 +17,7 @@ from collector.simulator.vllm_page import PageSettings, VllmPage
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """A dense transformer with grouped-query attention, weights and KV cache in 2 bytes."""
+    """A dense transformer with grouped-query attention, untied embeddings, weights and KV cache in 2 bytes."""
 
     name: str
     parameters: float
@@ -25,11 +25,17 @@ class ModelShape:
     hidden: int
     kv_heads: int
     head_size: int
+    vocabulary: int
 
     @property
     def weight_bytes(self) -> float:
         """Bytes of all weights in BF16."""
         return 2 * self.parameters
+
+    @property
+    def multiplied_parameters(self) -> float:
+        """Parameters that every token is multiplied with: all but the embedding table, which is looked up."""
+        return self.parameters - self.vocabulary * self.hidden
 
     @property
     def kv_bytes_per_token(self) -> float:
@@ -38,11 +44,12 @@ class ModelShape:
 
 
 # Shapes: the models' published config.json and parameter counts (Llama 3.1 model card).
-LLAMA_8B = ModelShape("meta-llama/Llama-3.1-8B-Instruct", 8.03e9, 32, 4096, 8, 128)
-LLAMA_70B = ModelShape("meta-llama/Llama-3.1-70B-Instruct", 70.55e9, 80, 8192, 8, 128)
+LLAMA_8B = ModelShape("meta-llama/Llama-3.1-8B-Instruct", 8.03e9, 32, 4096, 8, 128, 128_256)
+LLAMA_70B = ModelShape("meta-llama/Llama-3.1-70B-Instruct", 70.55e9, 80, 8192, 8, 128, 128_256)
 # Rates, memory, TDP: NVIDIA H100 data sheet (SXM: 3.35 TB/s, 989 TFLOPS BF16 dense, 80 GB, 700 W). Idle power assumed.
 H100 = GpuModel("Simulated NVIDIA H100 80GB HBM3", 3.35e12, 989e12, 80 * 2**30, 700.0, 70.0, 1.98e9, 2.619e9)
-# What kernels reach of the peaks, and host time per step: assumptions, of the size that published H100 runs show.
+# Assumptions: what whole steps reach of the peaks, and host time per step. Bare BF16 matrix products reach 80 % of an
+# H100's peak (MAMF tables of stas00/ml-engineering).
 BANDWIDTH_EFFICIENCY = 0.8
 FLOPS_EFFICIENCY = 0.6
 LAUNCH_S = 0.5e-3
@@ -55,9 +62,9 @@ ACTIVATION_BYTES = 4 * 2**30
 def step_costs(model: ModelShape, gpu: GpuModel, tensor_parallel: int, law: Law = Law.ADDITIVE) -> StepCosts:
     """A model's step costs on `tensor_parallel` GPUs; two all-reduces per layer where there are several."""
     return StepCosts(
-        weight_bytes=model.weight_bytes,
+        weight_bytes=2 * model.multiplied_parameters,
         kv_bytes_per_token=model.kv_bytes_per_token,
-        active_parameters=model.parameters,
+        active_parameters=model.multiplied_parameters,
         layers=model.layers,
         hidden=model.hidden,
         bandwidth_bytes_per_s=gpu.bandwidth_bytes_per_s,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from collector.clock import Clock
 from collector.errors import StoreError
-from collector.store.engine import Engines, open_engines, read_only
+from collector.store.engine import Engines, make_folder, open_engines, read_only
 from collector.store.lock import FileLock
 from collector.store.migrate import SchemaStatus, Upgrade, require_current, status, upgrade
 from collector.store.place import place
@@ -71,6 +71,7 @@ class Store:
         """
         engines = open_engines(url)
         path = engines.place.path
+        make_folder(engines.place)
         lock = None if path is None else FileLock(path)
         try:
             set_aside = None if path is None else set_aside_if_unusable(path, clock)

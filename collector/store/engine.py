@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from collector.errors import StoreError
 from collector.store.place import Place, place
@@ -39,7 +39,8 @@ _REMEDIES = (
     ("permission denied for schema", "let this user create tables there, or give it a database of its own"),
     ("database is locked", "another process holds the file: is a second daemon running?"),
     ("disk is full", "free space on the disk"),
-    ("No space left", "free space on the disk"),
+    ("no space left", "free space on the disk"),
+    ("foreign key constraint", "register the replica again: its epoch is not in this database"),
     ("malformed", "restart the daemon: it moves the file aside and begins a new one"),
 )
 
@@ -99,11 +100,9 @@ def translated(where: Place) -> Iterator[None]:
     """Turns the driver's errors into StoreError: one line, without statement, values or password."""
     try:
         yield
-    except IntegrityError as error:
-        raise StoreError(f"{where.text}: a row refers to nothing: {_reason(error, where)}") from error
     except (SQLAlchemyError, sqlite3.Error) as error:
         reason = _reason(error, where)
-        remedy = next((f"; {remedy}" for sign, remedy in _REMEDIES if sign in reason), "")
+        remedy = next((f"; {remedy}" for sign, remedy in _REMEDIES if sign in reason.lower()), "")
         raise StoreError(f"{where.text}: {reason}{remedy}") from error
 
 
@@ -114,12 +113,22 @@ def _reason(error: Exception, where: Place) -> str:
 
 
 def open_engines(url: str) -> Engines:
-    """The engines for a SQLite file (its folder is made) or a Postgres database; nothing is connected yet.
+    """The engines for a SQLite file or a Postgres database; nothing is made or connected yet.
 
     Raises StoreError when the URL cannot be used or the driver is not installed.
     """
     where = place(url)
     return _server_engines(where) if where.path is None else _file_engines(where, where.path)
+
+
+def make_folder(where: Place) -> None:
+    """Make the folder of a SQLite file. Raises StoreError."""
+    if where.path is None:
+        return
+    try:
+        where.path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{where.text}: its folder cannot be made: {error.strerror}") from error
 
 
 def read_only(engines: Engines) -> Engines:
@@ -128,10 +137,6 @@ def read_only(engines: Engines) -> Engines:
 
 
 def _file_engines(where: Place, path: Path) -> Engines:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{where.text}: its folder cannot be made: {error.strerror}") from error
     reader = (f"PRAGMA busy_timeout={BUSY_MS}", "PRAGMA query_only=ON")
     # A table that others refer to can only be rebuilt with foreign keys off, which no transaction can switch.
     return Engines(

@@ -16,14 +16,14 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, column, inspect, select, table, text
 
 from collector.clock import Clock
 from collector.errors import SchemaTooNewError, StoreError
-from collector.store.engine import Engines, translated
+from collector.store.engine import Engines, make_folder, translated
 from collector.store.schema import metadata
 
-VERSION_TABLE = "alembic_version"
+_VERSIONS = table("alembic_version", column("version_num"))
 _ADVISORY_LOCK = 0x627265616B6576
 """Any number that no other program picks: the bytes of "breakev"."""
 _VERSION_FILE = re.compile(r"([0-9]{4})_\w+\.py")
@@ -106,6 +106,7 @@ def upgrade(engines: Engines, clock: Clock, scripts: Path | None = None) -> Upgr
     cannot be upgraded; nothing has changed then.
     """
     folder = scripts or migrations_path()
+    make_folder(engines.place)
     with translated(engines.place), engines.migrating.begin() as connection:
         if not engines.sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
@@ -132,9 +133,9 @@ def _missing(engines: Engines) -> bool:
 
 
 def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(VERSION_TABLE):
+    if not inspect(connection).has_table(_VERSIONS.name):
         return None
-    return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
+    return connection.execute(select(_VERSIONS.c.version_num)).scalar()
 
 
 def _status(connection: Connection, known: tuple[str, ...]) -> SchemaStatus:
@@ -198,5 +199,6 @@ def _copy(path: Path | None, found: SchemaStatus, clock: Clock) -> Path | None:
             source.backup(target)
         part.replace(copy)
     except (sqlite3.Error, OSError) as error:
+        part.unlink(missing_ok=True)
         raise StoreError(f"SQLite file {path} cannot be copied before the upgrade: {error}") from error
     return copy

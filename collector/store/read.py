@@ -12,6 +12,7 @@ from analyzer.windows import Totals
 from collector.store.codec import gpu_sample, microseconds, replica_sample, seconds, totals_of
 from collector.store.engine import Engines
 from collector.store.identity import identity_of
+from collector.store.names import storable, storable_key
 from collector.store.records import Epoch, RegisteredReplica, StoredReport
 from collector.store.schema import (
     epochs,
@@ -63,7 +64,7 @@ class Reader:
                 )
                 for row in rows
             ]
-            return [one for one in found if replica is None or one.replica == replica]
+            return [one for one in found if replica is None or one.replica == storable_key(replica)]
 
         return self._engines.read(work)
 
@@ -95,7 +96,9 @@ class Reader:
 
         def work(connection: Connection) -> list[GpuSample]:
             known = {row.id: (row.uuid, row.name) for row in connection.execute(select(gpus))}
-            members = None if uuid is None else [number for number, (one, _) in known.items() if one == uuid]
+            if uuid is not None:
+                known = {number: (uuid, name) for number, (kept, name) in known.items() if kept == storable(uuid)}
+            members = None if uuid is None else list(known)
             rows = rows_between(connection, gpu_samples, since_us, until_us, members)
             return [gpu_sample(row, *known[row.gpu_id]) for row in rows]
 
@@ -146,7 +149,7 @@ def replica_of_epoch(connection: Connection, replica: ReplicaKey | None = None) 
     """The replica of every epoch, or the epochs of one replica."""
     pairs = select(epochs.c.id, replicas.c.target, replicas.c.model, replicas.c.rank).join(replicas)
     if replica is not None:
-        pairs = pairs.where(
-            replicas.c.target == replica.target, replicas.c.model == replica.model, replicas.c.rank == replica.rank
-        )
+        kept = storable_key(replica)
+        mine = (replicas.c.target == kept.target) & (replicas.c.model == kept.model) & (replicas.c.rank == kept.rank)
+        return dict.fromkeys(connection.execute(select(epochs.c.id).join(replicas).where(mine)).scalars(), replica)
     return {number: ReplicaKey(target, model, rank) for number, target, model, rank in connection.execute(pairs)}

@@ -8,18 +8,18 @@ totals. So a killed process loses no bucket and repeats at most one, and late sa
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, delete, func, select
 
 from analyzer.samples import ReplicaKey, ReplicaSample
 from analyzer.windows import Totals, add_up, pairwise_totals
 from collector.store.codec import microseconds, replica_sample, totals_row
 from collector.store.engine import Engines
 from collector.store.read import replica_of_epoch
-from collector.store.schema import BUCKET_MS, replica_samples, stale_buckets
+from collector.store.schema import BUCKET_MS, epochs, replica_samples, stale_buckets
 from collector.store.spans import last_row_before, rows_between
 from collector.store.write import upsert_totals
 
@@ -54,9 +54,6 @@ def bucket_totals(connection: Connection, bucket_ms: int) -> list[Totals]:
     """The totals of the windows that end in one bucket, one per epoch."""
     start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
     keys = replica_of_epoch(connection)
-    members: dict[ReplicaKey, list[int]] = defaultdict(list)
-    for number, key in keys.items():
-        members[key].append(number)
     before: dict[ReplicaKey, Row[Any]] = {}
     within: dict[ReplicaKey, list[ReplicaSample]] = defaultdict(list)
     for row in rows_between(connection, replica_samples, start_us - BUCKET_MS * 1000, end_us):
@@ -67,12 +64,18 @@ def bucket_totals(connection: Connection, bucket_ms: int) -> list[Totals]:
             within[key].append(replica_sample(row, key))
     made: list[Totals] = []
     for key, found in within.items():
-        last = before.get(key)
-        if last is None:
-            last = last_row_before(connection, replica_samples, start_us, members[key])
+        last = before.get(key) or _long_before(connection, [number for number in keys if keys[number] == key], start_us)
         begun = [] if last is None else [replica_sample(last, key)]
         made.extend(_by_epoch(pairwise_totals([*begun, *found])))
     return made
+
+
+def _long_before(connection: Connection, members: Sequence[int], start_us: int) -> Row[Any] | None:
+    """The last row of a replica that was away for longer than a bucket; None for a new one, without searching."""
+    begun_us = connection.execute(select(func.min(epochs.c.started_at_us)).where(epochs.c.id.in_(members))).scalar()
+    if begun_us is None or begun_us >= start_us:
+        return None
+    return last_row_before(connection, replica_samples, start_us, members)
 
 
 def _by_epoch(parts: Iterable[Totals]) -> list[Totals]:

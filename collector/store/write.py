@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Table, select, update
@@ -13,10 +14,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
 from analyzer.verdict import VerdictState
 from analyzer.windows import Totals
-from collector.errors import StoreError
 from collector.store.codec import Row, bucket_ms, gpu_row, microseconds, replica_row, totals_row
 from collector.store.engine import Engines
 from collector.store.identity import fingerprint, identity_text
+from collector.store.names import storable, storable_key
 from collector.store.records import Appended
 from collector.store.schema import (
     BUCKET_MS,
@@ -31,6 +32,8 @@ from collector.store.schema import (
     stale_buckets,
     verdicts,
 )
+
+_KEY = itemgetter(0, 1)
 
 
 class Writer:
@@ -47,16 +50,16 @@ class Writer:
 
         A restarted daemon therefore goes on with the epoch it left. Raises StoreError.
         """
-        _check_storable(key.target, key.model, key.rank, job, process_start)
+        kept, kept_job = storable_key(key), None if job is None else storable(job)
         found = {
             "fingerprint": fingerprint(identity, process_start),
             "identity": identity_text(identity),
-            "process_start": process_start,
+            "process_start": None if process_start is None else storable(process_start),
             "started_at_us": microseconds(at_s),
         }
 
         def work(connection: Connection) -> int:
-            replica_id = _replica_id(connection, key, job)
+            replica_id = _replica_id(connection, kept, kept_job)
             mine = (epochs.c.replica_id == replica_id) & (epochs.c.fingerprint == found["fingerprint"])
             return _found_or_made(connection, epochs, mine, {"replica_id": replica_id, **found})
 
@@ -67,9 +70,10 @@ class Writer:
 
         Replicas' samples carry the epoch that `register` gave. Raises StoreError, and nothing was written then.
         """
-        rows = [replica_row(sample) for sample in replica_samples_]
+        # In the key's order: two daemons that add the same rows never wait for each other in a circle.
+        rows = sorted(map(replica_row, replica_samples_), key=_KEY)
         marks = sorted({start for row in rows for start in _touched(row)})
-        readings = list(gpu_samples_)
+        readings = sorted(gpu_samples_, key=attrgetter("uuid", "at_s"))
 
         def work(connection: Connection) -> tuple[int, dict[str, tuple[int, str | None]]]:
             _mark_stale(connection, marks)
@@ -103,8 +107,8 @@ class Writer:
         """Keep verdict states by (deployment, scheme); states of others stay as they are. Raises StoreError."""
         rows = [
             {
-                "deployment": deployment,
-                "scheme": scheme,
+                "deployment": storable(deployment),
+                "scheme": storable(scheme),
                 "verdict": state.verdict.value,
                 "since_us": microseconds(state.since_s),
                 "last_data_us": None if state.last_data_s is None else microseconds(state.last_data_s),
@@ -122,10 +126,10 @@ class Writer:
         for sample in readings:
             number, name = known.get(sample.uuid, (None, None))
             if number is None:
-                _check_storable(sample.uuid, sample.name)
-                number = _found_or_made(connection, gpus, gpus.c.uuid == sample.uuid, {"uuid": sample.uuid})
+                uuid = storable(sample.uuid)
+                number = _found_or_made(connection, gpus, gpus.c.uuid == uuid, {"uuid": uuid})
             if sample.name is not None and sample.name != name:
-                connection.execute(update(gpus).where(gpus.c.id == number).values(name=sample.name))
+                connection.execute(update(gpus).where(gpus.c.id == number).values(name=storable(sample.name)))
                 name = sample.name
             known[sample.uuid] = (number, name)
         return known
@@ -216,17 +220,3 @@ def _found_or_made(connection: Connection, table: Table, mine: Any, row: Mapping
         connection.execute(_insert(connection, table).on_conflict_do_nothing(), row)
         number = connection.execute(wanted).scalar_one()
     return int(number)
-
-
-def _check_storable(*texts: str | None) -> None:
-    for text in texts:
-        if text is not None and ("\x00" in text or not _encodable(text)):
-            raise StoreError(f"a name holds characters that no database keeps: {text!r}")
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

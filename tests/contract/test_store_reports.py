@@ -1,0 +1,43 @@
+"""Reports and verdict states come back as they were kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from analyzer.verdict import Verdict, VerdictState
+from collector.store import Store, StoredReport
+from tests.contract.store_samples import START_S
+
+
+def test_the_newest_report_is_the_latest_one(store: Store) -> None:
+    body = {"deployments": [{"name": "chat", "figure": {"missing": "no data"}, "ratio": 0.1, "none": None}], "é": []}
+    store.writer.append_report(START_S + 60.25, body)
+    store.writer.append_report(START_S, {"older": True})
+    assert StoredReport(START_S + 60.25, body) == store.reader.latest_report()
+
+
+def test_a_report_may_be_kept_twice(store: Store) -> None:
+    for _ in range(2):
+        store.writer.append_report(START_S, {"a": 1})
+    assert StoredReport(START_S, {"a": 1}) == store.reader.latest_report()
+
+
+def test_a_report_that_json_has_no_word_for_is_refused(store: Store) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        store.writer.append_report(START_S, {"payback_months": float("inf")})
+    assert store.reader.latest_report() is None
+
+
+def test_verdict_states_are_replaced_by_deployment_and_scheme(store: Store) -> None:
+    settled = VerdictState(Verdict.NO, START_S, START_S + 0.5)
+    wavering = VerdictState(Verdict.NO, START_S, None, Verdict.WORTH_IT, START_S + 900)
+    store.writer.save_verdicts({("chat", "fp8-w8a8"): settled, ("chat", "w4a16"): settled})
+    store.writer.save_verdicts({("chat", "fp8-w8a8"): wavering, ("code", "w4a16"): settled})
+    store.writer.save_verdicts({})
+    assert {
+        ("chat", "fp8-w8a8"): wavering,
+        ("chat", "w4a16"): settled,
+        ("code", "w4a16"): settled,
+    } == store.reader.verdicts()
+    store.writer.save_verdicts({("chat", "fp8-w8a8"): settled})
+    assert settled == store.reader.verdicts()["chat", "fp8-w8a8"]

@@ -1,0 +1,166 @@
+"""The demo as a newcomer meets it: live figures and a verdict, a real Prometheus on them, a real browser, a clean end."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.daemon_process import DaemonProcess, cli, running
+from tests.fakes.panel_queries import panel_queries
+from tests.fakes.prometheus import Prometheus, prometheus
+from tests.fakes.tools import require
+
+ROOT = Path(__file__).parents[2]
+DASHBOARD = ROOT / "grafana" / "dashboards" / "breakeven.json"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def demo(folder: Path) -> Iterator[DaemonProcess]:
+    """A running demo with a first report on live figures."""
+    with running(folder, "demo", "--web.listen-address", "127.0.0.1:0") as daemon:
+        daemon.until(lambda: _live(daemon))
+        yield daemon
+        assert daemon.stop(signal.SIGINT) == 0
+        assert "Traceback" not in daemon.log.read_text()
+
+
+def _live(daemon: DaemonProcess) -> bool:
+    report = daemon.report()
+    return report is not None and all("value" in one["phases"]["prefill_marginal"] for one in report["replicas"])
+
+
+def test_the_live_page_has_phase_mix_batch_tokens_and_a_verdict(demo: DaemonProcess) -> None:
+    page = demo.text("/metrics")
+
+    for name in (
+        "breakeven_phase_share_ratio",
+        "breakeven_decode_batch_size",
+        "breakeven_generation_tokens_per_second",
+        "breakeven_memory_bound_ratio",
+    ):
+        assert re.search(rf'^{name}\{{[^}}]*bound="p50"[^}}]*\}} [0-9.e+-]+$', page, re.MULTILINE), name
+    stands = re.findall(r'^breakeven_verdict\{deployment="(\w+)",scheme="([\w-]+)",verdict="(\w+)"\} 1\.0', page, re.M)
+    assert len(stands) >= 6
+    assert "insufficient_data" not in {verdict for *_, verdict in stands}
+
+
+def test_components_of_each_replica_sum_to_one(demo: DaemonProcess) -> None:
+    report = demo.report()
+    assert report is not None
+
+    for replica in report["replicas"]:
+        shares = [one["value"] for one in replica["phases"]["components"].values()]
+        assert sum(shares) == pytest.approx(1)
+
+
+def test_simulated_is_said_everywhere(demo: DaemonProcess, folder: Path) -> None:
+    report = demo.report()
+    assert report is not None
+    page = demo.text("/metrics")
+
+    assert report["simulated"] is True
+    assert "breakeven_simulated 1.0" in page
+    assert not re.search(r'simulated="false"', page)
+    assert demo.json("/api/v1/health")["simulated"] is True
+    assert "SIMULATED" in demo.log.read_text()
+    assert "Simulated" in cli(folder, "report").stdout
+
+
+def test_the_report_gives_each_scheme_a_verdict_with_both_sides(demo: DaemonProcess, folder: Path) -> None:
+    table, plain = cli(folder, "report", "--demo"), cli(folder, "report", "--demo", "--json")
+    report = json.loads(plain.stdout)
+
+    assert table.returncode == plain.returncode == 0
+    assert {one["name"] for one in report["deployments"]} == {"chat", "summarise"}
+    for deployment in report["deployments"]:
+        assert deployment["name"] in table.stdout
+        for scheme in deployment["schemes"]:
+            assert scheme["scheme"] in table.stdout
+            assert scheme["judged"]["reasons_against"], scheme["scheme"]
+
+
+def test_promtool_finds_nothing_to_complain_about(demo: DaemonProcess) -> None:
+    promtool = require("promtool", "prometheus")
+    result = subprocess.run([promtool, "check", "metrics"], input=demo.text("/metrics"), text=True, capture_output=True)
+
+    assert (result.returncode, result.stderr, result.stdout) == (0, "", "")
+
+
+@pytest.fixture(scope="module")
+def scraped(demo: DaemonProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A real Prometheus that has scraped the demo at least five times."""
+    with prometheus(tmp_path_factory.mktemp("prometheus"), demo.url.removeprefix("http://")) as server:
+        demo.until(lambda: (server.value("count_over_time(breakeven_build_info[1h])") or 0) >= 5)
+        yield server
+
+
+def test_every_panel_of_the_dashboard_has_data(scraped: Prometheus) -> None:
+    empty = [
+        (title, query)
+        for title, query in panel_queries(json.loads(DASHBOARD.read_text()))
+        if not scraped.query(query)
+    ]
+
+    assert empty == []
+
+
+def test_no_alert_fires_on_the_demo_but_those_that_are_true(scraped: Prometheus) -> None:
+    """The rules are loaded and healthy; a simulated deployment never says that quantization is worth it."""
+    rules = scraped.json("/api/v1/rules")["data"]["groups"]
+    alerts = {rule["name"]: rule for group in rules for rule in group["rules"] if rule["type"] == "alerting"}
+
+    assert {"QuantizationWorthIt", "BreakevenBlind"} <= alerts.keys()
+    assert all(rule["health"] == "ok" for rule in alerts.values())
+    assert alerts["QuantizationWorthIt"]["state"] == "inactive"
+    assert alerts["BreakevenBlind"]["state"] == "inactive"
+
+
+def test_a_browser_shows_the_verdicts(demo: DaemonProcess, tmp_path: Path) -> None:
+    dom = _dom(demo.url + "/", tmp_path)
+
+    assert "Will quantization pay?" in dom
+    assert "Simulated: at least one target is the bundled simulator" in dom
+    for words in ("chat", "summarise", "fp8-w8a8", "evaluate"):
+        assert words in dom
+    assert 'class="up">fresh' in dom
+    assert "The daemon does not answer" not in dom
+
+
+def _dom(url: str, folder: Path) -> str:
+    """The page's text after its script ran, in a real Chromium."""
+    result = subprocess.run(
+        [
+            require("chromium", "chromium"),
+            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+            f"--user-data-dir={folder / 'profile'}",
+            "--virtual-time-budget=3000",
+            "--dump-dom",
+            url,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    return result.stdout
+
+
+def test_the_api_answers_what_the_page_shows(demo: DaemonProcess) -> None:
+    health: dict[str, Any] = demo.json("/api/v1/health")
+
+    assert all(target["up"] for target in health["targets"])
+    assert demo.text("/-/healthy").startswith("Breakeven is healthy")
+    assert demo.text("/-/ready").startswith("Breakeven is ready")
