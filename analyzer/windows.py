@@ -197,17 +197,19 @@ def empty(replica: ReplicaKey, epoch: int, start_s: float, end_s: float, refusal
 
 
 def pairwise_totals(samples: Iterable[ReplicaSample]) -> list[Totals]:
-    """One `Totals` per pair of neighbouring samples of one replica (samples sorted here), oldest first.
+    """One `Totals` per pair of neighbouring samples of one replica and epoch (sorted here), epoch by epoch.
 
-    A refused pair gives empty totals of the later sample's epoch that count the refusal.
+    A refused pair gives empty totals that count the refusal. Two processes that answer in turns at one address are
+    two epochs, each with windows of its own.
     """
-    ordered = sorted(samples, key=lambda sample: sample.at_s)
+    ordered = sorted(samples, key=lambda sample: (sample.epoch, sample.at_s))
     result = []
     for before, after in pairwise(ordered):
+        if before.epoch != after.epoch:
+            continue
         made = window(before, after)
         if isinstance(made, Refusal):
-            start_s = after.at_s if made is Refusal.EPOCH else before.at_s
-            result.append(empty(after.replica, after.epoch, min(start_s, after.at_s), after.at_s, made))
+            result.append(empty(after.replica, after.epoch, min(before.at_s, after.at_s), after.at_s, made))
         else:
             result.append(of_window(made))
     return result

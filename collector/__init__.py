@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 
-__version__ = version("breakeven")
+def __getattr__(name: str) -> str:
+    """`__version__`, read only when asked for: the GPU child must stay small."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("breakeven")
+    raise AttributeError(name)

@@ -28,7 +28,7 @@ from collector.jobs.polled import Roster
 from collector.jobs.recompute import Recompute, Tidy
 from collector.jobs.sink import Sink
 from collector.jobs.targets import Target, auth_headers, file_targets, static_targets, tls_context
-from collector.jobs.ticks import every, offset_ratio
+from collector.jobs.ticks import every, first_delay_s
 from collector.jobs.worker import Worker
 from collector.logs import event
 from collector.scrape.fetch import Fetcher, client_session
@@ -167,11 +167,14 @@ class Daemon:
         )
         poll = PollTarget(target, scraper, self._sink, health, self._clock)
         await poll.run()
-        await every(target.interval_s, offset_ratio(target.url) * target.interval_s, self._clock, poll.run)
+        first_s = first_delay_s(target.url, target.interval_s, self._clock.wall_s())
+        await every(target.interval_s, first_s, self._clock, poll.run)
 
     async def _poll_gpus(self, gpus: GpuReader) -> None:
         interval_s = self._settings.gpu.interval
-        await every(interval_s, 0.0, self._clock, PollGpus(gpus, self._sink, self.state, self._clock, interval_s).run)
+        poll = PollGpus(gpus, self._sink, self.state, self._clock, interval_s)
+        await poll.run()
+        await every(interval_s, first_delay_s("gpus", interval_s, self._clock.wall_s()), self._clock, poll.run)
 
     async def _watch_files(self, fetcher: Fetcher) -> None:
         """Read file_sd files again, at the shortest of their intervals."""

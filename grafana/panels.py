@@ -116,7 +116,13 @@ def table(
     shown = [column for column in columns if column.heading]
     # By type, since Grafana takes any text for NaN as well.
     numbers: Override = {"matcher": {"id": "byType", "options": "number"}, "properties": [_property("mappings", _NAN)]}
-    panel["fieldConfig"]["overrides"] = [numbers, *(one for column in shown if (one := _override(column)) is not None)]
+    # Grafana formats a text that reads as a number, such as a version, unless its unit says that it is text.
+    texts: Override = {"matcher": {"id": "byType", "options": "string"}, "properties": [_property("unit", "string")]}
+    panel["fieldConfig"]["overrides"] = [
+        texts,
+        numbers,
+        *(one for column in shown if (one := _override(column)) is not None),
+    ]
     panel["options"] = {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"]}}
     organize = {
         "excludeByName": {column.field: True for column in columns if not column.heading},

@@ -33,8 +33,8 @@ class Limits:
     first_answer_s: float = 5.0
     """For the first answer: the start of the process and of NVML."""
     first_answer_last_s: float = 40.0
-    """A first answer that did not come in time gets twice the time in the next child, up to this: without persistence
-    mode a driver starts each GPU anew, which takes seconds for each."""
+    """A first answer that did not come in time gets twice the time from then on, up to this: without persistence mode
+    a driver starts each GPU anew, which takes seconds for each."""
     grace_s: float = 2.0
     """From one step of ending a child to the next: end of input, SIGTERM, SIGKILL."""
     reap_s: float = 0.5
@@ -154,7 +154,6 @@ class NvmlReader:
             self._end(child, Ending.INPUT_CLOSED)
             return self._failed_poll(poll)
         self._failure = None
-        self._first_answer_s = self._limits.first_answer_s
         self._restart.reset()
         if self._is_due_for_recycling(poll):
             self._end(child, Ending.INPUT_CLOSED)

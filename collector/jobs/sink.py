@@ -16,7 +16,8 @@ from collector.jobs.worker import Worker
 from collector.logs import event
 from collector.store import Store
 
-FLUSH_S = 1.0
+FLUSH_S = 5.0
+"""Larger batches write less: at one second a flush rewrites the same page again and again."""
 BUFFER_SAMPLES = 200_000
 """At most this many samples wait for the database; then the oldest are dropped and counted."""
 _log = logging.getLogger("breakeven.store")
@@ -53,7 +54,7 @@ class Sink:
             self._health.samples_dropped += 1
 
     async def run(self) -> None:
-        """Write once a second until cancelled."""
+        """Write every few seconds until cancelled."""
         while True:
             await asyncio.sleep(FLUSH_S)
             await self.flush()

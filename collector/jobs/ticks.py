@@ -15,6 +15,14 @@ def offset_ratio(name: str) -> float:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) / 2**64
 
 
+def first_delay_s(name: str, interval_s: float, wall_s: float) -> float:
+    """Seconds until a thing's first poll: at its place in the interval, well off the edges of the aligned ticks.
+
+    A poll at a tick's edge would fall into one tick now and into the next another time, and a tick holds one sample.
+    """
+    return ((0.1 + 0.7 * offset_ratio(name)) * interval_s - wall_s) % interval_s
+
+
 def aligned(at_s: float, interval_s: float) -> float:
     """The tick a poll belongs to: its time, aligned down to the interval."""
     return at_s // interval_s * interval_s

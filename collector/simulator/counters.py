@@ -67,10 +67,15 @@ class EngineCounters:
         self.request_prompt_tokens = Histogram(lengths)
         self.request_computed_tokens = Histogram(lengths)
         self.request_generation_tokens = Histogram(lengths)
-        self.request_max_generation_tokens = Histogram(lengths)
         self.request_max_tokens = Histogram(lengths)
-        self.request_sequences = Histogram(SEQUENCES)
         self.request_preemptions = Histogram(PREEMPTIONS)
+
+    @property
+    def request_sequences(self) -> Histogram:
+        """Sequences per finished request: every simulated request asks for one, so its longest is its only one."""
+        histogram = Histogram(SEQUENCES)
+        histogram.observe(1, self.request_s.count)
+        return histogram
 
     def admitted(self, prompt_tokens: int, cached_tokens: int) -> None:
         """Prefix-cache series: with the step in which a request is first scheduled, not again after a preemption."""
@@ -116,10 +121,8 @@ class EngineCounters:
         self.request_prompt_tokens.observe(live.arrival.prompt_tokens)
         self.request_computed_tokens.observe(live.arrival.prompt_tokens - live.cached)
         self.request_generation_tokens.observe(live.outputs)
-        self.request_max_generation_tokens.observe(live.outputs)
         if live.arrival.max_tokens is not None:
             self.request_max_tokens.observe(live.arrival.max_tokens)
-        self.request_sequences.observe(1)
         self.request_preemptions.observe(live.preemptions)
 
     def gauges(self, running: int, waiting: int, kv_usage_ratio: float) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from collector.simulator.costs import StepCosts
 from collector.simulator.histograms import Histogram
@@ -12,8 +11,7 @@ from collector.simulator.requests import LiveRequest
 from collector.simulator.stretch import Stretch
 
 
-@dataclass(frozen=True, slots=True)
-class Emitted:
+class Emitted(NamedTuple):
     """What some decode steps gave: output tokens, KV blocks taken, accepted draft tokens by position."""
 
     tokens: int

@@ -72,6 +72,9 @@ class Scheduler:
         """In order of admission: the last is the newest."""
         self.used_blocks = 0
         self.preemptions = 0
+        self._kv_blocks = settings.kv_blocks
+        self._block_size = settings.block_size
+        self._tokens_per_sequence = settings.decode_tokens_per_sequence
         self._prefilling: LiveRequest | None = None
 
     @property
@@ -82,12 +85,12 @@ class Scheduler:
     @property
     def kv_usage_ratio(self) -> float:
         """Share of the KV blocks in use."""
-        return self.used_blocks / self.settings.kv_blocks
+        return self.used_blocks / self._kv_blocks
 
     @property
     def free_blocks(self) -> int:
         """KV blocks that nobody holds."""
-        return self.settings.kv_blocks - self.used_blocks
+        return self._kv_blocks - self.used_blocks
 
     def schedule(self, now_s: float) -> tuple[list[Chunk], bool]:
         """Decides the step that starts now: the prompt chunks in it, and whether it cost preemptions.
@@ -101,7 +104,7 @@ class Scheduler:
             partial = self._prefilling
             needed = self.decoding.blocks_needed(1) if self.decoding.size else 0
             if partial is not None:
-                left = budget - self.decoding.size * self.settings.decode_tokens_per_sequence
+                left = budget - self.decoding.size * self._tokens_per_sequence
                 chunk_tokens = min(partial.target - partial.computed, left)
                 chunk_blocks = self._blocks(partial.computed + chunk_tokens) - partial.blocks
                 needed += chunk_blocks
@@ -110,7 +113,7 @@ class Scheduler:
             self._preempt_newest(now_s)
             preempted = True
         chunks = []
-        budget -= self.decoding.size * self.settings.decode_tokens_per_sequence
+        budget -= self.decoding.size * self._tokens_per_sequence
         if partial is not None and chunk_tokens > 0:
             chunks.append(self._take(partial, chunk_tokens, chunk_blocks, False))
             budget -= chunk_tokens
@@ -144,7 +147,7 @@ class Scheduler:
         return chunk
 
     def _blocks(self, tokens: int) -> int:
-        return -(-tokens // self.settings.block_size)
+        return -(-tokens // self._block_size)
 
     def _preempt_newest(self, now_s: float) -> None:
         """Takes the newest running request off the GPU; it loses its KV cache, cached prefix included."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
+from math import inf
 
 import numpy as np
 
@@ -58,7 +59,10 @@ class SimulatedServer:
         self.at_s = 0.0
         """Virtual time that has been simulated; counters are those of the last step that ended until then."""
         self._arrivals: Iterator[Arrival] = iter(arrivals)
-        self._next = next(self._arrivals, None)
+        self._next: Arrival | None = None
+        self._next_s = 0.0
+        """When the next request arrives; infinite when there is none."""
+        self._look_ahead()
         self._inbox: list[Arrival] = []
         self._decoding = decoding
         self._scheduler = Scheduler(settings, decoding)
@@ -84,12 +88,12 @@ class SimulatedServer:
                 if self._step.end_s > until_s:
                     break
                 self._finish_step(self._step)
-            self._take_inbox()
+            if self._inbox or self._next_s <= self._now_s:
+                self._take_inbox()
             if not self._scheduler.has_work:
-                if self._next is None or self._next.at_s > until_s:
-                    self._idle(until_s)
+                self._idle(min(until_s, self._next_s))
+                if self._next_s > until_s:
                     break
-                self._idle(self._next.at_s)
                 continue
             chunks, preempted = self._scheduler.schedule(self._now_s)
             if chunks or preempted or not self._macro_steps or not self._decode(until_s):
@@ -104,15 +108,20 @@ class SimulatedServer:
 
     def _receive(self, until_s: float) -> None:
         """Takes what arrives until then into the inbox, where the engine finds it at its next step."""
-        while (arrival := self._next) is not None and arrival.at_s <= until_s:
+        while self._next_s <= until_s and (arrival := self._next) is not None:
             self._tally.arrivals += 1
             if arrival.prompt_tokens >= self.settings.max_model_len:
                 self._tally.rejections += 1
             else:
                 self._inbox.append(arrival)
-            self._next = next(self._arrivals, None)
-            if self._next is not None and self._next.at_s < arrival.at_s:
-                raise ValueError(f"arrivals must be in order of time: {self._next.at_s} follows {arrival.at_s}")
+            self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        before_s = self._next_s
+        self._next = next(self._arrivals, None)
+        self._next_s = inf if self._next is None else self._next.at_s
+        if self._next_s < before_s:
+            raise ValueError(f"arrivals must be in order of time: {self._next_s} follows {before_s}")
 
     def _take_inbox(self) -> None:
         """Queues all that has arrived: a request's queue time begins here, not at its arrival."""
@@ -187,7 +196,7 @@ class SimulatedServer:
         decoding = self._decoding
         limit = decoding.steps_that_fit(self._scheduler.free_blocks, decoding.steps_to_finish())
         stretch = decoding.stretch(self.costs, limit)
-        horizon_s = until_s if self._next is None else min(until_s, self._next.at_s)
+        horizon_s = min(until_s, self._next_s)
         count, left_s = limit, horizon_s - self._now_s
         seconds = stretch.seconds(limit)
         if seconds > left_s:

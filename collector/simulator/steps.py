@@ -35,8 +35,10 @@ class Step:
 
 def start(costs: StepCosts, at_s: float, chunks: list[Chunk], batch: int, kv_tokens: int) -> Step:
     """The step that starts at `at_s`, with these chunks and `batch` sequences that read `kv_tokens`."""
-    tokens = sum(chunk.tokens for chunk in chunks)
-    pairs = sum(chunk.tokens * chunk.start + chunk.tokens * (chunk.tokens + 1) // 2 for chunk in chunks)
+    tokens = pairs = 0
+    for chunk in chunks:
+        tokens += chunk.tokens
+        pairs += chunk.tokens * chunk.start + chunk.tokens * (chunk.tokens + 1) // 2
     components = costs.split(batch, kv_tokens, tokens, pairs)
     seconds = components.total_s
     per_sequence = costs.decode_tokens_per_sequence

@@ -133,7 +133,7 @@ def families(draft_tokens: int, mfu_metrics: bool) -> list[Family]:
         _histogram(
             "request_max_num_generation_tokens",
             "Longest sequence of a request.",
-            lambda s: s.counters.request_max_generation_tokens,
+            lambda s: s.counters.request_generation_tokens,
         ),
         _histogram("request_params_n", "The n of requests.", lambda s: s.counters.request_sequences),
         _histogram("request_params_max_tokens", "The max_tokens of requests.", lambda s: s.counters.request_max_tokens),

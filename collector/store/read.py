@@ -127,6 +127,13 @@ class Reader:
         row = self._engines.read(lambda connection: connection.execute(newest).first())
         return None if row is None else StoredReport(seconds(row.made_at_us), json.loads(row.body))
 
+    def report_times(self) -> list[float]:
+        """When the kept reports were made (unix time), oldest first."""
+        times = select(reports.c.made_at_us).order_by(reports.c.made_at_us)
+        return [
+            seconds(one) for one in self._engines.read(lambda connection: list(connection.execute(times).scalars()))
+        ]
+
     def verdicts(self) -> dict[tuple[str, str], VerdictState]:
         """The verdict states by (deployment, scheme)."""
 

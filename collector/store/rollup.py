@@ -8,13 +8,11 @@ totals. So a killed process loses no bucket and repeats at most one, and late sa
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, delete, select
 
-from analyzer.samples import ReplicaKey, ReplicaSample
+from analyzer.samples import ReplicaSample
 from analyzer.windows import Totals, add_up, pairwise_totals
 from collector.store.codec import microseconds, replica_sample, totals_row
 from collector.store.engine import Engines
@@ -54,31 +52,24 @@ def bucket_totals(connection: Connection, bucket_ms: int) -> list[Totals]:
     """The totals of the windows that end in one bucket, one per epoch."""
     start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
     keys = replica_of_epoch(connection)
-    before: dict[ReplicaKey, Row[Any]] = {}
-    within: dict[ReplicaKey, list[ReplicaSample]] = defaultdict(list)
+    before: dict[int, Row[Any]] = {}
+    within: dict[int, list[ReplicaSample]] = defaultdict(list)
     for row in rows_between(connection, replica_samples, start_us - BUCKET_MS * 1000, end_us):
-        key = keys[row.epoch_id]
         if row.tick_ms * 1000 + row.offset_us < start_us:
-            before[key] = row
+            before[row.epoch_id] = row
         else:
-            within[key].append(replica_sample(row, key))
-    made: list[Totals] = []
-    for key, found in within.items():
-        last = before.get(key) or _long_before(connection, [number for number in keys if keys[number] == key], start_us)
-        begun = [] if last is None else [replica_sample(last, key)]
-        made.extend(_by_epoch(pairwise_totals([*begun, *found])))
-    return made
+            within[row.epoch_id].append(replica_sample(row, keys[row.epoch_id]))
+    made = []
+    for epoch, found in within.items():
+        last = before.get(epoch) or _long_before(connection, epoch, start_us)
+        begun = [] if last is None else [replica_sample(last, keys[epoch])]
+        made.append(add_up(pairwise_totals([*begun, *found])))
+    return [totals for totals in made if totals is not None]
 
 
-def _long_before(connection: Connection, members: Sequence[int], start_us: int) -> Row[Any] | None:
-    """The last row of a replica that was away for longer than a bucket; None for a new one, without searching."""
-    begun_us = connection.execute(select(func.min(epochs.c.started_at_us)).where(epochs.c.id.in_(members))).scalar()
+def _long_before(connection: Connection, epoch: int, start_us: int) -> Row[Any] | None:
+    """The last row of an epoch that was silent for longer than a bucket; None for a new one, without searching."""
+    begun_us = connection.execute(select(epochs.c.started_at_us).where(epochs.c.id == epoch)).scalar()
     if begun_us is None or begun_us >= start_us:
         return None
-    return last_row_before(connection, replica_samples, start_us, members)
-
-
-def _by_epoch(parts: Iterable[Totals]) -> list[Totals]:
-    ordered = sorted(parts, key=lambda part: part.epoch)
-    sums = (add_up(group) for _, group in groupby(ordered, key=lambda part: part.epoch))
-    return [total for total in sums if total is not None]
+    return last_row_before(connection, replica_samples, start_us, [epoch])

@@ -8,7 +8,7 @@ from functools import cache
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
@@ -34,6 +34,7 @@ from collector.store.schema import (
 )
 
 _KEY = itemgetter(0, 1)
+REPORT_SPACING_US = 15 * 60 * 1_000_000
 
 
 class Writer:
@@ -95,10 +96,18 @@ class Writer:
         self._engines.write(lambda connection: upsert_totals(connection, rows))
 
     def append_report(self, made_at_s: float, body: Mapping[str, Any]) -> None:
-        """Keep a report given as JSON-ready values. Raises StoreError, and ValueError for what JSON has no word for."""
+        """Keep a report given as JSON-ready values, in place of the newest unless that is to stay.
+
+        One report a quarter of an hour stays; the newest is always there.
+        Raises StoreError, and ValueError for what JSON has no word for.
+        """
         row = {"made_at_us": microseconds(made_at_s), "body": json.dumps(body, allow_nan=False)}
 
         def work(connection: Connection) -> None:
+            newest = select(reports.c.made_at_us).order_by(reports.c.made_at_us.desc()).limit(2)
+            times = list(connection.execute(newest).scalars())
+            if len(times) == 2 and times[0] - times[1] < REPORT_SPACING_US:
+                connection.execute(delete(reports).where(reports.c.made_at_us == times[0]))
             connection.execute(_insert(connection, reports).on_conflict_do_nothing(), row)
 
         self._engines.write(work)

@@ -111,10 +111,16 @@ def test_totals_of_a_gap_count_it_and_cover_nothing() -> None:
 
 
 def test_the_first_sample_of_a_new_epoch_invents_no_interval() -> None:
-    parts = pairwise_totals([sample(0, epoch=1, steps_total=50), sample(5, epoch=2, steps_total=3)])
+    assert pairwise_totals([sample(0, epoch=1, steps_total=50), sample(5, epoch=2, steps_total=3)]) == []
 
-    assert [(part.epoch, part.covered_s, part.windows) for part in parts] == [(2, 0.0, 0)]
-    assert parts[0].deltas["steps_total"] is None
+
+def test_two_processes_that_answer_in_turns_have_windows_of_their_own() -> None:
+    """Epoch 1 rises by 10 a second, epoch 2 by 1, polled every 5 s in turns: 100 and 10 in ten seconds each."""
+    turns = [sample(5 * n, epoch=1 + n % 2, steps_total=5 * n * (10 if n % 2 == 0 else 1)) for n in range(4)]
+    totals = by_epoch(pairwise_totals(turns))
+
+    assert totals[1].deltas["steps_total"] == 100
+    assert totals[2].deltas["steps_total"] == 10
 
 
 def test_totals_of_different_epochs_are_never_added() -> None:

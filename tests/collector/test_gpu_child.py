@@ -125,6 +125,18 @@ def test_a_child_whose_daemon_died_during_a_hanging_call_ends_by_itself(driver: 
     assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGALRM, b"", b"")
 
 
+def test_a_long_wait_for_the_next_request_ends_no_child(driver: FakeDriver) -> None:
+    """The alarm is for calls: a child that idles past it still answers."""
+    code = "import collector.gpu.child as child; child.ORPHAN_LIMIT_S = 1.0; child.main()"
+    command = [sys.executable, "-P", "-c", code]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=driver.environment) as child:
+        ask(child, 1)
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(timeout=1.3)
+        assert ask(child, 2)["id"] == 2
+
+
 def test_it_imports_nothing_heavy() -> None:
     """Each of these alone would add megabytes to a process that has to stay small."""
     heavy = {"asyncio", "dataclasses", "inspect", "logging", "numpy", "pydantic", "sqlalchemy", "aiohttp", "analyzer"}

@@ -112,7 +112,7 @@ def test_a_child_may_answer_in_pieces_and_then_end() -> None:
 
 def test_an_answer_that_came_while_the_event_loop_was_busy_is_in_time(tmp_path: Path) -> None:
     """The loop is held up beyond the deadline, and until the child has answered."""
-    answered = tmp_path / "answered"
+    second_answered = tmp_path / "answered2"
     code = """
 import pathlib, sys
 for number, _ in enumerate(sys.stdin, 1):
@@ -121,12 +121,12 @@ for number, _ in enumerate(sys.stdin, 1):
 """
 
     async def run() -> None:
-        child = await ChildProcess.start([*python(code), str(answered)])
+        child = await ChildProcess.start([*python(code), str(tmp_path / "answered")])
         await child.ask({}, 20)
         asking = asyncio.create_task(child.ask({}, 0.1))
         await asyncio.sleep(0)
         started_s = time.monotonic()
-        while not Path(f"{answered}2").exists() or time.monotonic() < started_s + 0.2:
+        while not second_answered.exists() or time.monotonic() < started_s + 0.2:
             assert time.monotonic() < started_s + 60, "the child did not answer"
         assert await asking == {"id": 2}
         child.end(Ending.INPUT_CLOSED)

@@ -77,8 +77,10 @@ def test_keys_that_belong_to_prometheus_say_what_to_do() -> None:
     text = JOB.replace("job_name: a", "job_name: a, relabel_configs: []") + "rule_files: []\n"
 
     assert problems(text) == [
-        ("c.yaml:1 scrape_configs[0].relabel_configs: unknown key 'relabel_configs'; "
-        "Breakeven does not relabel; remove the key"),
+        (
+            "c.yaml:1 scrape_configs[0].relabel_configs: unknown key 'relabel_configs'; "
+            "Breakeven does not relabel; remove the key"
+        ),
         "c.yaml:2 rule_files: unknown key 'rule_files'; rules belong to Prometheus; remove the key",
     ]
 

@@ -22,6 +22,16 @@ def test_a_report_may_be_kept_twice(store: Store) -> None:
     assert StoredReport(START_S, {"a": 1}) == store.reader.latest_report()
 
 
+def test_one_report_a_quarter_of_an_hour_stays_and_the_newest_always(store: Store) -> None:
+    """Every minute for 31 minutes: those of minutes 0, 15 and 30 stay, and the newest, of minute 30."""
+    for minute in range(31):
+        store.writer.append_report(START_S + 60 * minute, {"minute": minute})
+    kept = store.reader.report_times()
+
+    assert [round((one - START_S) / 60) for one in kept] == [0, 15, 30]
+    assert store.reader.latest_report() == StoredReport(START_S + 1800, {"minute": 30})
+
+
 def test_a_report_that_json_has_no_word_for_is_refused(store: Store) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         store.writer.append_report(START_S, {"payback_months": float("inf")})

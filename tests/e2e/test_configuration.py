@@ -29,8 +29,10 @@ def test_five_mistakes_are_five_lines_each_with_place_and_remedy(tmp_path: Path)
         assert result.returncode == 2
         assert result.stdout == ""
         assert result.stderr.splitlines() == [
-            "config.yaml:2 global.scrape_interval: not usable; "
-            + "write a duration with its unit, such as 15s, 5m or 1h30m",
+            (
+                "config.yaml:2 global.scrape_interval: not usable; "
+                "write a duration with its unit, such as 15s, 5m or 1h30m"
+            ),
             "config.yaml:5 scrape_configs[0].engine: unknown engine 'vlm'; did you mean 'vllm'?",
             (
                 "config.yaml:8 scrape_configs[0].bearer: unknown key 'bearer'; known keys: job_name, engine, "

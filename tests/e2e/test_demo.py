@@ -1,4 +1,4 @@
-"""The demo as a newcomer meets it: live figures and a verdict, a real Prometheus on them, a real browser, a clean end."""
+"""The demo as a newcomer meets it: live figures, a verdict, a real Prometheus, a real browser, a clean end."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def test_the_live_page_has_phase_mix_batch_tokens_and_a_verdict(demo: DaemonProc
         "breakeven_memory_bound_ratio",
     ):
         assert re.search(rf'^{name}\{{[^}}]*bound="p50"[^}}]*\}} [0-9.e+-]+$', page, re.MULTILINE), name
-    stands = re.findall(r'^breakeven_verdict\{deployment="(\w+)",scheme="([\w-]+)",verdict="(\w+)"\} 1\.0', page, re.M)
+    stands = re.findall(
+        r'^breakeven_verdict\{deployment="(\w+)",scheme="(\S+)",verdict="(\w+)"\} 1\.0', page, re.MULTILINE
+    )
     assert len(stands) >= 6
     assert "insufficient_data" not in {verdict for *_, verdict in stands}
 
@@ -108,9 +110,7 @@ def scraped(demo: DaemonProcess, tmp_path_factory: pytest.TempPathFactory) -> It
 
 def test_every_panel_of_the_dashboard_has_data(scraped: Prometheus) -> None:
     empty = [
-        (title, query)
-        for title, query in panel_queries(json.loads(DASHBOARD.read_text()))
-        if not scraped.query(query)
+        (title, query) for title, query in panel_queries(json.loads(DASHBOARD.read_text())) if not scraped.query(query)
     ]
 
     assert empty == []

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
 
-import pytest
+from tests.fakes.tools import require
 
 SOURCE = Path(__file__).parent / "nvml" / "fake_nvml.c"
 
@@ -18,12 +17,7 @@ def compiled(folder: Path, without: tuple[str, ...] = ()) -> Path:
 
     Skips the test when there is no gcc, fails it when BREAKEVEN_REQUIRE_TOOLS=1.
     """
-    gcc = shutil.which("gcc")
-    if gcc is None:
-        missing = "gcc is not installed: the fake GPU driver cannot be compiled (Debian: apt install gcc libc6-dev)"
-        if os.environ.get("BREAKEVEN_REQUIRE_TOOLS") == "1":
-            pytest.fail(missing)
-        pytest.skip(missing)
+    gcc = require("gcc", "gcc libc6-dev")
     folder.mkdir(parents=True, exist_ok=True)
     exports = folder / "exports"
     exports.write_text("{ global: nvml*; local: " + "".join(f"{name}; " for name in without) + "*; };\n")

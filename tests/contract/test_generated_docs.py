@@ -1,0 +1,99 @@
+"""METRICS.md and CONFIG.md are what the code says, and the code says something about everything."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.export.catalogue import CATALOGUE
+from collector.export.docs import LABELS, metrics_markdown
+from collector.settings.docs import config_markdown
+from collector.settings.model import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(("name", "made"), [("METRICS.md", metrics_markdown()), ("CONFIG.md", config_markdown())])
+def test_the_file_is_what_the_code_makes(name: str, made: str) -> None:
+    """Else run `python -m collector.export.docs deploy`."""
+    assert (ROOT / "deploy" / name).read_text(encoding="utf-8") == made
+
+
+def test_the_command_writes_both_files(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "collector.export.docs"]
+    done = subprocess.run([*command, tmp_path], cwd=ROOT, capture_output=True, text=True)
+    refused = subprocess.run([*command, tmp_path / "absent"], cwd=ROOT, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {
+        "METRICS.md": metrics_markdown(),
+        "CONFIG.md": config_markdown(),
+    }
+    assert (refused.returncode, refused.stderr) == (1, "usage: python -m collector.export.docs FOLDER\n")
+
+
+def test_every_metric_has_one_row_with_its_type_and_labels() -> None:
+    rows = re.findall(r"^\| `(breakeven_\w+)` \| ([a-z]+)[^|]* \| ([^|]*) \|", metrics_markdown(), re.MULTILINE)
+
+    assert {name: (kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows} == {
+        metric.name: ("counter" if metric.kind == "counter" else "gauge", metric.labels) for metric in CATALOGUE
+    }
+    assert len(rows) == len(CATALOGUE)
+
+
+def test_every_label_is_explained_and_no_other() -> None:
+    assert LABELS.keys() == {label for metric in CATALOGUE for label in metric.labels}
+
+
+def _keys(document: str) -> dict[str, dict[str, tuple[str, str, str]]]:
+    """Section -> key -> (type, default, description)."""
+    found: dict[str, dict[str, tuple[str, str, str]]] = {}
+    for part in document.split("\n## ")[1:]:
+        title, _, body = part.partition("\n")
+        rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \|$", body, re.MULTILINE)
+        found[title.strip("`")] = {key: (kind, default, text) for key, kind, default, text in rows}
+    return found
+
+
+def test_config_md_gives_types_units_and_defaults_as_they_are_written() -> None:
+    keys = _keys(config_markdown())
+
+    assert keys["global"]["scrape_interval"] == ("duration", "`15s`", "Distance between two polls of a target.")
+    assert keys["analysis"]["history"][:2] == ("duration", "`7d`")
+    assert keys["analysis"]["min_coverage"][:2] == ("ratio", "`0.5`")
+    assert keys["scrape_configs[]"]["body_size_limit"][:2] == ("size", "`10MB`")
+    assert keys["scrape_configs[]"]["scrape_timeout"][:2] == ("duration", "none")
+    assert keys["scrape_configs[]"]["scheme"][:2] == ("`http` or `https`", "`http`")
+    assert keys["scrape_configs[]"]["name_filter"][:2] == ("`true` or `false`", "`true`")
+    assert keys["scrape_configs[].basic_auth"]["password"][:2] == ("secret", "none")
+    assert keys["deployments[]"]["weight_bits"][:2] == ("number, more than 0, to 32", "none")
+    assert keys["deployments[].price"]["date"][:2] == ("date", "required")
+    assert keys["deployments[].quality.NAME"]["result"][:2] == ("`pass` or `fail` or `pending`", "required")
+
+
+def test_config_md_shows_defaults_that_the_settings_take() -> None:
+    """A default in the file, written into a configuration, changes nothing."""
+    keys = _keys(config_markdown())
+    for section in ("global", "storage.retention", "analysis", "web", "gpu", "log"):
+        settings: Any = {key: default.strip("`") for key, (_, default, _) in keys[section].items()}
+        if section == "analysis":
+            settings["min_coverage"] = float(settings["min_coverage"])
+        for name in reversed(section.split(".")):
+            settings = {name: settings}
+
+        assert Settings.model_validate(settings) == Settings.model_validate({})
+
+
+def test_every_link_of_config_md_leads_to_a_section() -> None:
+    document = config_markdown()
+    anchors = {re.sub(r"[^\w-]", "", title.lower()) for title in re.findall(r"^## (.+)$", document, re.MULTILINE)}
+    links = set(re.findall(r"\]\(#([^)]*)\)", document))
+
+    assert links
+    assert links <= anchors
+    assert len(anchors) == document.count("\n## ")
