@@ -99,7 +99,7 @@ def _reasons_for(case: Case, speedup: Estimate) -> tuple[str, ...]:
     reasons = []
     released, saving = case.money.gpus_released, case.money.saving_usd_per_month
     if isinstance(saving, Estimate) and isinstance(released, Estimate) and released.value > 0:
-        reasons.append(f"{released.value:.0f} GPU(s) given back save ${saving.value:,.0f} a month")
+        reasons.append(f"{released.value:.0f} GPU(s) given back save {_usd(saving.value)} a month")
     elif isinstance(released, Estimate) and released.high > 0:
         reasons.append(f"up to {released.high:.0f} GPU(s) could be given back")
     if speedup.value > 1 and isinstance(case.memory_bound, Estimate):
@@ -119,7 +119,7 @@ def _against(case: Case, speedup: Estimate, policy: Policy) -> tuple[tuple[str, 
         found.append((f"the first year's net is not known: {net.reason}", net.reason))
     elif net.low <= 0:
         found.append(
-            (f"the first year may lose money (${net.low:,.0f} at the pessimistic end)", "a narrower speed-up interval")
+            (f"the first year may lose money ({_usd(net.low)} at the pessimistic end)", "a narrower speed-up interval")
         )
     if isinstance(released, Estimate) and released.low < 1:
         found.append(("at the pessimistic end no whole GPU is given back", "more replicas, or a larger speed-up"))
@@ -161,6 +161,10 @@ def _no_gpu(case: Case) -> str:
 
 def _residual_risk(case: Case) -> str:
     return "lasting complexity: another model version to evaluate, serve and debug at every release"
+
+
+def _usd(amount: float) -> str:
+    return f"-${-amount:,.0f}" if amount < 0 else f"${amount:,.0f}"
 
 
 def _interval(figure: Estimate) -> str:

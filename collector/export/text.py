@@ -96,7 +96,7 @@ def _speedup(one: Plain) -> str:
 
 
 def _usd(one: Plain) -> Text:
-    return Text(figure(one, "${:,.0f}"))
+    return Text(figure(one, "${:,.0f}").replace("$-", "-$"))
 
 
 def _months(one: Plain) -> Text:
