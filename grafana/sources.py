@@ -95,7 +95,7 @@ def _targets() -> Panel:
     every = series("breakeven_target_up", TARGET)
     polls = f"sum by ({_BY_TARGET}) (increase({series('breakeven_target_polls_total', TARGET)}[$__range]))"
     failed = f"sum by ({_BY_TARGET}) (increase({series('breakeven_target_failures_total', TARGET)}[$__range]))"
-    anomalies = series("breakeven_target_counter_anomalies_total", TARGET)
+    anomalies = series("breakeven_target_anomalies_total", TARGET)
     age = f"time() - {series('breakeven_target_last_success_timestamp_seconds', TARGET)}"
 
     def best(expression: str) -> Query:

@@ -161,7 +161,7 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("breakeven_target_samples", "gauge", ("job", "target"), "Samples on the target's last page."),
     Metric("breakeven_target_page_bytes", "gauge", ("job", "target"), "Size of the target's last page."),
     Metric(
-        "breakeven_target_counter_anomalies_total",
+        "breakeven_target_anomalies_total",
         "counter",
         ("job", "target"),
         "Counters that fell without a new process start; their interval was dropped.",

@@ -54,7 +54,7 @@ def _target(one: TargetHealth) -> Iterator[Series]:
         yield "breakeven_target_samples", labels, float(one.samples)
     if one.body_bytes is not None:
         yield "breakeven_target_page_bytes", labels, float(one.body_bytes)
-    yield "breakeven_target_counter_anomalies_total", labels, float(one.anomalies)
+    yield "breakeven_target_anomalies_total", labels, float(one.anomalies)
     for series in one.unreported:
         yield "breakeven_target_unreported_info", {**labels, "series": series}, 1.0
 

@@ -123,9 +123,9 @@ def _replica(
 
 
 CHAT = Traffic(
-    rate_per_s=2.5,
+    rate_per_s=1.6,
     prompt=Lengths(mean=800, sigma=0.9, minimum=16, maximum=8000),
-    output=Lengths(mean=600, sigma=0.7, minimum=8, maximum=4000),
+    output=Lengths(mean=900, sigma=0.7, minimum=8, maximum=6000),
     swing=0.6,
     cached_share=0.3,
     abort_share=0.02,

@@ -93,13 +93,13 @@ def test_summarise_is_prefill_heavy_and_compute_bound(spent: dict[str, Shares]) 
 
 
 def test_traffic_peaks_at_15_and_is_lowest_at_3_utc_whenever_the_server_started() -> None:
-    """2.5 requests/s with a swing of 0.6: 4 and 1 per second, some 3 % of noise in half an hour's count at the low."""
+    """1.6 requests/s with a swing of 0.6: 2.56 and 0.64 per second; half an hour at the low counts with 3 % of noise."""
     rates = {}
     for hour in (2.75, 14.75):
         replica = build(demo_fleet(), 1, START_UNIX_S + 3600 * hour)[0]
         replica.server.advance(1800.0)
         rates[hour] = replica.server.truth().arrivals / 1800.0
-    assert rates == pytest.approx({2.75: 1.0, 14.75: 4.0}, rel=0.07)
+    assert rates == pytest.approx({2.75: 0.64, 14.75: 2.56}, rel=0.07)
 
 
 def test_every_page_is_read_back_under_its_model_name() -> None:
