@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import threading
 from pathlib import Path
 
 import click
@@ -41,6 +42,9 @@ SIMULATED_NOTICE = (
 DEMO_NOTICE = "SIMULATED: the bundled simulator is the target; figures are invented"
 
 REAL_SERVER_CHECK_S = 30.0
+END_LIMIT_S = 9.0
+GPUS_SEEN_S = 3600.0
+"""GPUs seen this long before the start are expected: one that is gone since is missing, not forgotten."""
 
 listen_option = click.option("--web.listen-address", "listen_address", help="host:port to listen on.")
 level_option = click.option(
@@ -103,6 +107,10 @@ class _Stop:
         if self.asked.is_set():
             os._exit(1)
         self.asked.set()
+        # A resolver or database thread that hangs must not hold up the end: it is not waited for beyond this.
+        last = threading.Timer(END_LIMIT_S, os._exit, (0,))
+        last.daemon = True
+        last.start()
 
 
 class _StoppedError(Exception):
@@ -171,7 +179,9 @@ async def _serve(settings: Settings, url: str, clock: Clock, targets: tuple[Targ
         event(_log, logging.ERROR, "the database was unusable; a fresh one is in its place", moved_to=store.set_aside)
     gpus = None
     if settings.gpu.nvml == "auto":
-        gpus = NvmlReader(clock, Limits(answer_s=settings.gpu.timeout))
+        now_s = clock.wall_s()
+        seen = {sample.uuid for sample in store.reader.gpu_samples(now_s - GPUS_SEEN_S, now_s)}
+        gpus = NvmlReader(clock, Limits(answer_s=settings.gpu.timeout), expected=seen)
     try:
         await Daemon(settings, store, clock, targets=targets, gpus=gpus).run(stop.asked, _show_urls)
     finally:

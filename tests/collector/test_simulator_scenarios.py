@@ -93,7 +93,7 @@ def test_summarise_is_prefill_heavy_and_compute_bound(spent: dict[str, Shares]) 
 
 
 def test_traffic_peaks_at_15_and_is_lowest_at_3_utc_whenever_the_server_started() -> None:
-    """1.6 requests/s with a swing of 0.6: 2.56 and 0.64 per second; half an hour at the low counts with 3 % of noise."""
+    """1.6 requests/s with a swing of 0.6: 2.56 and 0.64 per second; half an hour at the low has 3 % of noise."""
     rates = {}
     for hour in (2.75, 14.75):
         replica = build(demo_fleet(), 1, START_UNIX_S + 3600 * hour)[0]

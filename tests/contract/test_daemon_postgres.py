@@ -1,0 +1,49 @@
+"""The whole daemon on a real PostgreSQL: samples, reports and verdicts arrive, and the password shows nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from collector.store import Store
+from tests.contract.postgres_cluster import GUARDED_PASSWORD, GUARDED_ROLE, Cluster
+from tests.fakes.daemon_process import DaemonProcess, cli, helper, running
+
+CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 2s}}
+gpu: {{nvml: "off"}}
+web: {{listen_address: "127.0.0.1:0"}}
+storage: {{url_file: dsn}}
+scrape_configs:
+  - job_name: vllm
+    static_configs: [{{targets: ["{address}"]}}]
+"""
+
+
+def test_the_daemon_keeps_its_history_in_postgres(postgres: Cluster, postgres_database: str, tmp_path: Path) -> None:
+    url = postgres.url(postgres_database, GUARDED_ROLE, GUARDED_PASSWORD)
+    (tmp_path / "dsn").write_text(url + "\n")
+    with helper("-m", "tests.fakes.simulated_vllm", "0", "1") as (_, target):
+        (tmp_path / "config.yaml").write_text(CONFIG.format(address=target.removeprefix("http://")))
+        with running(tmp_path, "run", "--config.file", "config.yaml") as daemon:
+            daemon.until(lambda: _written(daemon) >= 8)
+            report = daemon.until(daemon.report)
+            assert daemon.stop() == 0
+            shown = daemon.log.read_text()
+        told = cli(tmp_path, "report", "--config.file", "config.yaml")
+    store = Store.open_to_read(url)
+    try:
+        samples = store.reader.samples(0, 4e9)
+        verdicts = store.reader.verdicts()
+    finally:
+        store.close()
+
+    assert len(samples) >= 8
+    assert len({sample.epoch for sample in samples}) == 1
+    assert {name for name, _ in verdicts} == {one["name"] for one in report["deployments"]}
+    assert told.returncode == 0, told.stderr
+    assert "meta-llama/Llama-3.1-8B-Instruct" in told.stdout
+    assert GUARDED_PASSWORD not in shown + told.stdout + told.stderr
+
+
+def _written(daemon: DaemonProcess) -> int:
+    return int(daemon.json("/api/v1/health")["samples_written"])
