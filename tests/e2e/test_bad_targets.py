@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,10 +81,15 @@ def test_each_bad_target_is_down_with_its_reason(daemon: DaemonProcess) -> None:
 
 
 def test_the_good_target_is_polled_all_the_same(daemon: DaemonProcess) -> None:
-    report = daemon.until(daemon.report)
+    report = daemon.until(lambda: _with_replicas(daemon))
 
     assert re.search(r'breakeven_target_up\{[^}]*job="good"[^}]*\} 1\.0', daemon.text("/metrics"))
     assert [one["job"] for one in report["replicas"]] == ["good"]
+
+
+def _with_replicas(daemon: DaemonProcess) -> dict[str, Any] | None:
+    report = daemon.report()
+    return report if report is not None and report["replicas"] else None
 
 
 def test_the_health_names_a_remedy_for_each(daemon: DaemonProcess) -> None:
