@@ -106,7 +106,7 @@ class PollTarget:
             interval_s=target.interval_s,
             fields=replica.fields,
             simulated=target.simulated,
-            lumpy=spec.at_request_end,
+            lumpy=spec.at_request_end - replica.live,
             unreported=tuple(name for name, value in replica.fields.items() if value is None),
             gpu_uuids=target.gpu_uuids,
         )

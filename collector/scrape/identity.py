@@ -38,6 +38,13 @@ def whole(value: Any) -> int | None:
     return value if 0 < value < 1 << 63 else None
 
 
+def amount(value: Any) -> float | None:
+    """A finite number that is not negative, as a counter or a state is; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if 0 <= value < 1 << 63 else None
+
+
 def told(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Only what was told: fields that are not None. Raises ValueError for a field that `Identity` does not have."""
     unknown = set(fields) - IDENTITY_FIELDS
@@ -49,7 +56,15 @@ def told(fields: Mapping[str, Any]) -> dict[str, Any]:
 def answer(probe: IdentityProbe, body: bytes) -> dict[str, Any] | None:
     """What an endpoint's body tells; None when it is no JSON."""
     try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
+        parsed = parse(body)
+    except ValueError:
         return None
     return told(probe.read(parsed))
+
+
+def parse(body: bytes) -> Any:
+    """The JSON in a body. Raises ValueError when it is none, or is nested too deep to be read."""
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise ValueError("nested too deep") from None

@@ -17,19 +17,23 @@ _UNDECLARED = {None, "untyped", "unknown"}
 
 ReplicaId = tuple[str, str]
 """Model and rank."""
+ExtraValues = Mapping[str, Mapping[str, float | None]]
+"""Values of inputs from JSON endpoints, by rank."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaReading:
     """One replica on the page: each field that the engine can give, None where the page had no series for it.
 
-    `identity` holds the fields of `Identity` that the page itself tells.
+    `identity` holds the fields of `Identity` that the page itself tells. `live` are those of the engine's
+    `at_request_end` that did not wait for a request's end this time.
     """
 
     model: str
     rank: str
     fields: Mapping[str, float | None]
     identity: Mapping[str, Any]
+    live: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,16 @@ def process_start(spec: EngineSpec, page: Page, headers: Mapping[str, str]) -> s
 
 
 def read(
-    spec: EngineSpec, page: Page, headers: Mapping[str, str], identity: Mapping[str, Any] | None = None
+    spec: EngineSpec,
+    page: Page,
+    headers: Mapping[str, str],
+    identity: Mapping[str, Any] | None = None,
+    extras: ExtraValues | None = None,
 ) -> PageReading:
     """What the page says about each replica; `identity` is what the identity endpoints told, if they were asked.
 
-    Models and ranks on one page are kept apart.
+    `extras` is what the JSON endpoints of `spec.extras` said beside this page. A rank that only they know is no
+    replica. Models and ranks on one page are kept apart.
     Raises SourceError BAD_PAGE for a series of another type than the specification says.
     """
     by_name: dict[str, list[Sample]] = {}
@@ -71,16 +80,23 @@ def read(
         for replica, value in _read_one(spec, reading, by_name).items():
             if isfinite(value):
                 values.setdefault(replica, {})[field] = value
+    if len(values) > 1:
+        _drop_whole_server(spec, values)
+    asked = [name for extra in spec.extras for name in extra.inputs]
     context = Context(page.names, page.openmetrics, identity or {})
     told: dict[str, str] = {}
     replicas = []
     for (model, rank), found in sorted(values.items()):
         given = {name: found.get(name) for name in spec.provides}
+        live = frozenset[str]()
         if spec.derive is not None:
-            derived = spec.derive({name: found.get(name) for name in (*spec.provides, *spec.inputs)}, context)
+            beside = (extras or {}).get(rank, {})
+            inputs = {name: found.get(name) for name in (*spec.provides, *spec.inputs)}
+            derived = spec.derive({**inputs, **{name: beside.get(name) for name in asked}}, context)
             given.update(derived.fields)
             told.update(derived.notes)
-        replicas.append(ReplicaReading(model, rank, given, _page_identity(spec, rank, by_name)))
+            live = derived.live
+        replicas.append(ReplicaReading(model, rank, given, _page_identity(spec, rank, by_name), live))
     missing = tuple(name for name in spec.provides if all(replica.fields[name] is None for replica in replicas))
     notes = {name: told.get(name) or spec.notes[name] for name in missing if name in told or name in spec.notes}
     return PageReading(tuple(replicas), process_start(spec, page, headers), missing, notes)
@@ -91,12 +107,18 @@ def _read_one(spec: EngineSpec, reading: Reading, by_name: Mapping[str, list[Sam
     result: dict[ReplicaId, float] = {}
     for name in reading.names:
         found: dict[ReplicaId, float] = {}
+        workers: dict[ReplicaId, tuple[tuple[int, str], ...]] = {}
         for sample in by_name.get(name, ()):
             labels = sample.labels
             if any(labels.get(label) != value for label, value in reading.labels.items()):
                 continue
             replica = _replica(spec, labels)
-            if replica not in found:
+            worker = tuple(_numerically(labels.get(label, "")) for label in spec.worker_labels)
+            lowest = workers.setdefault(replica, worker)
+            if worker > lowest:
+                continue
+            if replica not in found or worker < lowest:
+                workers[replica] = worker
                 found[replica] = sample.value * reading.scale
             elif reading.aggregate == "sum":
                 found[replica] += sample.value * reading.scale
@@ -105,6 +127,19 @@ def _read_one(spec: EngineSpec, reading: Reading, by_name: Mapping[str, list[Sam
         for replica, value in found.items():
             result.setdefault(replica, value)
     return result
+
+
+def _numerically(value: str) -> tuple[int, str]:
+    """Sorts 2 before 10, and nothing before everything."""
+    return len(value), value
+
+
+def _drop_whole_server(spec: EngineSpec, values: Mapping[ReplicaId, dict[str, float | None]]) -> None:
+    """Nobody knows which replica's share of it is how large."""
+    for name, reading in (*spec.readings.items(), *spec.inputs.items()):
+        if reading.whole_server:
+            for found in values.values():
+                found.pop(name, None)
 
 
 def _replica(spec: EngineSpec, labels: Mapping[str, str]) -> ReplicaId:

@@ -22,6 +22,7 @@ class Reading:
     `names` are sample names, newest first: the first that a replica has is read, older ones are not added to it.
     `labels` selects series whose labels have these values. Series of one replica that differ in other labels are
     added up (`sum`), or refused when there is more than one (`single`: for ratios).
+    `whole_server`: the server counts it once for all its replicas, so it is given only where the page has one.
     The value is multiplied by `scale`. A declared type other than `kind` fails the page, unless it is in
     `accept_types`; the count and sum of a histogram or summary are counters.
     """
@@ -32,6 +33,7 @@ class Reading:
     scale: float = 1.0
     aggregate: Literal["sum", "single"] = "sum"
     accept_types: tuple[str, ...] = ()
+    whole_server: bool = False
 
     def __post_init__(self) -> None:
         if not self.names or not all(map(_METRIC_NAME.fullmatch, self.names)):
@@ -63,6 +65,26 @@ class IdentityProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class Extra:
+    """A JSON endpoint asked after every page, within the same deadline; one that fails leaves its inputs absent.
+
+    `read` takes the parsed JSON to each rank's values of `inputs`, which `derive` gets. Raises nothing for any JSON.
+    The page is asked first: what moves from here to the page between the two is missed once and never counted twice.
+    `destructive`: an answer takes its records away from every other reader. Such an endpoint is asked only where the
+    operator says that we are the only one; `read` then gives what the records add, and the sums are the inputs.
+    """
+
+    path: str
+    inputs: tuple[str, ...]
+    read: Callable[[Any], Mapping[str, Mapping[str, float | None]]]
+    destructive: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.path.startswith("/") or not self.inputs:
+            raise ValueError(f"an extra endpoint has a path with a slash and inputs, not {self.path!r}, {self.inputs}")
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What `derive` may know besides a replica's values.
 
@@ -76,10 +98,14 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """What arithmetic adds: `fields` replace what was read (None takes it back), `notes` say why one is absent."""
+    """What arithmetic adds: `fields` replace what was read (None takes it back), `notes` say why one is absent.
+
+    `live` are fields that this time do not wait for a request's end although `at_request_end` says so.
+    """
 
     fields: Mapping[str, float | None]
     notes: Mapping[str, str] = field(default_factory=dict)
+    live: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +114,11 @@ class EngineSpec:
 
     `name` equals the file's name. `signatures` are sample names of which an engine's page has at least one and no
     other engine's page has any. `model_label` and `rank_label` tell the replicas of one page apart; without them
-    the model is "" and the rank "0". `readings` and `derive` give fields of `ReplicaSample`, `inputs` are values that
-    only `derive` needs; `derives` are the fields it may set. `monotone` are derived counters that may dip for a
-    moment because their inputs do not move together: they are held at their highest value.
+    the model is "" and the rank "0". `worker_labels` tell the workers of one replica apart, which do the same steps:
+    of each series, the worker with the lowest values is read. `page_path` is where the page is by default.
+    `readings` and `derive` give fields of `ReplicaSample`, `inputs` are values that only `derive` needs; `derives` are
+    the fields it may set. `monotone` are derived counters that may dip for a moment because their inputs do not move
+    together: they are held at their highest value. `extras` are JSON endpoints whose values are inputs too.
     `process_start_series` or `process_start_header` change when the engine is restarted.
     `mixed_steps`: whether one step may carry both prompt and decode tokens (an identity endpoint may know better).
     `at_request_end` are counters that move only when a request ends.
@@ -107,10 +135,13 @@ class EngineSpec:
     evidence: tuple[str, ...]
     model_label: str | None = None
     rank_label: str | None = None
+    worker_labels: tuple[str, ...] = ()
+    page_path: str = "/metrics"
     inputs: Mapping[str, Reading] = field(default_factory=dict)
     derives: tuple[str, ...] = ()
     derive: Callable[[Mapping[str, float | None], Context], Derived] | None = None
     monotone: frozenset[str] = frozenset()
+    extras: tuple[Extra, ...] = ()
     info: tuple[InfoSeries, ...] = ()
     identity: tuple[IdentityProbe, ...] = ()
     process_start_series: str | None = None
@@ -146,13 +177,20 @@ class EngineSpec:
         self._refuse("monotone field", set(self.monotone) - (COUNTERS & set(self.derives)))
         self._refuse("note", set(self.notes) - known)
         self._refuse("counter that moves at a request's end", set(self.at_request_end) - COUNTERS)
-        self._refuse("input named like a field", set(self.inputs) & known)
+        extra_inputs = [name for extra in self.extras for name in extra.inputs]
+        self._refuse("input named like a field", {*self.inputs, *extra_inputs} & known)
+        self._refuse(
+            "input of more than one source",
+            {name for name in extra_inputs if name in self.inputs or extra_inputs.count(name) > 1},
+        )
         self._refuse(
             "reading of the wrong kind",
             [name for name, reading in self.readings.items() if (reading.kind == "counter") != (name in COUNTERS)],
         )
         if bool(self.derives) != (self.derive is not None):
             raise ValueError(f"{self.name}: derive and derives belong together")
+        if self.extras and self.derive is None:
+            raise ValueError(f"{self.name}: nothing derives from its extra endpoints")
 
     def _refuse(self, what: str, found: Iterable[str]) -> None:
         names = ", ".join(sorted(found))

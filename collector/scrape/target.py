@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from collector.errors import Kind, SourceError
+from collector.scrape.beside import beside
+from collector.scrape.extras import Asking, Extras
 from collector.scrape.fetch import Fetcher, Response
 from collector.scrape.filter import NameFilter, State
 from collector.scrape.floors import Floors
@@ -25,7 +26,7 @@ Detect = Callable[[AbstractSet[str], str | None], EngineSpec]
 
 Raises SourceError UNKNOWN_ENGINE or WRONG_ENGINE.
 """
-_IDENTITY_BYTES = 1024 * 1024
+_JSON_BYTES = 1024 * 1024
 _RETRY_WITH_PLAIN = {
     Kind.HTTP_STATUS,
     Kind.REDIRECT,
@@ -45,7 +46,8 @@ _IDENTITY_TRIES = 3
 class Scrape:
     """One successful poll. `sent_after_s` is how long after the call the request of this page was sent.
 
-    `size_bytes` and `samples` are those of the page that was read; `requests` is how many it took.
+    `size_bytes` and `samples` are those of the page that was read; `requests` is how many it took, those to the
+    engine's JSON endpoints included. `notes` say which of these did not answer, and why.
     """
 
     engine: str
@@ -55,6 +57,7 @@ class Scrape:
     size_bytes: int
     samples: int
     requests: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +88,12 @@ class TargetScraper:
         server_name: str | None = None,
         name_filter: bool = True,
         layouts: LayoutPool | None = None,
+        exclusive: bool = False,
     ) -> None:
-        """`engine` None: told from the page. `headers` is called for every request, so a secret may be renewed."""
+        """`engine` None: told from the page. `headers` is called for every request, so a secret may be renewed.
+
+        `exclusive`: nobody else reads this server, so endpoints that give each record away once may be read.
+        """
         self._url = url
         self._fetcher = fetcher
         self._detect = detect
@@ -97,6 +104,7 @@ class TargetScraper:
         self._server_name = server_name
         self._name_filter = name_filter
         self._layouts = layouts
+        self._exclusive = exclusive
         self._engine: _Engine | None = None
         self._process_start: str | None = None
         self._identity: Mapping[str, Any] | None = None
@@ -121,7 +129,7 @@ class TargetScraper:
         return State.UNTRIED if self._engine is None else self._engine.filter.state
 
     async def scrape(self) -> Scrape:
-        """One poll: one GET, or two when a filtered page turns out to be of no use.
+        """One poll: one GET, or two when a filtered page turns out to be of no use, and the engine's JSON endpoints.
 
         Raises SourceError; after that nothing of the process is taken for granted any more.
         """
@@ -140,7 +148,7 @@ class TargetScraper:
             engine, page = self._understand(response)
             start = process_start(engine.spec, page, response.headers)
             engine.filter.saw_plain(page, start)
-            return self._scraped(engine, page, response, start, sent_after_s, requests + 1)
+            return await self._scraped(engine, page, response, start, (started_s, sent_after_s), requests + 1)
         except SourceError:
             self._forget()
             raise
@@ -150,17 +158,16 @@ class TargetScraper:
 
         What they tell also helps to read the following pages. Tells nothing before a page has told the engine.
         """
-        loop = asyncio.get_running_loop()
         if self._engine is None:
             return Identification({}, ("the engine is not known yet",))
-        started_s = loop.time()
+        started_s = asyncio.get_running_loop().time()
         found: dict[str, Any] = {}
         notes = []
         again = False
+        get = self._asking(self._engine, started_s)
         for probe in self._engine.spec.identity:
             try:
-                limits = replace(self._remaining(loop.time() - started_s), body_size_limit_bytes=_IDENTITY_BYTES)
-                response = await self._get(beside(self._url, probe.path), limits)
+                response = await get(probe.path)
             except SourceError as error:
                 notes.append(f"{probe.path}: {error}")
                 again = again or error.kind in _PASSING
@@ -191,15 +198,29 @@ class TargetScraper:
         if not engine.filter.accepts(page, start):
             return None
         elapsed_s = asyncio.get_running_loop().time() - started_s
-        return self._scraped(engine, page, response, start, max(0.0, elapsed_s - response.duration_s), 1)
+        sent_after_s = max(0.0, elapsed_s - response.duration_s)
+        return await self._scraped(engine, page, response, start, (started_s, sent_after_s), 1)
 
-    def _scraped(
-        self, engine: _Engine, page: Page, response: Response, start: str | None, sent_after_s: float, requests: int
+    async def _scraped(
+        self,
+        engine: _Engine,
+        page: Page,
+        response: Response,
+        start: str | None,
+        times_s: tuple[float, float],
+        requests: int,
     ) -> Scrape:
+        """The poll's result; `times_s` are when it began, and how long after that the page was asked for."""
+        started_s, sent_after_s = times_s
         if start != self._process_start:
             self._process_start = start
             self._identity, self._identity_tries = None, 0
-        reading = engine.floors.apply(read(engine.spec, page, response.headers, self._identity))
+            engine.extras.forget()
+        asked, notes = 0, tuple[str, ...]()
+        if engine.extras.wanted:
+            asked, notes = await engine.extras.ask(self._asking(engine, started_s))
+        reading = read(engine.spec, page, response.headers, self._identity, engine.extras.values)
+        reading = engine.floors.apply(reading)
         return Scrape(
             engine=engine.spec.name,
             reading=reading,
@@ -207,8 +228,19 @@ class TargetScraper:
             sent_after_s=sent_after_s,
             size_bytes=len(response.body),
             samples=page.sample_count,
-            requests=requests,
+            requests=requests + asked,
+            notes=notes,
         )
+
+    def _asking(self, engine: _Engine, started_s: float) -> Asking:
+        """A GET of a path beside the page, within what is left of the poll's deadline."""
+        loop = asyncio.get_running_loop()
+
+        async def get(path: str) -> Response:
+            limits = replace(self._remaining(loop.time() - started_s), body_size_limit_bytes=_JSON_BYTES)
+            return await self._get(beside(self._url, path, engine.spec.page_path), limits)
+
+        return get
 
     def _understand(self, response: Response) -> tuple[_Engine, Page]:
         """The engine and the page; the engine is told anew when the page no longer carries its signature."""
@@ -222,7 +254,7 @@ class TargetScraper:
         if self._engine is not None and spec is self._engine.spec:
             return self._engine, page
         self._forget()
-        self._engine = _Engine(spec, self._url, self._limits, self._layouts, self._name_filter)
+        self._engine = _Engine(spec, self._url, self._limits, self._layouts, self._name_filter, self._exclusive)
         return self._engine, self._engine.parser.parse(response.body, response.content_type)
 
     async def _get(self, url: str, limits: Limits) -> Response:
@@ -246,7 +278,13 @@ class _Engine:
     """What belongs to a target's engine: two parsers, since filtered and plain pages have different shapes."""
 
     def __init__(
-        self, spec: EngineSpec, url: str, limits: Limits, layouts: LayoutPool | None, name_filter: bool
+        self,
+        spec: EngineSpec,
+        url: str,
+        limits: Limits,
+        layouts: LayoutPool | None,
+        name_filter: bool,
+        exclusive: bool,
     ) -> None:
         self.spec = spec
         self.signatures = frozenset(spec.signatures)
@@ -254,14 +292,4 @@ class _Engine:
         self.filtered_parser = PageParser(spec.wanted, limits, layouts)
         self.filter = NameFilter(url, spec.wanted, name_filter and spec.name_filter)
         self.floors = Floors(spec.monotone)
-
-
-def beside(url: str, path: str) -> str:
-    """The URL of an endpoint beside the metrics page: `/metrics` at the end of the path is replaced.
-
-    A query is dropped. A page at another path is taken to be at the server's root.
-    """
-    parts = urlsplit(url)
-    trimmed = parts.path.rstrip("/")
-    base = trimmed.removesuffix("/metrics") if trimmed.endswith("/metrics") else ""
-    return urlunsplit(parts._replace(path=base + path, query="", fragment=""))
+        self.extras = Extras(spec.extras, exclusive)

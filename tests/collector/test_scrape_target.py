@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from collector.errors import Kind, SourceError
+from collector.scrape.beside import beside
 from collector.scrape.fetch import Fetcher, Response, client_session
 from collector.scrape.limits import Limits
-from collector.scrape.target import TargetScraper, beside
+from collector.scrape.target import TargetScraper
 from collector.servers import detect
 from tests.fakes.metrics_app import MetricsApp, running
 from tests.fakes.polling import kind_of, poll
