@@ -8,11 +8,12 @@ from typing import Any
 
 from analyzer.article import identify_bottleneck, quantization_roi
 from analyzer.assumptions import Deployment, Policy, Quality
-from analyzer.evidence import Estimate, Figure, Missing, worst
+from analyzer.combine import total, weighted_mean
+from analyzer.evidence import Estimate, Figure, Missing
 from analyzer.facts.gpus import Gpu, find_gpu
 from analyzer.facts.quality import QualityPrior, quality_prior
 from analyzer.facts.schemes import SCHEMES, Support, is_quantized, memory_bound_speedup, scheme_of, support
-from analyzer.hardware import gpus_of_replica, model_shape
+from analyzer.hardware import Hardware, model_shape
 from analyzer.replicas import ReplicaReport
 from analyzer.roi import PRICE_STALE_S, Money, cost_usd_per_million_tokens, money
 from analyzer.samples import Identity
@@ -67,6 +68,8 @@ class DeploymentReport:
     usd_per_million_tokens: Figure
     price_source: str | None
     price_stale: bool | None
+    assumed: tuple[str, ...]
+    """What nobody told and was assumed, with what to state instead."""
     schemes: tuple[SchemeReport, ...]
 
 
@@ -78,14 +81,15 @@ def report_deployment(
     now_s: float,
 ) -> DeploymentReport:
     """The report of one deployment; `former` holds the last verdict states by scheme."""
+    replicas = sorted(replicas, key=lambda one: not one.fresh)
     decided = [one for one in replicas if _long_enough(one, policy)]
-    busy = _mean([one.decision.busy for one in decided], [1.0] * len(decided))
+    busy = weighted_mean([one.decision.busy for one in decided], [1.0] * len(decided))
     weights = [_weight(one) for one in decided]
-    memory_bound = _mean([one.decision.memory_bound for one in decided], weights)
-    batch = _mean([one.decode_batch for one in replicas], [1.0] * len(replicas))
-    marginal = _mean([one.decision.prefill_marginal for one in decided], weights)
-    tokens = _sum([one.history_generation_tokens_per_s for one in replicas])
-    gpus = sum(gpus_of_replica(one.identity, deployment) for one in replicas)
+    memory_bound = weighted_mean([one.decision.memory_bound for one in decided], weights)
+    batch = weighted_mean([one.history_decode_batch for one in decided], weights)
+    marginal = weighted_mean([one.decision.prefill_marginal for one in decided], weights)
+    tokens = total([one.history_generation_tokens_per_s for one in replicas])
+    gpus = sum(_gpus(one) for one in replicas)
     price = deployment.price
     usd_per_hour = None if price is None else price.usd_per_gpu_hour * gpus
     cost: Figure = Missing("no price: set deployments[].price")
@@ -103,7 +107,7 @@ def report_deployment(
         model=_first([*(one.replica.model for one in replicas), deployment.model]),
         busy=busy,
         prefill_marginal=marginal,
-        prefill_exclusive=_mean([one.decision.prefill_exclusive for one in decided], weights),
+        prefill_exclusive=weighted_mean([one.decision.prefill_exclusive for one in decided], weights),
         memory_bound=memory_bound,
         decode_batch=batch,
         bottleneck=_bottleneck(marginal, batch),
@@ -111,6 +115,7 @@ def report_deployment(
         usd_per_hour=usd_per_hour,
         usd_per_million_tokens=cost,
         price_source=None if price is None else price.source,
+        assumed=_assumed(replicas),
         price_stale=None if price is None else now_s - price.as_of_s > PRICE_STALE_S,
         schemes=tuple(
             _scheme(name, deployment, replicas, (busy, memory_bound, tokens), missing, former.get(name), policy, now_s)
@@ -137,7 +142,7 @@ def _scheme(
     rates = _published(name, able, identity)
     speedup = _spread(amdahl_speedup, memory_bound, rates, "amdahl")
     article = _spread(article_speedup, memory_bound, rates, "article")
-    per_replica = 1 if identity is None else gpus_of_replica(identity, deployment)
+    per_replica = max((_gpus(one) for one in replicas), default=1)
     worth = money(deployment, len(replicas), per_replica, speedup)
     quality = deployment.quality.get(name)
     shape = None if identity is None else model_shape(identity, deployment)
@@ -159,7 +164,7 @@ def _scheme(
     judged = judge(case, policy)
     return SchemeReport(
         scheme=name,
-        state=settle(former, judged.verdict, now_s, policy),
+        state=settle(former, judged.verdict, now_s, policy, at_once=judged.settled),
         judged=judged,
         support=able,
         speedup=speedup,
@@ -198,6 +203,18 @@ def _article(
         return Missing("no quality loss entered or published")
     usd_per_hour = deployment.price.usd_per_gpu_hour * gpus
     return quantization_roi(tokens.value, usd_per_hour, memory_bound.value, rates[1], loss)
+
+
+def _gpus(one: ReplicaReport) -> int:
+    """GPUs of a replica, one where nobody told: `assumed` says so."""
+    return 1 if one.gpus is None else one.gpus
+
+
+def _assumed(replicas: Sequence[ReplicaReport]) -> tuple[str, ...]:
+    found = [text for one in replicas if isinstance(one.hardware, Hardware) for text in one.hardware.assumed]
+    if any(one.gpus is None for one in replicas):
+        found.append("one GPU a replica: set deployments[].gpus_per_replica")
+    return tuple(dict.fromkeys(found))
 
 
 def _serves(one: ReplicaReport, scheme: str) -> bool:
@@ -259,34 +276,6 @@ def _bottleneck(marginal: Figure, batch: Figure) -> str | Missing:
 def _weight(one: ReplicaReport) -> float:
     busy = one.decision.busy
     return busy.value * one.history_covered_s if isinstance(busy, Estimate) else 0.0
-
-
-def _mean(figures: Sequence[Figure], weights: Sequence[float]) -> Figure:
-    """Weighted mean of what is known; the first reason when nothing is."""
-    known = [(one, weight) for one, weight in zip(figures, weights, strict=True) if isinstance(one, Estimate)]
-    total = sum(weight for _, weight in known)
-    if not known or total <= 0:
-        reasons = [one.reason for one in figures if isinstance(one, Missing)]
-        return Missing(reasons[0] if reasons else "not enough history yet")
-
-    def mean(pick: str) -> float:
-        return float(sum(getattr(one, pick) * weight for one, weight in known) / total)
-
-    low, value, high = mean("low"), mean("value"), mean("high")
-    methods = sorted({one.method for one, _ in known})
-    evidence = worst(*(one.evidence for one, _ in known))
-    return Estimate(min(max(value, low), high), low, high, evidence, "+".join(methods))
-
-
-def _sum(figures: Sequence[Figure]) -> Figure:
-    known = [one for one in figures if isinstance(one, Estimate)]
-    if not known or len(known) < len(figures):
-        reasons = [one.reason for one in figures if isinstance(one, Missing)]
-        return Missing(reasons[0] if reasons else "no replica")
-    evidence = worst(*(one.evidence for one in known))
-    low, high = sum(one.low for one in known), sum(one.high for one in known)
-    value = min(max(sum(one.value for one in known), low), high)
-    return Estimate(value, low, high, evidence, "+".join(sorted({one.method for one in known})))
 
 
 def _first(names: Sequence[str | None]) -> str | None:

@@ -22,7 +22,7 @@ class Hardware:
 
     gpu: Gpu
     shape: ModelShape
-    tensor_parallel: int
+    gpus: int
     weight_bits: float
     weight_bytes: float
     kv_element_bytes: float
@@ -48,8 +48,11 @@ class Hardware:
         return self.shape.kv_read_bytes(context_tokens, self.kv_element_bytes)
 
 
-def resolve(identity: Identity, deployment: Deployment) -> Hardware | Missing:
-    """Everything known about the replica's hardware and model; the operator's word goes before the server's."""
+def resolve(identity: Identity, deployment: Deployment, joined_gpus: int | None = None) -> Hardware | Missing:
+    """Everything known about the replica's hardware and model; the operator's word goes before the server's.
+
+    `joined_gpus` is the number of GPUs joined to the replica's target, None when none is.
+    """
     gpu_name = deployment.gpu if deployment.gpu is not None else identity.gpu
     if gpu_name is None:
         return Missing("the GPU is not known: set deployments[].gpu")
@@ -69,19 +72,25 @@ def resolve(identity: Identity, deployment: Deployment) -> Hardware | Missing:
         if told is not None and is_quantized(told) is not False:
             return Missing(f"quantization {told!r} says nothing of bits: set deployments[].weight_bits")
         bits, assumed = USUAL_WEIGHT_BITS, ("16-bit weights: set deployments[].weight_bits",)
-    tensor_parallel = gpus_of_replica(identity, deployment)
+    gpus = gpus_of_replica(identity, deployment, joined_gpus)
+    if gpus is None:
+        gpus, assumed = 1, (*assumed, "one GPU a replica: set deployments[].gpus_per_replica")
     told_bytes = identity.weight_bytes
     whole = shape.weight_bytes(bits, embeddings_quantized=embeddings_quantized)
+    held = whole if told_bytes is None else float(told_bytes)
+    if gpu.memory_bytes * gpus < held:
+        text = f"{held / 1e9:.0f} GB of weights do not fit into {gpus} x {gpu.name}"
+        return Missing(f"{text}: correct deployments[].gpus_per_replica, model or weight_bits")
     return Hardware(
         gpu=gpu,
         shape=shape,
-        tensor_parallel=tensor_parallel,
+        gpus=gpus,
         weight_bits=bits,
-        weight_bytes=whole if told_bytes is None else float(told_bytes),
+        weight_bytes=held,
         kv_element_bytes=_kv_element_bytes(identity),
         embeddings_quantized=embeddings_quantized,
-        bandwidth_bytes_per_s=gpu.bandwidth_bytes_per_s * tensor_parallel,
-        flops_per_s=gpu.bf16_flops_per_s * tensor_parallel,
+        bandwidth_bytes_per_s=gpu.bandwidth_bytes_per_s * gpus,
+        flops_per_s=gpu.bf16_flops_per_s * gpus,
         sources=(*gpu.sources, *shape.sources),
         assumed=assumed,
     )
@@ -110,11 +119,14 @@ def weight_bits(identity: Identity, deployment: Deployment) -> float | None:
     return None
 
 
-def gpus_of_replica(identity: Identity, deployment: Deployment) -> int:
-    """GPUs of one replica: stated, else tensor parallel size, else one."""
+def gpus_of_replica(identity: Identity, deployment: Deployment, joined_gpus: int | None) -> int | None:
+    """GPUs of one replica: stated, else tensor times pipeline parallel size, else those joined; None = nobody told."""
     if deployment.gpus_per_replica is not None:
         return deployment.gpus_per_replica
-    return identity.tensor_parallel if identity.tensor_parallel is not None else 1
+    if identity.tensor_parallel is not None:
+        pipeline = identity.pipeline_parallel
+        return identity.tensor_parallel * (1 if pipeline is None else pipeline)
+    return joined_gpus
 
 
 def _embeddings_quantized(identity: Identity) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from analyzer.assumptions import Deployment
 from analyzer.batching import decode_batch, mean_gauge, mean_per
 from analyzer.evidence import Figure, Missing
-from analyzer.hardware import Hardware, resolve
+from analyzer.hardware import Hardware, gpus_of_replica, resolve
 from analyzer.phases import PhaseAccount, account
 from analyzer.samples import Identity, ReplicaKey, ReplicaSample
 from analyzer.throughput import cached_prompt_ratio, generation_tokens_per_s, prefill_tokens_per_s
@@ -34,6 +34,7 @@ class ReplicaHistory:
     last: ReplicaSample | None
     recent: Totals | None
     history: Totals | None
+    joined_gpus: int | None = None
     gpu_utilization_recent: float | None = None
     gpu_utilization_history: float | None = None
     lumpy: frozenset[str] = frozenset()
@@ -57,7 +58,10 @@ class ReplicaReport:
     history_coverage: float | None
     phases: PhaseAccount
     decision: PhaseAccount
+    gpus: int | None
+    """GPUs of the replica; None when nobody told."""
     decode_batch: Figure
+    history_decode_batch: Figure
     generation_tokens_per_s: Figure
     history_generation_tokens_per_s: Figure
     prefill_tokens_per_s: Figure
@@ -76,8 +80,9 @@ _NO_WINDOW = Missing("no usable pair of samples in this span yet")
 
 def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) -> ReplicaReport:
     """The figures of one replica at `now_s`."""
-    hardware = resolve(known.identity, deployment)
-    recent, history, last = known.recent, known.history, known.last
+    hardware = resolve(known.identity, deployment, known.joined_gpus)
+    past = history if (history := known.history) is not None and history.windows > 0 else None
+    recent, last = known.recent, known.last
     lumpy = "generation_tokens_total" in known.lumpy
     usable = recent if recent is not None and recent.windows > 0 else None
     return ReplicaReport(
@@ -94,7 +99,9 @@ def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) 
         history_coverage=None if history is None else history.coverage_ratio,
         phases=_account(recent, known.identity, hardware, known.gpu_utilization_recent),
         decision=_account(history, known.identity, hardware, known.gpu_utilization_history),
+        gpus=gpus_of_replica(known.identity, deployment, known.joined_gpus),
         decode_batch=_NO_WINDOW if usable is None else decode_batch(usable),
+        history_decode_batch=_NO_WINDOW if past is None else decode_batch(past),
         generation_tokens_per_s=_generation(recent, lumpy),
         history_generation_tokens_per_s=_generation(history, lumpy),
         prefill_tokens_per_s=_NO_WINDOW if usable is None else prefill_tokens_per_s(usable),

@@ -24,6 +24,8 @@ class Report:
     simulated: bool
     replicas: tuple[ReplicaReport, ...]
     deployments: tuple[DeploymentReport, ...]
+    failures: tuple[str, ...] = ()
+    """Replicas and deployments whose figures could not be computed: one of them never stops the rest."""
 
 
 def analyse(
@@ -44,19 +46,21 @@ def analyse(
     unknown = {known.deployment for known in fleet} - stated.keys()
     if unknown:
         raise ValueError(f"replicas of deployments that are not given: {', '.join(sorted(unknown))}")
-    replicas = tuple(report_replica(known, stated[known.deployment], now_s) for known in fleet)
-    reports = tuple(
-        report_deployment(
-            deployment,
-            [one for one in replicas if one.deployment == deployment.name],
-            {scheme: state for (name, scheme), state in former.items() if name == deployment.name},
-            policy,
-            now_s,
-        )
-        for deployment in deployments
-    )
+    replicas, reports, failures = [], [], []
+    for known in fleet:
+        try:
+            replicas.append(report_replica(known, stated[known.deployment], now_s))
+        except (ArithmeticError, ValueError) as error:
+            failures.append(f"{known.replica.target} {known.replica.model}: {error}")
+    for deployment in deployments:
+        members = [one for one in replicas if one.deployment == deployment.name]
+        states = {scheme: state for (name, scheme), state in former.items() if name == deployment.name}
+        try:
+            reports.append(report_deployment(deployment, members, states, policy, now_s))
+        except (ArithmeticError, ValueError) as error:
+            failures.append(f"deployment {deployment.name}: {error}")
     simulated = any(one.simulated for one in replicas)
-    return Report(now_s, recent_s, history_s, simulated, replicas, reports)
+    return Report(now_s, recent_s, history_s, simulated, tuple(replicas), tuple(reports), tuple(failures))
 
 
 def as_plain(value: Any) -> Any:

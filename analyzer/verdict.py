@@ -29,6 +29,8 @@ class Judgement:
     reasons_for: tuple[str, ...]
     reasons_against: tuple[str, ...]
     would_change: tuple[str, ...]
+    settled: bool = False
+    """A fact that no traffic changes, such as failed quality: it replaces the former verdict at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def judge(case: Case, policy: Policy) -> Judgement:
     """The verdict of today's figures. Missing data never give a `no`: they give `insufficient_data`."""
     refusal = _refusal(case)
     if refusal is not None:
-        return Judgement(Verdict.NO, (), (refusal,), ())
+        return Judgement(Verdict.NO, (), (refusal,), (), settled=True)
     missing = list(case.missing_data)
     for name, figure in (("memory-bound share", case.memory_bound), ("speed-up", case.speedup)):
         if isinstance(figure, Missing) and figure.reason not in missing:
@@ -171,8 +173,13 @@ def _interval(figure: Estimate) -> str:
     return f"{figure.value:.2f}x ({figure.low:.2f} to {figure.high:.2f})"
 
 
-def settle(former: VerdictState | None, judged: Verdict, now_s: float, policy: Policy) -> VerdictState:
-    """The verdict to show: a new one must hold for `dwell_s`; missing data keep the former one for `hold_s`."""
+def settle(
+    former: VerdictState | None, judged: Verdict, now_s: float, policy: Policy, *, at_once: bool = False
+) -> VerdictState:
+    """The verdict to show: a new one must hold for `dwell_s`; missing data keep the former one for `hold_s`.
+
+    Time without data does not count towards the dwell. `at_once` adopts a different verdict without any.
+    """
     missing = judged is Verdict.INSUFFICIENT_DATA
     last_data_s = (former.last_data_s if former is not None else None) if missing else now_s
     adopted = VerdictState(judged, now_s, last_data_s)
@@ -182,7 +189,9 @@ def settle(former: VerdictState | None, judged: Verdict, now_s: float, policy: P
         return VerdictState(former.verdict, former.since_s, last_data_s)
     if missing:
         held = former.last_data_s is not None and now_s - former.last_data_s < policy.hold_s
-        return former if held else adopted
+        return replace(former, candidate=None, candidate_since_s=None) if held else adopted
+    if at_once:
+        return adopted
     if former.candidate is judged and former.candidate_since_s is not None:
         if now_s - former.candidate_since_s >= policy.dwell_s:
             return adopted

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 from analyzer.samples import ReplicaKey, ReplicaSample, counter_names, gauge_names
@@ -18,6 +19,8 @@ COUNTERS = counter_names(ReplicaSample)
 GAUGES = gauge_names(ReplicaSample)
 MAX_GAP_INTERVALS = 2.5
 """A window longer than this many poll intervals holds at least two missed polls: it is a gap."""
+DIP_WINDOWS = 3
+"""For so many windows after a fall a counter may come back to where it was; later it is taken to have restarted."""
 
 
 class Refusal(StrEnum):
@@ -65,7 +68,7 @@ def window(before: ReplicaSample, after: ReplicaSample) -> Window | Refusal:
     if duration_s > MAX_GAP_INTERVALS * max(before.interval_s, after.interval_s):
         return Refusal.GAP
     deltas = {name: _difference(getattr(before, name), getattr(after, name)) for name in COUNTERS}
-    if any(delta is not None and delta < 0 for delta in deltas.values()):
+    if any(delta is not None and not 0 <= delta < inf for delta in deltas.values()):
         return Refusal.ANOMALY
     means = {name: _mean(getattr(before, name), getattr(after, name)) for name in GAUGES}
     return Window(
@@ -204,15 +207,34 @@ def pairwise_totals(samples: Iterable[ReplicaSample]) -> list[Totals]:
     """
     ordered = sorted(samples, key=lambda sample: (sample.epoch, sample.at_s))
     result = []
+    high: ReplicaSample | None = None
+    left = 0
     for before, after in pairwise(ordered):
         if before.epoch != after.epoch:
+            high = None
             continue
         made = window(before, after)
+        if made is Refusal.ANOMALY:
+            high, left = before, DIP_WINDOWS
+        elif high is not None:
+            left -= 1
+            if not isinstance(made, Refusal) and _recovered(high, before, after):
+                made = Refusal.ANOMALY
+            high = None if left == 0 or made is Refusal.ANOMALY else high
         if isinstance(made, Refusal):
             result.append(empty(after.replica, after.epoch, min(before.at_s, after.at_s), after.at_s, made))
         else:
             result.append(of_window(made))
     return result
+
+
+def _recovered(high: ReplicaSample, dipped: ReplicaSample, after: ReplicaSample) -> bool:
+    """Whether a counter that had fallen is back where it was: its rise out of the dip is no work done."""
+    for name in COUNTERS:
+        peak, low, now = getattr(high, name), getattr(dipped, name), getattr(after, name)
+        if peak is not None and low is not None and now is not None and low < peak <= now:
+            return True
+    return False
 
 
 def add_up(parts: Iterable[Totals]) -> Totals | None:

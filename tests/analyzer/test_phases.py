@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.assumptions import Deployment
 from analyzer.busy import busy_ratio
 from analyzer.evidence import Estimate, Evidence, Missing
 from analyzer.hardware import Hardware, resolve
@@ -119,11 +120,32 @@ def test_modelled_work_never_exceeds_the_busy_time() -> None:
 
 def test_assumed_weights_make_the_shares_assumed() -> None:
     """No endpoint and no operator told the precision: 16 bits are assumed, and the result says so."""
-    silent = resolve(VLLM, type(CHAT)("chat", gpu="H100 SXM 80GB"))
+    silent = resolve(VLLM, Deployment("chat", gpu="H100 SXM 80GB", gpus_per_replica=1))
     assert isinstance(silent, Hardware)
+    assert [text.split(":")[0] for text in silent.assumed] == ["16-bit weights"]
     result = account(decode_heavy(100), VLLM, silent, 0.9)
 
     assert estimate(result.memory_bound).evidence is Evidence.ASSUMED
+
+
+def test_a_number_of_gpus_that_nobody_told_is_assumed_and_said() -> None:
+    """One GPU where neither the operator, the engine nor a joined GPU told; two joined ones are no assumption."""
+    silent = resolve(VLLM, Deployment("chat", gpu="H100 SXM 80GB", weight_bits=16))
+    joined = resolve(VLLM, Deployment("chat", gpu="H100 SXM 80GB", weight_bits=16), joined_gpus=2)
+
+    assert isinstance(silent, Hardware)
+    assert isinstance(joined, Hardware)
+    assert (silent.gpus, [text.split(":")[0] for text in silent.assumed]) == (1, ["one GPU a replica"])
+    assert (joined.gpus, joined.assumed) == (2, ())
+
+
+def test_weights_that_do_not_fit_are_a_mistake_not_a_roofline() -> None:
+    """70.55e9 weights of 2 bytes are 141 GB: not on one H100 of 80 GB."""
+    one = Deployment("big", gpu="H100 SXM 80GB", model="Llama-3.1-70B", weight_bits=16, gpus_per_replica=1)
+    result = resolve(VLLM, one)
+
+    assert isinstance(result, Missing)
+    assert "141 GB of weights do not fit into 1 x H100" in result.reason
 
 
 def test_decode_at_a_small_batch_is_memory_bound_by_the_articles_word_only() -> None:

@@ -140,6 +140,25 @@ def test_missing_data_keep_the_former_verdict_for_a_day() -> None:
     assert after_25_h.verdict is Verdict.INSUFFICIENT_DATA
 
 
+def test_time_without_data_does_not_count_towards_the_dwell() -> None:
+    """One `no`, half an hour of nothing, one more `no`: the former verdict still stands."""
+    state = settle(None, Verdict.WORTH_IT, T, POLICY)
+    state = settle(state, Verdict.NO, T + 60, POLICY)
+    for minute in range(2, 40):
+        state = settle(state, Verdict.INSUFFICIENT_DATA, T + 60 * minute, POLICY)
+    state = settle(state, Verdict.NO, T + 60 * 40, POLICY)
+
+    assert state.verdict is Verdict.WORTH_IT
+
+
+def test_what_no_traffic_changes_replaces_the_former_verdict_at_once() -> None:
+    failed = judge(case(quality=replace(PASSED, result=QualityResult.FAIL)), POLICY)
+    state = settle(None, Verdict.WORTH_IT, T, POLICY)
+
+    assert failed.settled
+    assert settle(state, failed.verdict, T + 60, POLICY, at_once=failed.settled).verdict is Verdict.NO
+
+
 def test_data_after_none_give_a_verdict_at_once() -> None:
     state = settle(None, Verdict.INSUFFICIENT_DATA, T, POLICY)
 

@@ -68,6 +68,32 @@ def test_a_counter_that_fell_drops_the_window_and_is_called_an_anomaly() -> None
     assert result is Refusal.ANOMALY
 
 
+def test_the_rise_out_of_a_dip_is_no_work_done() -> None:
+    """100, 200, a page with half of it, then 300 and 400: the windows into and out of the dip are refused."""
+    counts = (100, 200, 100, 300, 400)
+    parts = pairwise_totals([sample(5 * n, steps_total=count) for n, count in enumerate(counts)])
+    total = add_up(parts)
+
+    assert total is not None
+    assert total.deltas["steps_total"] == 200
+    assert total.covered_s == 10
+    assert total.refusals == {Refusal.ANOMALY: 2}
+
+
+def test_a_counter_that_stays_low_has_restarted_and_is_counted_again() -> None:
+    """1,000 falls to 5 and goes on by 10 a poll: only the window of the fall is refused."""
+    parts = pairwise_totals([sample(5 * n, steps_total=count) for n, count in enumerate((1000, 5, 15, 25))])
+    total = add_up(parts)
+
+    assert total is not None
+    assert total.deltas["steps_total"] == 20
+    assert total.refusals == {Refusal.ANOMALY: 1}
+
+
+def test_a_counter_beyond_all_bounds_is_an_anomaly() -> None:
+    assert window(sample(10, steps_total=0), sample(15, steps_total=float("inf"))) is Refusal.ANOMALY
+
+
 def test_samples_of_two_epochs_are_never_differenced() -> None:
     result = window(sample(10, epoch=1, steps_total=5), sample(15, epoch=2, steps_total=9))
 

@@ -14,6 +14,7 @@ PRICE = Price(2.0, "contract", as_of_s=1_000_000_000)
 CHAT = Deployment(
     "chat",
     gpu="H100 SXM 80GB",
+    gpus_per_replica=1,
     weight_bits=16,
     price=PRICE,
     costs=Costs(engineering_hours=100, engineering_usd_per_hour=100),
