@@ -15,8 +15,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from collector import __version__
 from collector.clock import Clock
-from collector.errors import BreakevenError
-from collector.export.render import registry
+from collector.errors import BreakevenError, ConfigError, Problem
+from collector.export.render import is_stale, registry
 from collector.export.snapshot import State
 from collector.export.web import make_app
 from collector.gpu.readings import GpuReader
@@ -26,8 +26,9 @@ from collector.jobs.gpus import PollGpus
 from collector.jobs.poll import PollTarget
 from collector.jobs.polled import Roster
 from collector.jobs.recompute import Recompute, Tidy
+from collector.jobs.remember import remember
 from collector.jobs.sink import Sink
-from collector.jobs.targets import Target, auth_headers, file_targets, static_targets, tls_context
+from collector.jobs.targets import Target, TargetFiles, auth_headers, static_targets, tls_context
 from collector.jobs.ticks import every, first_delay_s
 from collector.jobs.worker import Worker
 from collector.logs import event
@@ -35,13 +36,14 @@ from collector.scrape.fetch import Fetcher, client_session
 from collector.scrape.page import LayoutPool
 from collector.scrape.target import TargetScraper
 from collector.servers import detect
-from collector.settings.model import Settings
+from collector.settings.model import Settings, Web
 from collector.store import Keep, Store
 
 CLOCK_CHECK_S = 5.0
 CLOCK_STEP_S = 2.0
 FLUSH_LIMIT_S = 4.0
 TIDY_INTERVAL_S = 3600
+RESTART_PART_S = 5.0
 FIRST_REPORT_S = 12.0
 """After two polls at the usual short intervals: a first report that says something."""
 _log = logging.getLogger("breakeven")
@@ -74,9 +76,11 @@ class Daemon:
         self._writer, self._reader = Worker("store-writer"), Worker("store-reader")
         self._sink = Sink(store, self._writer, self._roster, self._health, clock)
         self._polls: dict[str, asyncio.Task[Any]] = {}
+        self._targets_polled: dict[str, Target] = {}
+        self._files = TargetFiles(settings)
         self._layouts = LayoutPool()
         self.recompute = Recompute(
-            Analyse(store, settings), store, self._writer, self._reader, self._roster, self.state, clock
+            Analyse(store, settings), store, self._sink, self._writer, self._reader, self._roster, self.state, clock
         )
 
     def notice(self, text: str) -> None:
@@ -96,13 +100,18 @@ class Daemon:
         try:
             started(self.state.urls)
             fetcher = Fetcher(session)
-            self._follow(self._targets(), fetcher)
+            targets = self._targets()
+            await self._reader.run(remember, self._store, targets, self._roster, self._clock.wall_s())
+            self._follow(targets, fetcher)
             tasks = [
-                asyncio.create_task(coroutine)
-                for coroutine in (self._sink.run(), self._watch_files(fetcher), self._watch_clock(scheduler))
+                asyncio.create_task(self._supervised(name, part))
+                for name, part in (
+                    ("sink", self._sink.run),
+                    ("target files", partial(self._watch_files, fetcher)),
+                    ("clock", partial(self._watch_clock, scheduler)),
+                    ("gpus", self._poll_gpus),
+                )
             ]
-            if self._gpus is not None:
-                tasks.append(asyncio.create_task(self._poll_gpus(self._gpus)))
             self._schedule(scheduler)
             scheduler.start()
             await stop.wait()
@@ -111,22 +120,23 @@ class Daemon:
 
     async def _listen(self) -> web.AppRunner:
         host, _, port = self._settings.web.listen_address.rpartition(":")
-        metrics = registry(self.state, self._clock, self._settings.global_.evaluation_interval)
-        runner = web.AppRunner(make_app(self.state, metrics), access_log=None, shutdown_timeout=1.0)
+        interval_s = self._settings.global_.evaluation_interval
+        metrics = registry(self.state, self._clock, interval_s)
+        stale = partial(is_stale, clock=self._clock, evaluation_interval_s=interval_s)
+        runner = web.AppRunner(make_app(self.state, metrics, stale), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
             await web.TCPSite(runner, host.strip("[]"), int(port)).start()
         except OSError as error:
             await runner.cleanup()
-            text = f"cannot listen on {host}:{port}: {error.strerror}; choose another web.listen_address"
-            raise BreakevenError(text) from None
+            raise _cannot_listen(host, port, error) from None
         real = runner.addresses[0][1]
         base = f"http://{host}:{real}"
         self.state.urls = (f"{base}/", f"{base}/metrics", f"{base}/api/v1/report")
         return runner
 
     def _targets(self) -> list[Target]:
-        found, problems = file_targets(self._settings)
+        found, problems = self._files.read()
         for problem in problems:
             event(_log, logging.WARNING, "target file not usable", about=problem)
         return [*self.extra_targets, *static_targets(self._settings), *found]
@@ -134,14 +144,15 @@ class Daemon:
     def _follow(self, targets: list[Target], fetcher: Fetcher) -> None:
         """Poll exactly these targets: new ones are begun, those that are gone are forgotten with their series."""
         wanted = {target.url: target for target in targets}
-        for url in self._polls.keys() - wanted.keys():
+        changed = {url for url, target in wanted.items() if self._targets_polled.get(url, target) != target}
+        for url in (self._polls.keys() - wanted.keys()) | changed:
             self._polls.pop(url).cancel()
-            del self._health.targets[url]
+            self._health.targets.pop(url, None)
             for key in [key for key in self._roster.polled if key.target == url]:
-                del self._roster.polled[key]
-                self._roster.epochs.pop(key, None)
+                self._roster.forget(key)
         for url, target in wanted.items():
             if url not in self._polls:
+                self._targets_polled[url] = target
                 self._polls[url] = asyncio.create_task(self._poll(target, fetcher))
 
     async def _poll(self, target: Target, fetcher: Fetcher) -> None:
@@ -163,6 +174,7 @@ class Daemon:
             ssl=ssl,
             server_name=None if job.tls_config is None else job.tls_config.server_name,
             name_filter=job.name_filter,
+            exclusive=job.exclusive,
             layouts=self._layouts,
         )
         poll = PollTarget(target, scraper, self._sink, health, self._clock)
@@ -170,9 +182,22 @@ class Daemon:
         first_s = first_delay_s(target.url, target.interval_s, self._clock.wall_s())
         await every(target.interval_s, first_s, self._clock, poll.run)
 
-    async def _poll_gpus(self, gpus: GpuReader) -> None:
+    async def _supervised(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
+        """Run a part that never ends; one that breaks is logged and begun again."""
+        while True:
+            try:
+                await part()
+            except Exception:  # noqa: BLE001 - a bug in one part must not silence it for good
+                _log.exception("a part of the daemon broke", extra={"fields": {"about": name, "reason": "bug"}})
+                await asyncio.sleep(RESTART_PART_S)
+            else:
+                return
+
+    async def _poll_gpus(self) -> None:
+        if self._gpus is None:
+            return
         interval_s = self._settings.gpu.interval
-        poll = PollGpus(gpus, self._sink, self.state, self._clock, interval_s)
+        poll = PollGpus(self._gpus, self._sink, self.state, self._clock, interval_s)
         await poll.run()
         await every(interval_s, first_delay_s("gpus", interval_s, self._clock.wall_s()), self._clock, poll.run)
 
@@ -246,8 +271,28 @@ class Daemon:
         event(_log, logging.INFO, "ended", samples_written=self._health.samples_written)
 
 
+async def refuse_taken_address(settings: Settings) -> None:
+    """Raises BreakevenError when the listen address cannot be had: before long work is done for nothing."""
+    host, _, port = settings.web.listen_address.rpartition(":")
+    try:
+        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host.strip("[]"), int(port))
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from None
+    server.close()
+    await server.wait_closed()
+
+
+def _cannot_listen(host: str, port: str, error: OSError) -> BreakevenError:
+    return BreakevenError(f"cannot listen on {host}:{port}: {error.strerror}; choose another web.listen_address")
+
+
 def with_listen_address(settings: Settings, address: str | None) -> Settings:
-    """The settings with the command line's listen address, where it names one."""
+    """The settings with the command line's listen address, where it names one. Raises ConfigError."""
     if address is None:
         return settings
-    return settings.model_copy(update={"web": settings.web.model_copy(update={"listen_address": address})})
+    try:
+        web_settings = Web.model_validate({"listen_address": address})
+    except ValueError:
+        what = f"{address!r} is no address"
+        raise ConfigError([Problem("--web.listen-address", what, "write host:port, such as 127.0.0.1:9877")]) from None
+    return settings.model_copy(update={"web": web_settings})

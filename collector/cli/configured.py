@@ -16,6 +16,7 @@ from collector.errors import ConfigError, Problem, StoreError
 from collector.servers import engine_specs
 from collector.settings import Settings, load_settings
 from collector.settings.places import Path as ConfigPath
+from collector.store import place
 
 DEFAULT_DATABASE = "var/breakeven.db"
 DEMO_DATABASE = "var/demo.db"
@@ -31,7 +32,7 @@ config_option = click.option(
 
 def configured(file: Path) -> Settings:
     """The settings of a file, everything in it known to exist. Raises ConfigError with all problems."""
-    return load_settings(file, (_engines, _facts, _schemes))
+    return load_settings(file, (_engines, _facts, _schemes, _storage))
 
 
 def database_url(settings: Settings | None, default: str = DEFAULT_DATABASE) -> str:
@@ -94,6 +95,14 @@ def _schemes(settings: Settings) -> Found:
                     f"unknown scheme {scheme!r}",
                     _near(scheme, list(SCHEMES)),
                 )
+
+
+def _storage(settings: Settings) -> Found:
+    if settings.storage.url is not None:
+        try:
+            place(settings.storage.url.get_secret_value())
+        except StoreError as error:
+            yield ("storage", "url"), "not usable", str(error)
 
 
 def _near(word: str, known: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import socket
 import sqlite3
@@ -25,7 +26,7 @@ from collector.gpu.readings import GpuState
 from collector.gpu.supervisor import NvmlReader
 from collector.health import REMEDIES
 from collector.jobs.discover import loopback_targets
-from collector.jobs.targets import Target, auth_headers, file_targets, static_targets, tls_context
+from collector.jobs.targets import Target, TargetFiles, auth_headers, static_targets, tls_context
 from collector.scrape.fetch import Fetcher, client_session
 from collector.scrape.target import TargetScraper
 from collector.servers import detect, engine_specs
@@ -80,7 +81,7 @@ def _installation() -> Iterator[Finding]:
 
 
 async def _sources(settings: Settings, embedded: bool) -> list[Finding]:
-    targets, problems = file_targets(settings)
+    targets, problems = TargetFiles(settings).read()
     findings = [Finding("fail", "target file", problem, "mend the file") for problem in problems]
     targets = [*static_targets(settings), *targets]
     if embedded:
@@ -122,6 +123,7 @@ async def _target(target: Target, fetcher: Fetcher) -> list[Finding]:
     size = f"{scrape.samples} samples, {scrape.size_bytes / 1024:.0f} KiB in {scrape.duration_s * 1000:.0f} ms"
     findings = [Finding("ok", about, f"{scrape.engine}: {replicas or 'no replica yet'} ({size})")]
     findings += [Finding("note", about, f"not told who it is: {note}") for note in told.notes]
+    findings += [Finding("note", about, f"not read beside the page: {note}") for note in scrape.notes]
     for name in scrape.reading.missing:
         note = scrape.reading.notes.get(name, "")
         findings.append(Finding("note", about, f"does not report {name}", note))
@@ -159,7 +161,9 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         remedy = "use the release that wrote it, or another database" if bad else ""
         yield Finding("fail" if bad else "ok", "database", text, remedy)
         if "://" not in url or url.startswith("sqlite"):
-            yield _disk(Path(url.removeprefix("sqlite:///")))
+            path = Path(url.removeprefix("sqlite:///"))
+            yield from _writable(path)
+            yield _disk(path)
     host, _, port = settings.web.listen_address.rpartition(":")
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -174,6 +178,13 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "note", "listen address", f"{host} is reachable from outside, without a password", "prefer 127.0.0.1"
         )
+
+
+def _writable(database: Path) -> Iterator[Finding]:
+    folder = next((parent for parent in database.absolute().parents if parent.exists()), Path("/"))
+    for place in (database, folder):
+        if place.exists() and not os.access(place, os.W_OK):
+            yield Finding("fail", "database", f"{place} cannot be written", "give the daemon's user the right to")
 
 
 def _disk(database: Path) -> Finding:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from analyzer.facts.gpus import GPUS
 from analyzer.facts.models import MODELS
 from collector.cli.configured import configured
+from collector.errors import BreakevenError
 from collector.scrape.capture import masked
 from collector.scrape.fetch import Fetcher, client_session
 from collector.scrape.limits import Limits
+from collector.scrape.spec import EngineSpec
 from collector.servers import engine_specs
 
 
@@ -29,36 +33,73 @@ def check_config(config_file: Path) -> None:
 
 
 @click.command()
+@click.argument("engine", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--gpus", is_flag=True, help="List the GPUs with facts instead.")
 @click.option("--models", is_flag=True, help="List the models with facts instead.")
-def servers(as_json: bool, gpus: bool, models: bool) -> None:
-    """List the engines: what is read from each, with which evidence."""
+def servers(engine: str | None, as_json: bool, gpus: bool, models: bool) -> None:
+    """List the engines: what is read from each, with which evidence. With ENGINE: every figure and its series."""
     if gpus or models:
         names = sorted(one.name for one in (GPUS if gpus else MODELS))
         click.echo(json.dumps(names, indent=2) if as_json else "\n".join(names))
         return
     specs = engine_specs()
+    if engine is not None and engine not in specs:
+        raise click.BadParameter(f"unknown engine {engine!r}; known: {', '.join(specs)}")
+    chosen = specs if engine is None else {engine: specs[engine]}
     if as_json:
-        plain = {
-            name: {
-                "title": spec.title,
-                "tested_with": spec.tested_with,
-                "evidence": spec.evidence,
-                "reads": sorted(spec.provides),
-                "usual_ports": spec.usual_ports,
-                "notes": dict(spec.notes),
-            }
-            for name, spec in specs.items()
-        }
-        click.echo(json.dumps(plain, indent=2))
-        return
+        click.echo(json.dumps({name: _plain(spec) for name, spec in chosen.items()}, indent=2))
+    elif engine is None:
+        _print_engines(specs)
+    else:
+        _print_engine(specs[engine])
+
+
+def _plain(spec: EngineSpec) -> dict[str, object]:
+    return {
+        "title": spec.title,
+        "tested_with": spec.tested_with,
+        "evidence": spec.evidence,
+        "reads": {name: _series(spec, name) for name in spec.provides},
+        "at_request_end": sorted(spec.at_request_end),
+        "usual_ports": spec.usual_ports,
+        "notes": dict(spec.notes),
+    }
+
+
+def _series(spec: EngineSpec, figure: str) -> list[str]:
+    """The series a figure is read from, newest first; none for one that is derived from several."""
+    reading = spec.readings.get(figure)
+    if reading is None:
+        return []
+    selector = ",".join(f'{name}="{value}"' for name, value in reading.labels.items())
+    return [f"{name}{{{selector}}}" if selector else name for name in reading.names]
+
+
+def _print_engines(specs: Mapping[str, EngineSpec]) -> None:
     table = Table(box=None, padding=(0, 2, 1, 0), header_style="dim")
     for column in ("engine", "tested with", "phase mix, best first", "figures read"):
         table.add_column(column, overflow="fold")
     for name, spec in specs.items():
         table.add_row(name, ", ".join(spec.tested_with), "\n".join(spec.evidence), str(len(spec.provides)))
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    console.print("`breakeven servers ENGINE` lists every figure with its series.")
+
+
+def _print_engine(spec: EngineSpec) -> None:
+    console = Console()
+    console.print(Text(f"{spec.title}, tested with {', '.join(spec.tested_with)}", "bold"))
+    for line in spec.evidence:
+        console.print(Text(f"  {line}"))
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("figure", "series, newest first", "when it is missing, or moves late"):
+        table.add_column(column, overflow="fold")
+    for figure in spec.provides:
+        late = "moves when a request ends" if figure in spec.at_request_end else ""
+        note = "; ".join(text for text in (spec.notes.get(figure, ""), late) if text)
+        table.add_row(Text(figure), Text("\n".join(_series(spec, figure)) or "derived"), Text(note))
+    console.print(table)
 
 
 @click.command()
@@ -71,7 +112,10 @@ def capture(url: str, output: Path | None, timeout_s: float) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    output.write_text(text, encoding="utf-8")
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BreakevenError(f"{output} cannot be written: {error.strerror}") from None
     click.echo(f"{output}: {text.count(chr(10))} lines", err=True)
 
 

@@ -22,7 +22,7 @@ from collector.cli.configured import (
     refuse_shared_names,
 )
 from collector.clock import Clock, SystemClock
-from collector.daemon import Daemon, with_listen_address
+from collector.daemon import Daemon, refuse_taken_address, with_listen_address
 from collector.gpu.supervisor import Limits, NvmlReader
 from collector.jobs.discover import found_text, loopback_targets
 from collector.jobs.simulate import Past, Simulation, demo_settings
@@ -121,8 +121,11 @@ async def _simulate(settings: Settings, clock: Clock, notice: str) -> None:
     """Simulate a past day into the store, then go on live."""
     event(_log, logging.WARNING, notice)
     stop = _Stop()
+    await refuse_taken_address(settings)
+    store = await _opened(DEMO_DATABASE, clock, stop)
+    if store is None:
+        return
     simulation = Simulation(clock)
-    store = Store.open(DEMO_DATABASE, clock)
     try:
         try:
             past = await Worker("simulator").run(_past_with_progress, simulation, stop)
@@ -174,7 +177,9 @@ async def _watch_for_real_servers(daemon: Daemon, settings: Settings) -> None:
 async def _serve(settings: Settings, url: str, clock: Clock, targets: tuple[Target, ...] = ()) -> None:
     """Open the store and run the daemon on real targets."""
     stop = _Stop()
-    store = Store.open(url, clock)
+    store = await _opened(url, clock, stop)
+    if store is None:
+        return
     if store.set_aside is not None:
         event(_log, logging.ERROR, "the database was unusable; a fresh one is in its place", moved_to=store.set_aside)
     gpus = None
@@ -186,6 +191,18 @@ async def _serve(settings: Settings, url: str, clock: Clock, targets: tuple[Targ
         await Daemon(settings, store, clock, targets=targets, gpus=gpus).run(stop.asked, _show_urls)
     finally:
         store.close()
+
+
+async def _opened(url: str, clock: Clock, stop: _Stop) -> Store | None:
+    """The open store; None when the end was asked for while a database did not answer. Raises StoreError."""
+    opening = asyncio.ensure_future(Worker("store-opener").run(Store.open, url, clock))
+    asked = asyncio.ensure_future(stop.asked.wait())
+    await asyncio.wait((opening, asked), return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if opening.done():
+        return opening.result()
+    opening.cancel()
+    return None
 
 
 def _show_urls(urls: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from analyzer.deployments import DeploymentReport, SchemeReport
 from analyzer.evidence import Estimate, Figure
 from analyzer.replicas import ReplicaReport
+from analyzer.report import Report
 from analyzer.verdict import Verdict
 from collector.clock import Clock
 from collector.export.catalogue import by_name
@@ -28,7 +29,7 @@ class StateCollector(Collector):
     def __init__(self, state: State, clock: Clock, evaluation_interval_s: float) -> None:
         self._state = state
         self._clock = clock
-        self._stale_s = REPORT_STALE_INTERVALS * evaluation_interval_s
+        self._evaluation_interval_s = evaluation_interval_s
         self._catalogue = by_name()
 
     def collect(self) -> Iterator[Metric]:
@@ -53,12 +54,17 @@ class StateCollector(Collector):
         yield from health_series(self._state)
         yield from gpu_series(self._state)
         report = self._state.report
-        if report is None or self._clock.wall_s() - report.made_at_s > self._stale_s:
+        if report is None or is_stale(report, self._clock, self._evaluation_interval_s):
             return
         for replica in report.replicas:
             yield from _replica(replica)
         for deployment in report.deployments:
             yield from _deployment(deployment)
+
+
+def is_stale(report: Report, clock: Clock, evaluation_interval_s: float) -> bool:
+    """Whether a report is too old to be shown as today's."""
+    return clock.wall_s() - report.made_at_s > REPORT_STALE_INTERVALS * evaluation_interval_s
 
 
 def registry(state: State, clock: Clock, evaluation_interval_s: float) -> CollectorRegistry:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
 Plain = Mapping[str, Any]
@@ -50,38 +50,23 @@ def _deployment(one: Plain) -> RenderableType:
     cost = f"{figure(one['usd_per_million_tokens'], '${:,.2f}')} per million generated tokens ({price})"
     answering = f"{one['fresh_replicas']} of {one['replicas']} replicas answer, {hardware}"
     lines += [Text(f"  {line}") for line in (answering, mix, cost)]
-    return Group(*lines, _table(one["schemes"]))
+    lines += [Text(f"  assumed: {text}", "yellow") for text in one.get("assumed", ())]
+    return Group(*lines, *(line for scheme in one["schemes"] for line in _scheme(scheme)))
 
 
-def _table(schemes: list[Plain]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
-    for name in ("scheme", "verdict", "step speed-up"):
-        table.add_column(name, no_wrap=True)
-    for name in ("saves / month", "payback"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("for (+) and against (-)", overflow="fold", ratio=1)
-    for scheme in schemes:
-        table.add_row(*_row(scheme))
-    return table
-
-
-def _row(one: Plain) -> tuple[RenderableType, ...]:
-    reasons = Text()
-    judged = one["judged"]
-    for sign, texts, style in (("+", judged["reasons_for"], "green"), ("-", judged["reasons_against"], "")):
-        for text in texts[:2]:
-            reasons.append(f"{sign} {text}\n", style)
-    reasons.rstrip()
+def _scheme(one: Plain) -> list[RenderableType]:
+    """One line of figures, then the reasons, indented: readable at any width."""
     word, style = WORDS[one["state"]["verdict"]]
-    saving, payback = one["money"]["saving_usd_per_month"], one["money"]["payback_months"]
-    return (
-        Text(one["scheme"]),
-        Text(word, style),
-        Text(_speedup(one["speedup"])),
-        _usd(saving),
-        _months(payback),
-        reasons,
-    )
+    money = one["money"]
+    head = Text(f"  {one['scheme']:<11}")
+    head.append(f"{word:<16}", style)
+    head.append(f"{_speedup(one['speedup'])}, saves {_usd(money['saving_usd_per_month'])} a month")
+    head.append(f", pays back: {_months(money['payback_months'])}" if "missing" not in money["payback_months"] else "")
+    lines: list[RenderableType] = [head]
+    judged = one["judged"]
+    for sign, texts, colour in (("+", judged["reasons_for"], "green"), ("-", judged["reasons_against"], "")):
+        lines += [Padding(Text(f"{sign} {text}", colour), (0, 0, 0, 6)) for text in texts[:2]]
+    return lines
 
 
 def figure(one: Plain, form: str) -> str:
@@ -95,10 +80,9 @@ def _speedup(one: Plain) -> str:
     return f"{one['value']:.2f}x ({one['low']:.2f}-{one['high']:.2f}) {one['evidence']}"
 
 
-def _usd(one: Plain) -> Text:
-    return Text(figure(one, "${:,.0f}").replace("$-", "-$"))
+def _usd(one: Plain) -> str:
+    return figure(one, "${:,.0f}").replace("$-", "-$")
 
 
-def _months(one: Plain) -> Text:
-    never = "missing" not in one and one["value"] == "infinite"
-    return Text("never" if never else figure(one, "{:.1f} months"))
+def _months(one: Plain) -> str:
+    return "never" if one["value"] == "infinite" else figure(one, "{:.1f} months")

@@ -13,7 +13,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from analyzer.report import as_plain
+from analyzer.report import Report, as_plain
 from collector.export.health_json import health_plain
 from collector.export.snapshot import State
 
@@ -33,13 +33,13 @@ _STATIC = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(state: State, metrics: CollectorRegistry) -> web.Application:
-    """The application over one state; it holds nothing else."""
+def make_app(state: State, metrics: CollectorRegistry, stale: Callable[[Report], bool]) -> web.Application:
+    """The application over one state; `stale` says whether a report is too old to be shown as today's."""
     app = web.Application(middlewares=[_with_headers])
     app.router.add_get("/metrics", _metrics(metrics))
     app.router.add_get("/-/healthy", _healthy)
     app.router.add_get("/-/ready", _ready(state))
-    app.router.add_get("/api/v1/report", _report(state))
+    app.router.add_get("/api/v1/report", _report(state, stale))
     app.router.add_get("/api/v1/health", _health(state))
     for path, (name, content_type) in _STATIC.items():
         app.router.add_get(path, _static(name, content_type))
@@ -80,11 +80,11 @@ def _ready(state: State) -> Handler:
     return handle
 
 
-def _report(state: State) -> Handler:
+def _report(state: State, stale: Callable[[Report], bool]) -> Handler:
     async def handle(_: web.Request) -> web.StreamResponse:
         if state.report is None:
             return _json({"error": "no report has been made yet"}, 503)
-        return _json(as_plain(state.report))
+        return _json(as_plain(state.report) | {"stale": stale(state.report)})
 
     return handle
 

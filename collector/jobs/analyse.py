@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -11,7 +12,7 @@ from analyzer.replicas import ReplicaHistory
 from analyzer.report import Report, analyse, as_plain
 from analyzer.samples import GpuSample, ReplicaKey
 from analyzer.verdict import VerdictState
-from analyzer.windows import MAX_GAP_INTERVALS, Totals, add_up, pairwise_totals
+from analyzer.windows import DIP_WINDOWS, MAX_GAP_INTERVALS, Totals, add_up, pairwise_totals
 from collector.jobs.duty import DutyCycles
 from collector.jobs.polled import Polled
 from collector.settings.model import DeploymentConfig, Settings
@@ -45,7 +46,12 @@ class Analyse:
 
     def run(self, roster: Mapping[ReplicaKey, Polled], epochs: Mapping[ReplicaKey, int], now_s: float) -> Report:
         """The report at `now_s`, of the replicas that the roster holds with an epoch. Raises StoreError."""
-        fleet = [self._history(polled, epochs[key], now_s) for key, polled in roster.items() if key in epochs]
+        crowd = Counter(key.target for key in roster)
+        fleet = [
+            self._history(polled, epochs[key], now_s, alone=crowd[key.target] == 1)
+            for key, polled in roster.items()
+            if key in epochs
+        ]
         named = {deployment.name for deployment in self._stated}
         automatic = sorted({known.deployment for known in fleet} - named)
         deployments = [*self._stated, *(Deployment(name) for name in automatic)]
@@ -64,12 +70,13 @@ class Analyse:
         self._store.writer.save_verdicts(_states(report))
         self._store.writer.append_report(report.made_at_s, as_plain(report))
 
-    def _history(self, polled: Polled, epoch: int, now_s: float) -> ReplicaHistory:
+    def _history(self, polled: Polled, epoch: int, now_s: float, *, alone: bool) -> ReplicaHistory:
+        """What is stored of one replica. Only one that is `alone` at its target has the target's GPUs to itself."""
         reader, spans = self._store.reader, self._spans
         since_s, recent_since_s = now_s - spans.history_s, now_s - spans.recent_s
         buckets = [totals for _, totals in reader.totals(since_s, now_s, polled.replica)]
         cut_s = max((totals.end_s for totals in buckets), default=since_s)
-        overlap_s = MAX_GAP_INTERVALS * polled.interval_s
+        overlap_s = (MAX_GAP_INTERVALS + DIP_WINDOWS) * polled.interval_s
         samples = reader.samples(min(cut_s - overlap_s, recent_since_s), now_s + 1, polled.replica)
         fresh = [one for one in samples if one.epoch == epoch]
         recent = add_up(pairwise_totals(one for one in fresh if one.at_s >= recent_since_s))
@@ -77,7 +84,9 @@ class Analyse:
         history = add_up([*stored, *_after(pairwise_totals(fresh), cut_s)])
         name = self._deployment_of(polled)
         identity = polled.identity
-        gpus = [reader.gpu_samples(recent_since_s, now_s + 1, uuid) for uuid in polled.gpu_uuids]
+        own = polled.gpu_uuids if alone else ()
+        spans_s = [span.start_s if span is not None else now_s for span in (recent, history)]
+        gpus = [reader.gpu_samples(spans_s[0], now_s + 1, uuid) for uuid in own]
         if identity.gpu is None:
             identity = replace(identity, gpu=next((one.name for gpu in gpus for one in gpu if one.name), None))
         return ReplicaHistory(
@@ -89,15 +98,16 @@ class Analyse:
             last=fresh[-1] if fresh else None,
             recent=recent,
             history=history,
+            joined_gpus=len(own) if own else None,
             gpu_utilization_recent=_utilization(gpus),
-            gpu_utilization_history=self._long_utilization(polled, now_s),
+            gpu_utilization_history=self._long_utilization(own, spans_s[1], now_s),
             lumpy=polled.lumpy,
             unreported=polled.unreported,
         )
 
-    def _long_utilization(self, polled: Polled, now_s: float) -> float | None:
-        """Mean duty cycle of the joined GPUs over the decision span; None when one of them has none."""
-        means = [self._duty.mean(uuid, now_s - self._spans.history_s, now_s) for uuid in polled.gpu_uuids]
+    def _long_utilization(self, uuids: Sequence[str], since_s: float, now_s: float) -> float | None:
+        """Mean duty cycle of the joined GPUs while this epoch lasted; None when one of them has none."""
+        means = [self._duty.mean(uuid, since_s, now_s) for uuid in uuids]
         known = [mean for mean in means if mean is not None]
         return sum(known) / len(known) if known and len(known) == len(means) else None
 
@@ -105,7 +115,9 @@ class Analyse:
         for config in self._configs:
             if matches(config, polled):
                 return config.name
-        return polled.replica.model or polled.job
+        name = polled.replica.model or polled.job
+        taken = any(config.name == name for config in self._configs)
+        return f"{name} (job {polled.job})" if taken else name
 
 
 def matches(config: DeploymentConfig, polled: Polled) -> bool:
@@ -128,10 +140,10 @@ def _utilization(gpus: Sequence[Sequence[GpuSample]]) -> float | None:
     """Mean duty cycle over all joined GPUs; None when any of them reported none."""
     means = []
     for samples in gpus:
-        values = [one.utilization_ratio for one in samples if one.utilization_ratio is not None]
-        if not values:
+        known = [(one.utilization_ratio, one.interval_s) for one in samples if one.utilization_ratio is not None]
+        if not known:
             return None
-        means.append(sum(values) / len(values))
+        means.append(sum(value * span_s for value, span_s in known) / sum(span_s for _, span_s in known))
     return sum(means) / len(means) if means else None
 
 

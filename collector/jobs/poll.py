@@ -33,7 +33,7 @@ class PollTarget:
         self._clock = clock
         self._known: dict[str, Any] = {}
         self._process_start: str | None = None
-        self._last: dict[ReplicaKey, Mapping[str, float | None]] = {}
+        self._last: dict[ReplicaKey, tuple[str | None, Mapping[str, float | None]]] = {}
 
     async def run(self) -> None:
         """Poll once."""
@@ -41,7 +41,7 @@ class PollTarget:
         was_up = self._health.up
         try:
             scrape = await self._scrape()
-            polled = self._polled(scrape, self._clock.wall_s() - scrape.duration_s)
+            polled = self._polled(scrape, self._clock.wall_s() - scrape.age_s)
         except SourceError as error:
             self._health.refused(at_s, error, self._clock.monotonic_s() - started_s)
             event(
@@ -63,9 +63,11 @@ class PollTarget:
         self._health.engine = scrape.engine
         self._health.samples, self._health.body_bytes = scrape.samples, scrape.size_bytes
         self._health.unreported = scrape.reading.missing
+        for note in scrape.notes:
+            event(_log, logging.DEBUG, "endpoint not read", about=self._target.url, note=note)
         if not was_up:
             event(_log, logging.INFO, "target is up", about=self._target.url, engine=scrape.engine)
-        self._sink.put(polled)
+        self._sink.put(self._target.url, polled)
 
     async def _scrape(self) -> Scrape:
         """The page, read knowing who the server is: the first page of a process is asked for again."""
@@ -86,16 +88,18 @@ class PollTarget:
     def _polled(self, scrape: Scrape, sent_s: float) -> list[Polled]:
         spec = self._scraper.spec
         assert spec is not None
-        return [self._one(spec, scrape, replica, sent_s) for replica in scrape.reading.replicas]
+        found = [self._one(spec, scrape, replica, sent_s) for replica in scrape.reading.replicas]
+        self._last = {one.replica: self._last[one.replica] for one in found}
+        return found
 
     def _one(self, spec: EngineSpec, scrape: Scrape, replica: ReplicaReading, sent_s: float) -> Polled:
         target, start = self._target, scrape.reading.process_start
         key = ReplicaKey(target.url, replica.model, replica.rank)
-        before = self._last.get(key)
-        if before is not None and start == self._process_start and fell(before, replica.fields, spec.monotone):
+        then, before = self._last.get(key, (None, None))
+        if before is not None and start == then and fell(before, replica.fields, spec.monotone):
             self._health.anomalies += 1
             event(_log, logging.WARNING, "a counter fell without a restart", about=target.url, reason="anomaly")
-        self._last[key] = replica.fields
+        self._last[key] = (start, replica.fields)
         return Polled(
             replica=key,
             job=target.job.job_name,

@@ -36,3 +36,8 @@ class Roster:
 
     polled: dict[ReplicaKey, Polled] = field(default_factory=dict)
     epochs: dict[ReplicaKey, int] = field(default_factory=dict)
+
+    def forget(self, key: ReplicaKey) -> None:
+        """The replica is no longer there."""
+        self.polled.pop(key, None)
+        self.epochs.pop(key, None)

@@ -10,6 +10,7 @@ from collector.export.snapshot import State
 from collector.health import Health
 from collector.jobs.analyse import Analyse
 from collector.jobs.polled import Roster
+from collector.jobs.sink import Sink
 from collector.jobs.worker import Worker
 from collector.logs import event
 from collector.store import Keep, Store
@@ -21,10 +22,19 @@ class Recompute:
     """Rolls up closed buckets, then makes a report and puts it where the exports look."""
 
     def __init__(
-        self, analyse: Analyse, store: Store, writer: Worker, reader: Worker, roster: Roster, state: State, clock: Clock
+        self,
+        analyse: Analyse,
+        store: Store,
+        sink: Sink,
+        writer: Worker,
+        reader: Worker,
+        roster: Roster,
+        state: State,
+        clock: Clock,
     ) -> None:
         self._analyse = analyse
         self._store = store
+        self._sink = sink
         self._writer = writer
         self._reader = reader
         self._roster = roster
@@ -36,6 +46,7 @@ class Recompute:
         now_s, started_s = self._clock.wall_s(), self._clock.monotonic_s()
         health = self._state.health.analysis
         try:
+            await self._sink.flush()
             await self._writer.run(self._store.roll_up, now_s)
             polled, epochs = dict(self._roster.polled), dict(self._roster.epochs)
             report = await self._reader.run(self._analyse.run, polled, epochs, now_s)
@@ -48,6 +59,9 @@ class Recompute:
             _log.exception("the report could not be made", extra={"fields": {"reason": "bug"}})
             return
         health.succeeded(now_s, self._clock.monotonic_s() - started_s)
+        for failure in report.failures:
+            health.failures["item"] += 1
+            event(_log, logging.ERROR, "figures could not be computed", about=failure)
         self._state.report = report
 
 

@@ -36,8 +36,11 @@ class Sink:
         self._replicas: deque[Polled] = deque()
         self._gpus: deque[GpuSample] = deque()
 
-    def put(self, polled: list[Polled]) -> None:
-        """Take what a poll found."""
+    def put(self, target: str, polled: list[Polled]) -> None:
+        """Take what a poll of one target found: replicas that its page no longer shows are gone."""
+        shown = {one.replica for one in polled}
+        for key in [key for key in self._roster.polled if key.target == target and key not in shown]:
+            self._roster.forget(key)
         for one in polled:
             self._roster.polled[one.replica] = one
             self._replicas.append(one)
@@ -75,7 +78,8 @@ class Sink:
             self._replicas.popleft()
         for _ in gpus:
             self._gpus.popleft()
-        self._roster.epochs.update({sample.replica: sample.epoch for sample in samples})
+        known = self._roster.polled
+        self._roster.epochs.update({one.replica: one.epoch for one in samples if one.replica in known})
         self._health.samples_written += len(replicas) + len(gpus)
         self._health.store.succeeded(self._clock.wall_s(), self._clock.monotonic_s() - started_s)
 

@@ -68,28 +68,38 @@ def static_targets(settings: Settings) -> list[Target]:
     return list(found.values())
 
 
-def file_targets(settings: Settings) -> tuple[list[Target], list[str]]:
-    """Targets in the file_sd files, and one line for each file that could not be read."""
-    found: dict[str, Target] = {}
-    problems = []
-    for job in settings.scrape_configs:
-        for one in job.file_sd_configs:
-            for name in sorted(path for pattern in one.files for path in glob(pattern)):
-                try:
-                    for address, labels in _file_groups(Path(name)):
-                        target = make_target(job, settings, address, labels)
-                        found.setdefault(target.url, target)
-                except (OSError, ValueError, yaml.YAMLError) as error:
-                    problems.append(f"{name}: not a usable file_sd file: {error}")
-        limit = job.target_limit
-        mine = [url for url, target in found.items() if target.job is job]
-        if len(mine) > limit:
-            problems.append(
-                f"job {job.job_name}: {len(mine)} targets exceed target_limit {limit}; the rest is left out"
-            )
-            for url in mine[limit:]:
-                del found[url]
-    return list(found.values()), problems
+class TargetFiles:
+    """The file_sd files: a file that cannot be read keeps the targets it named last."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._last: dict[str, list[tuple[str, Mapping[str, str]]]] = {}
+
+    def read(self) -> tuple[list[Target], list[str]]:
+        """The targets in all files now, and one line for each file that could not be read."""
+        found: dict[str, Target] = {}
+        problems: list[str] = []
+        for job in self._settings.scrape_configs:
+            mine = {target.url: target for target in self._of_job(job, problems)}
+            for url in list(mine)[job.target_limit :]:
+                del mine[url]
+            found = {**mine, **found}
+        return list(found.values()), problems
+
+    def _of_job(self, job: ScrapeConfig, problems: list[str]) -> list[Target]:
+        names = sorted({path for one in job.file_sd_configs for pattern in one.files for path in glob(pattern)})
+        targets = []
+        for name in names:
+            try:
+                self._last[name] = list(_file_groups(Path(name)))
+            except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+                problems.append(f"{name}: not a usable file_sd file: {error}")
+            groups = self._last.get(name, [])
+            targets += [make_target(job, self._settings, address, labels) for address, labels in groups]
+        if len(targets) > job.target_limit:
+            text = f"{len(targets)} targets exceed target_limit {job.target_limit}; the rest is left out"
+            problems.append(f"job {job.job_name}: {text}")
+        return targets
 
 
 def _file_groups(path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -100,7 +110,9 @@ def _file_groups(path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
     for group in groups:
         if not isinstance(group, dict) or not isinstance(group.get("targets"), list):
             raise ValueError("a group has no list of targets")  # noqa: TRY004 - as above
-        labels = group.get("labels") or {}
+        labels = group.get("labels", {})
+        if not isinstance(labels, dict):
+            raise ValueError("a group's labels are no mapping")  # noqa: TRY004 - as above
         for address in group["targets"]:
             if not isinstance(address, str) or "/" in address:
                 raise ValueError(f"{address!r} is no host:port")

@@ -14,6 +14,9 @@ _KEPT = frozenset(
         *("finished_reason", "mode", "category", "method", "phase", "stage", "status", "state", "sleep_state"),
         *("rank", "dp_rank", "tp_rank", "pp_rank", "moe_ep_rank", "gpu", "generation", "position", "cache_source"),
         *("implementation", "major", "minor", "patchlevel", "dtype", "cache_dtype", "quantization", "is_streaming"),
+        *("ReplicaId", "request_type", "general_type", "memory_type", "kv_cache_block_type", "response_metric_type"),
+        "inflight_batcher_specific_metric",
+        "gpu_type",
     }
 )
 _HARMLESS = re.compile(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 from collector.errors import Kind, SourceError
@@ -13,6 +12,8 @@ from collector.scrape.spec import COUNTERS, Context, EngineSpec, Reading
 
 _PARTS = {"_count": {"histogram", "summary"}, "_sum": {"histogram", "summary"}, "_bucket": {"histogram"}}
 """Suffixes of a sample name that its declared family does not have, and the families they belong to."""
+BEYOND_BOUNDS = 1e18
+"""No counter or gauge of a server reaches this: such a value, infinity or NaN is not reported."""
 _UNDECLARED = {None, "untyped", "unknown"}
 
 ReplicaId = tuple[str, str]
@@ -78,7 +79,7 @@ def read(
     values: dict[ReplicaId, dict[str, float | None]] = {}
     for field, reading in (*spec.readings.items(), *spec.inputs.items()):
         for replica, value in _read_one(spec, reading, by_name).items():
-            if isfinite(value):
+            if abs(value) < BEYOND_BOUNDS:
                 values.setdefault(replica, {})[field] = value
     if len(values) > 1:
         _drop_whole_server(spec, values)

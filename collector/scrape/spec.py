@@ -123,6 +123,8 @@ class EngineSpec:
     `mixed_steps`: whether one step may carry both prompt and decode tokens (an identity endpoint may know better).
     `at_request_end` are counters that move only when a request ends.
     `name_filter`: the server may honour `name[]=` (on the path with a trailing slash).
+    `explicit_only`: its signatures are names that anything may have, so the operator has to state this engine.
+    `hosts` are engines whose series its page may carry beside its own: such a page is this engine's.
     `notes` say, per field, why it may be missing and what to switch on. `evidence` is what the engine offers towards
     the phase mix, best first. `tested_with` are the versions of its pages under tests/pages.
     """
@@ -147,6 +149,8 @@ class EngineSpec:
     process_start_series: str | None = None
     process_start_header: str | None = None
     name_filter: bool = False
+    explicit_only: bool = False
+    hosts: frozenset[str] = frozenset()
     mixed_steps: bool | None = None
     at_request_end: frozenset[str] = frozenset()
     usual_ports: tuple[int, ...] = ()

@@ -47,7 +47,8 @@ class Scrape:
     """One successful poll. `sent_after_s` is how long after the call the request of this page was sent.
 
     `size_bytes` and `samples` are those of the page that was read; `requests` is how many it took, those to the
-    engine's JSON endpoints included. `notes` say which of these did not answer, and why.
+    engine's JSON endpoints included. `notes` say which of these did not answer, and why. `age_s` is how long before
+    the end of the call this page's request was sent: its own duration and that of the JSON endpoints after it.
     """
 
     engine: str
@@ -57,7 +58,8 @@ class Scrape:
     size_bytes: int
     samples: int
     requests: int
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    age_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +218,9 @@ class TargetScraper:
             self._process_start = start
             self._identity, self._identity_tries = None, 0
             engine.extras.forget()
-        asked, notes = 0, tuple[str, ...]()
-        if engine.extras.wanted:
-            asked, notes = await engine.extras.ask(self._asking(engine, started_s))
+        before_s = asyncio.get_running_loop().time()
+        asked, notes = await engine.extras.ask(self._asking(engine, started_s))
+        extras_s = asyncio.get_running_loop().time() - before_s
         reading = read(engine.spec, page, response.headers, self._identity, engine.extras.values)
         reading = engine.floors.apply(reading)
         return Scrape(
@@ -230,6 +232,7 @@ class TargetScraper:
             samples=page.sample_count,
             requests=requests + asked,
             notes=notes,
+            age_s=response.duration_s + extras_s,
         )
 
     def _asking(self, engine: _Engine, started_s: float) -> Asking:

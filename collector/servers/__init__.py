@@ -38,16 +38,27 @@ def detect(
     WRONG_ENGINE when the page is not the stated engine's.
     """
     known = engine_specs() if specs is None else specs
-    fitting = [spec for spec in known.values() if not page_names.isdisjoint(spec.signatures)]
+    fitting = _fitting(known, page_names)
     if engine is not None:
         return _stated(engine, known, fitting, page_names)
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        titles = " and ".join(spec.title for spec in fitting)
+    telling = [spec for spec in fitting if not spec.explicit_only]
+    if len(telling) == 1:
+        return telling[0]
+    if telling:
+        titles = " and ".join(spec.title for spec in telling)
         raise SourceError(Kind.UNKNOWN_ENGINE, f"the page looks like {titles}: state the engine")
     text = f"no known engine's page ({_seen(page_names)}); known engines: {', '.join(known)}"
+    if fitting:
+        named = " or ".join(f"{spec.title} (engine: {spec.name})" for spec in fitting)
+        text = f"the page may be that of {named}, which must be stated: its names could be anybody's"
     raise SourceError(Kind.UNKNOWN_ENGINE, text)
+
+
+def _fitting(known: Mapping[str, EngineSpec], page_names: AbstractSet[str]) -> list[EngineSpec]:
+    """The engines with a signature on the page, less those whose series another of them passes on."""
+    found = [spec for spec in known.values() if not page_names.isdisjoint(spec.signatures)]
+    hosted = frozenset[str]().union(*(spec.hosts for spec in found))
+    return [spec for spec in found if spec.name not in hosted]
 
 
 def _stated(

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from collector.scrape.identity import member, text, whole
-from collector.scrape.spec import Context, Derived, EngineSpec, IdentityProbe, Reading
+from collector.scrape.identity import amount, member, text, whole
+from collector.scrape.spec import Context, Derived, EngineSpec, Extra, IdentityProbe, Reading
 
 _NEW_BUILD = "llamacpp:prompt_tokens_cached_total"
 """On the page since the PR that counts prompt seconds once instead of once per slot."""
@@ -41,7 +41,11 @@ def _derive(values: Mapping[str, float | None], context: Context) -> Derived:
             fields["decode_sequence_steps_total"] = float(round(mean_batch * decodes))
         else:
             notes["decode_sequence_steps_total"] = _ROUNDED
-    return Derived(fields, notes)
+    finished, under_way = values["generation_tokens_total"], values["tokens_under_way"]
+    if finished is None or under_way is None:
+        return Derived(fields, notes)
+    fields["generation_tokens_total"] = finished + under_way
+    return Derived(fields, notes, frozenset({"generation_tokens_total"}))
 
 
 def _times(values: Mapping[str, float | None], context: Context) -> tuple[dict[str, float | None], dict[str, str]]:
@@ -54,6 +58,28 @@ def _times(values: Mapping[str, float | None], context: Context) -> tuple[dict[s
     if _NEW_BUILD in context.names:
         return {"prefill_s_total": values["prompt_s"]}, {"decode_s_total": _ONLY_ONE_SLOT}
     return {}, {"prefill_s_total": _OLD_BUILD, "decode_s_total": _ONLY_ONE_SLOT}
+
+
+def _slots(answer: Any) -> dict[str, dict[str, float | None]]:
+    """`/slots`: the tokens of requests under way, which enter the page's counter when their request ends.
+
+    Nothing where a busy slot does not tell its tokens: a part of them would be a wrong count.
+    """
+    if not isinstance(answer, list) or not answer:
+        return {}
+    tokens = 0.0
+    for slot in answer:
+        busy = member(slot, "is_processing")
+        if not isinstance(busy, bool):
+            return {}
+        if busy:
+            decoded = amount(member(slot, "next_token", 0, "n_decoded"))
+            if decoded is None:  # builds of before late 2025 have no list here
+                decoded = amount(member(slot, "next_token", "n_decoded"))
+            if decoded is None:
+                return {}
+            tokens += decoded
+    return {"0": {"tokens_under_way": tokens}}
 
 
 def _props(answer: Any) -> dict[str, Any]:
@@ -114,9 +140,14 @@ ENGINE = EngineSpec(
             names=("llamacpp:n_busy_slots_per_decode",), kind="gauge", accept_types=("counter",)
         ),
     },
-    derives=("prompt_tokens_total", "decode_sequence_steps_total", "prefill_s_total", "decode_s_total"),
+    extras=(Extra("/slots", ("tokens_under_way",), _slots),),
+    derives=(
+        *("prompt_tokens_total", "generation_tokens_total", "decode_sequence_steps_total"),
+        *("prefill_s_total", "decode_s_total"),
+    ),
     derive=_derive,
-    monotone=frozenset({"decode_sequence_steps_total"}),  # a product of rounded numbers can dip
+    # A product of rounded numbers can dip; so can a sum of two pages when a request ends between them.
+    monotone=frozenset({"decode_sequence_steps_total", "generation_tokens_total"}),
     identity=(IdentityProbe("/props", _props), IdentityProbe("/v1/models", _models)),
     process_start_header="Process-Start-Time-Unix",
     at_request_end=frozenset({"generation_tokens_total", "decode_s_total"}),
@@ -136,6 +167,6 @@ ENGINE = EngineSpec(
         "draft_tokens_total": "counted from builds of August 2026 on",
         "accepted_tokens_total": "counted from builds of August 2026 on",
         "kv_usage_ratio": "not on the page of builds after May 2025",
-        "generation_tokens_total": "moves only when a request ends: average over several requests",
+        "generation_tokens_total": "live where /slots answers, and else only when a request ends",
     },
 )

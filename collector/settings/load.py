@@ -23,6 +23,16 @@ _FOREIGN = {
     "rule_files": "rules belong to Prometheus; remove the key",
     "alerting": "alerts belong to Prometheus; remove the key",
     "remote_write": "Breakeven is scraped; remove the key",
+    "external_labels": "labels for other systems belong to Prometheus; remove the key",
+    "params": "write the query into metrics_path",
+    "enable_http2": "HTTP/1.1 is used; remove the key",
+    "honor_timestamps": "our own clock counts; remove the key",
+    "enable_compression": "pages are asked for uncompressed; remove the key",
+    "proxy_url": "proxies are not supported; remove the key",
+    "http_sd_configs": "write the targets with static_configs or file_sd_configs",
+    "dns_sd_configs": "write the targets with static_configs or file_sd_configs",
+    "ec2_sd_configs": "write the targets with static_configs or file_sd_configs",
+    "consul_sd_configs": "write the targets with static_configs or file_sd_configs",
 }
 """Keys of prometheus.yml that a pasted job may bring along, with what to do about them."""
 
@@ -54,7 +64,7 @@ def parse_settings(text: str, name: str, checks: tuple[Check, ...] = ()) -> Sett
         raise ConfigError([Problem(f"{name}:1", "the file is no mapping of keys", "start with `scrape_configs:`")])
     problems += [Problem(document.place(path), what, remedy) for path, what, remedy in _repeated_names(value)]
     found, settings, origins = _validated(value)
-    problems += [_problem(document, one) for one in found]
+    problems += [_problem(document, one) for one in sorted(found, key=_position)]
     if settings is not None:
         for check in (_intervals, _limits, *checks):
             for path, what, remedy in check(settings):
@@ -81,10 +91,19 @@ def _validated(value: dict[str, Any]) -> tuple[list[Any], Settings | None, Origi
             return found, Settings.model_validate(kept), origins
         except ValidationError as error:
             news = [one | {"loc": _origin(one["loc"], origins)} for one in error.errors(include_url=False)]
-        found += [one for one in news if not any(old["loc"][: len(one["loc"])] == one["loc"] for old in found)]
-        dropped = [_drop(value, one["loc"], one["type"] == "missing") for one in news]
-        if not all(dropped):
+        # Deepest and last first: what they leave behind, such as an empty list, is a consequence and no news.
+        moved = False
+        for one in sorted(news, key=_position, reverse=True):
+            if not any(old["loc"][: len(one["loc"])] == one["loc"] for old in found):
+                found.append(one)
+            moved |= _drop(value, one["loc"], one["type"] == "missing")
+        if not moved:
             return found, None, origins
+
+
+def _position(error: Any) -> list[tuple[bool, int | str]]:
+    """An order of places in which items follow one another by index."""
+    return [(isinstance(part, str), part) for part in error["loc"]]
 
 
 _DROPPED = object()
@@ -101,14 +120,12 @@ def _origin(path: Path, origins: Origins) -> Path:
 
 
 def _drop(value: Any, path: Path, parent: bool) -> bool:
-    """Take what is wrong out of the raw value; False when it cannot be done.
+    """Take what is wrong out of the raw value; False when there is nothing to take.
 
-    A missing key takes its section along, and an item of an inner list the whole item of the outer one: only the
-    outer lists keep account of where their items stood.
+    A missing key takes its section along. Items of the outer lists leave a mark: places are told by their index.
     """
     path = path[:-1] if parent else path
-    if len(path) > 2 and isinstance(path[-1], int):
-        path = path[:2]
+    outer = len(path) == 2
     for part in path[:-1]:
         if (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int)):
             value = value[part]  # type: ignore[index]
@@ -117,9 +134,13 @@ def _drop(value: Any, path: Path, parent: bool) -> bool:
     if not path:
         return False
     last = path[-1]
-    if isinstance(value, list) and isinstance(last, int) and value[last] is not _DROPPED:
-        value[last] = _DROPPED
-        return True
+    if isinstance(value, list) and isinstance(last, int) and last < len(value):
+        known = value[last] is not _DROPPED
+        if outer:
+            value[last] = _DROPPED
+        else:
+            del value[last]
+        return known
     if isinstance(value, dict) and last in value:
         del value[last]
         return True

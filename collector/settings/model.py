@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from collector.settings.units import Date, Duration, Size
 
@@ -16,7 +16,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_.:/-]*$"
 class Section(BaseModel):
     """A part of the file: unknown keys refused, nothing coerced in silence, no input echoed in errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class Global(Section):
@@ -65,20 +65,20 @@ class TlsConfig(Section):
     insecure_skip_verify: bool = Field(False, description="Do not check the certificate at all.")
 
 
+def _host_and_port(target: str) -> str:
+    host, separator, port = target.rpartition(":")
+    if "/" in target or not separator or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"write {target!r} as host:port; the path goes into metrics_path")
+    return target
+
+
 class StaticConfig(Section):
     """Targets written down here."""
 
-    targets: tuple[str, ...] = Field(description="host:port of each target.", min_length=1)
+    targets: tuple[Annotated[str, AfterValidator(_host_and_port)], ...] = Field(
+        description="host:port of each target.", min_length=1
+    )
     labels: dict[str, str] = Field({}, description="Labels of these targets; `gpu_uuid` joins GPUs to them.")
-
-    @field_validator("targets")
-    @classmethod
-    def _host_and_port(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
-        for target in targets:
-            host, separator, port = target.rpartition(":")
-            if "/" in target or not separator or not host or not port.isdigit() or not 0 < int(port) < 65536:
-                raise ValueError(f"write {target!r} as host:port; the path goes into metrics_path")
-        return targets
 
 
 class FileSdConfig(Section):
@@ -109,6 +109,9 @@ class ScrapeConfig(Section):
     label_value_length_limit: int = Field(4096, description="Longest label value.", gt=0)
     target_limit: int = Field(1000, description="Most targets of the job; more are refused.", gt=0)
     name_filter: bool = Field(True, description="Ask only for the series we read, where the server honours it.")
+    exclusive: bool = Field(
+        False, description="Nobody else reads these servers: read what they give away only once (TensorRT-LLM)."
+    )
 
     @model_validator(mode="after")
     def _has_targets(self) -> ScrapeConfig:
@@ -240,6 +243,11 @@ class Gpu(Section):
     nvml: Literal["auto", "off"] = Field("auto", description="auto reads NVML where there is a driver.")
     interval: Duration = Field(5.0, description="Distance between two readings.")
     timeout: Duration = Field(1.0, description="Deadline of one reading.")
+
+    @field_validator("nvml", mode="before")
+    @classmethod
+    def _yaml_reads_off_as_false(cls, value: Any) -> Any:
+        return "off" if value is False else value
 
 
 class Log(Section):

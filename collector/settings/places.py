@@ -43,6 +43,8 @@ def read_document(text: str, name: str) -> Document:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         value = yaml.safe_load(text)
+    except RecursionError:
+        raise ConfigError([Problem(f"{name}:1", "nested too deeply", "write a plain mapping of keys")]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = 1 if mark is None else mark.line + 1

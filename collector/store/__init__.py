@@ -33,6 +33,7 @@ __all__ = [
     "StoredReport",
     "Upgrade",
     "Writer",
+    "place",
     "schema_status",
 ]
 

@@ -7,13 +7,13 @@ totals. So a killed process loses no bucket and repeats at most one, and late sa
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
 
 from analyzer.samples import ReplicaSample
-from analyzer.windows import Totals, add_up, pairwise_totals
+from analyzer.windows import DIP_WINDOWS, Totals, add_up, pairwise_totals
 from collector.store.codec import microseconds, replica_sample, totals_row
 from collector.store.engine import Engines
 from collector.store.read import replica_of_epoch
@@ -52,18 +52,20 @@ def bucket_totals(connection: Connection, bucket_ms: int) -> list[Totals]:
     """The totals of the windows that end in one bucket, one per epoch."""
     start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
     keys = replica_of_epoch(connection)
-    before: dict[int, Row[Any]] = {}
+    before: dict[int, deque[Row[Any]]] = defaultdict(lambda: deque(maxlen=DIP_WINDOWS + 2))
     within: dict[int, list[ReplicaSample]] = defaultdict(list)
     for row in rows_between(connection, replica_samples, start_us - BUCKET_MS * 1000, end_us):
         if row.tick_ms * 1000 + row.offset_us < start_us:
-            before[row.epoch_id] = row
+            before[row.epoch_id].append(row)
         else:
             within[row.epoch_id].append(replica_sample(row, keys[row.epoch_id]))
     made = []
     for epoch, found in within.items():
-        last = before.get(epoch) or _long_before(connection, epoch, start_us)
-        begun = [] if last is None else [replica_sample(last, keys[epoch])]
-        made.append(add_up(pairwise_totals([*begun, *found])))
+        rows = before.get(epoch) or [_long_before(connection, epoch, start_us)]
+        begun = [replica_sample(row, keys[epoch]) for row in rows if row is not None]
+        parts = pairwise_totals([*begun, *found])
+        # What begins earlier is only there to know a dip by; windows that end earlier belong to other buckets.
+        made.append(add_up(part for part in parts if microseconds(part.end_s) >= start_us))
     return [totals for totals in made if totals is not None]
 
 

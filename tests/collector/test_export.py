@@ -19,7 +19,7 @@ from analyzer.report import Report, analyse, as_plain
 from analyzer.samples import GpuSample, ReplicaKey
 from collector.errors import Kind, SourceError
 from collector.export.catalogue import by_name
-from collector.export.render import registry
+from collector.export.render import is_stale, registry
 from collector.export.snapshot import State
 from collector.export.text import print_report
 from collector.export.web import make_app
@@ -153,7 +153,9 @@ Ask = Callable[[Client], Awaitable[None]]
 
 def asked(state: State, clock: HandClock, ask: Ask) -> None:
     async def main() -> None:
-        async with TestClient(TestServer(make_app(state, registry(state, clock, 60.0)))) as client:
+        async with TestClient(
+            TestServer(make_app(state, registry(state, clock, 60.0), lambda report: is_stale(report, clock, 60.0)))
+        ) as client:
             await ask(client)
 
     asyncio.run(main())

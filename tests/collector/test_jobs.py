@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from analyzer.samples import GpuSample
 from collector.errors import Kind, SourceError
 from collector.jobs.duty import DutyCycles
-from collector.jobs.targets import auth_headers, file_targets, static_targets, tls_context
+from collector.jobs.targets import TargetFiles, auth_headers, static_targets, tls_context
 from collector.jobs.ticks import aligned, every, offset_ratio
 from collector.jobs.worker import Worker
 from collector.logs import configure, event
@@ -143,12 +143,28 @@ def test_file_targets_are_read_and_a_broken_file_stops_no_other(tmp_path: Path) 
         f"scrape_configs: [{{job_name: a, file_sd_configs: [{{files: ['{tmp_path}/*.json', '{tmp_path}/*.yaml']}}]}}]",
         "c.yaml",
     )
-    targets, problems = file_targets(settings)
+    targets, problems = TargetFiles(settings).read()
 
     assert [target.url for target in targets] == ["http://h:1/metrics", "http://h:2/metrics"]
     assert targets[0].gpu_uuids == ("GPU-1", "GPU-2")
     assert len(problems) == 1
     assert "b.yaml" in problems[0]
+
+
+@pytest.mark.parametrize("broken", ['[{"targets": [', '[{"targets": ["h:9"], "labels": ["a"]}]', "[" * 3000])
+def test_a_file_that_breaks_keeps_the_targets_it_named_last(tmp_path: Path, broken: str) -> None:
+    file = tmp_path / "a.json"
+    settings = parse_settings(f"scrape_configs: [{{job_name: a, file_sd_configs: [{{files: ['{file}']}}]}}]", "c.yaml")
+    files = TargetFiles(settings)
+    file.write_text('[{"targets": ["h:1"]}]')
+    files.read()
+    file.write_text(broken)
+    targets, problems = files.read()
+    file.write_text('[{"targets": ["h:2"]}]')
+
+    assert [target.address for target in targets] == ["h:1"]
+    assert len(problems) == 1
+    assert [target.address for target in files.read()[0]] == ["h:2"]
 
 
 def test_too_many_file_targets_are_cut_and_said(tmp_path: Path) -> None:
@@ -157,7 +173,7 @@ def test_too_many_file_targets_are_cut_and_said(tmp_path: Path) -> None:
         f"scrape_configs: [{{job_name: a, target_limit: 2, file_sd_configs: [{{files: ['{tmp_path}/*.json']}}]}}]",
         "c.yaml",
     )
-    targets, problems = file_targets(settings)
+    targets, problems = TargetFiles(settings).read()
 
     assert len(targets) == 2
     assert "target_limit 2" in problems[0]
@@ -225,6 +241,21 @@ def test_closed_hours_are_read_once() -> None:
     asked = len(history.asked)
     assert duty.mean("g", 0, 3 * 3600 + 120) == 0.5
     assert len(history.asked) == asked + 1
+
+
+def test_readings_far_apart_stand_for_more_time() -> None:
+    """Ten minutes at 1.0 and one second at 0.0: nearly 1."""
+
+    class Mixed:
+        def gpu_samples(self, since_s: float, until_s: float, uuid: str | None = None) -> list[GpuSample]:
+            if since_s > 0:
+                return []
+            return [
+                GpuSample("g", 0.0, 600.0, utilization_ratio=1.0),
+                GpuSample("g", 600.0, 1.0, utilization_ratio=0.0),
+            ]
+
+    assert DutyCycles(Mixed()).mean("g", 0, 3700) == pytest.approx(600 / 601)
 
 
 def test_a_gpu_that_reported_nothing_has_no_mean() -> None:

@@ -124,7 +124,7 @@ def test_an_engine_that_does_not_filter_is_never_asked_to() -> None:
     async def steps(scraper: TargetScraper) -> None:
         await scraper.scrape()
         await scraper.scrape()
-        assert app.asked == ["/metrics", "/metrics"]
+        assert app.asked == ["/metrics", "/slots", "/metrics"]  # /slots is not there, and rests
 
     poll(app, steps)
 

@@ -162,7 +162,7 @@ def test_a_page_of_no_known_engine_says_what_is_on_it() -> None:
 
 def test_credentials_are_asked_for_at_every_request() -> None:
     """A renewed secret file takes effect at the next poll."""
-    app = MetricsApp(LLAMA)
+    app = MetricsApp(VLLM)
     secrets = iter("ab")
     seen: list[str] = []
 
@@ -175,7 +175,7 @@ def test_credentials_are_asked_for_at_every_request() -> None:
         await scraper.scrape()
         assert seen == ["a", "b"]
 
-    poll(app, steps, headers=headers)
+    poll(app, steps, headers=headers, name_filter=False)
 
 
 def test_everything_a_poll_asks_shares_one_deadline() -> None:
@@ -224,3 +224,7 @@ def test_the_limits_of_the_job_hold() -> None:
 )
 def test_identity_endpoints_lie_beside_the_metrics_page(url: str, expected: str) -> None:
     assert beside(url, "/v1/models") == expected
+
+
+def test_a_page_at_a_longer_path_has_its_endpoints_beside_the_whole_of_it() -> None:
+    assert beside("http://h/llm/prometheus/metrics", "/metrics", "/prometheus/metrics") == "http://h/llm/metrics"

@@ -158,7 +158,7 @@ def test_vllm_tells_the_kv_cache_from_its_info_series(labels: dict[str, str], to
 
 def llama(values: dict[str, float], slots: int | None, new: bool = True) -> Derived:
     assert LLAMACPP.derive is not None
-    given = dict.fromkeys((*LLAMACPP.provides, *LLAMACPP.inputs))
+    given = dict.fromkeys((*LLAMACPP.provides, *LLAMACPP.inputs, "tokens_under_way"))
     identity = {} if slots is None else {"slots": slots}
     return LLAMACPP.derive({**given, **values}, Context(frozenset({NEW_BUILD} if new else ()), False, identity))
 

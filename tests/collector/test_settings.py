@@ -47,6 +47,30 @@ def test_a_date_is_the_start_of_its_day_in_utc() -> None:
     assert date_s("2026-11-23") == 20_780 * 86_400
 
 
+def test_off_may_be_written_as_yaml_reads_it() -> None:
+    assert parse_settings("gpu: {nvml: off}\n", "c.yaml").gpu.nvml == "off"
+
+
+def test_every_bad_target_of_a_list_is_named() -> None:
+    text = "scrape_configs: [{job_name: a, static_configs: [{targets: [nope, 'h:1', 7, 'x/y:1']}]}]\n"
+
+    assert [problem.split(": ")[0].rpartition(".")[2] for problem in problems(text)] == [
+        "targets[0]",
+        "targets[2]",
+        "targets[3]",
+    ]
+
+
+def test_a_price_without_bounds_is_no_price() -> None:
+    text = "deployments: [{name: a, match: {job: a}, price: {usd_per_gpu_hour: .inf, source: x, date: 2026-11-01}}]\n"
+
+    assert len(problems(text)) == 1
+
+
+def test_nesting_without_end_is_one_line() -> None:
+    assert problems("[" * 3000) == ["c.yaml:1: nested too deeply; write a plain mapping of keys"]
+
+
 def test_an_empty_file_is_the_defaults() -> None:
     assert parse_settings("", "c.yaml") == Settings()
 
@@ -106,7 +130,8 @@ scrape_configs:
 """
 
     assert [problem.split(": ")[0] for problem in problems(text)] == [
-        "c.yaml:3 scrape_configs[0].static_configs[0].targets",
+        "c.yaml:3 scrape_configs[0].static_configs[0].targets[0]",
+        "c.yaml:3 scrape_configs[0].scrape_timeout",
         "c.yaml:4 scrape_configs[1].scrape_timeout",
         "c.yaml:5 scrape_configs[2].job_name",
         "c.yaml:5 scrape_configs[2].static_configs[0].targets",

@@ -38,14 +38,14 @@ def test_five_mistakes_are_five_lines_each_with_place_and_remedy(tmp_path: Path)
                 "config.yaml:8 scrape_configs[0].bearer: unknown key 'bearer'; known keys: job_name, engine, "
                 "scrape_interval, scrape_timeout, metrics_path, scheme, static_configs, file_sd_configs, basic_auth, "
                 "authorization, tls_config, body_size_limit, sample_limit, label_limit, label_name_length_limit, "
-                "label_value_length_limit, target_limit, name_filter"
+                "label_value_length_limit, target_limit, name_filter, exclusive"
             ),
             (
                 "config.yaml:9 scrape_configs[1].job_name: 'vllm' is also the name of scrape_configs[0]; "
                 "give each its own name"
             ),
             (
-                "config.yaml:11 scrape_configs[1].static_configs[0].targets: not usable; write "
+                "config.yaml:11 scrape_configs[1].static_configs[0].targets[0]: not usable; write "
                 "'http://localhost:8080/metrics' as host:port; the path goes into metrics_path"
             ),
         ]

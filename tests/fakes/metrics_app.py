@@ -24,6 +24,7 @@ class MetricsApp:
     headers: dict[str, str] = field(default_factory=dict)
     filtering: str = "honoured"
     status: int = 200
+    path: str = "/metrics"
     endpoints: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
@@ -39,9 +40,9 @@ class MetricsApp:
             return web.Response(text=text, content_type="application/json")
         if self.status != 200:
             return web.Response(status=self.status)
-        if request.path == "/metrics":
+        if request.path == self.path:
             return web.Response(text=self.text, headers=self.headers)
-        if request.path != "/metrics/" or not names or self.filtering == "missing":
+        if request.path != f"{self.path}/" or not names or self.filtering == "missing":
             return web.Response(status=404)
         if self.filtering == "redirected":
             return web.Response(status=307, headers={"Location": "/metrics"})
@@ -75,6 +76,6 @@ async def running(app: MetricsApp) -> AsyncIterator[str]:
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/metrics"
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}{app.path}"
     finally:
         await runner.cleanup()

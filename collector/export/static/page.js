@@ -14,7 +14,7 @@ function make(tag, text, className) {
 
 const percent = (value) => (100 * value).toFixed(value < 0.1 ? 1 : 0) + " %";
 const plain = (digits) => (value) => Number(value).toLocaleString("en", {maximumFractionDigits: digits});
-const usd = (value) => typeof value === "number" ? "$" + plain(value < 100 ? 2 : 0)(value) : "never";
+const usd = (value) => (value < 0 ? "-$" : "$") + plain(Math.abs(value) < 100 ? 2 : 0)(Math.abs(value));
 const times = (value) => value.toFixed(2) + "×";
 
 // A figure with its interval and evidence, or the reason why there is none.
@@ -62,15 +62,51 @@ function table(element, heads, rows, caption) {
   return element;
 }
 
-function schemeRow(one) {
-  const verdict = make("span", VERDICTS[one.state.verdict], "verdict " + one.state.verdict);
-  return [
-    [one.scheme, "name"], [verdict, ""],
-    [figure(one.speedup, times), "number"],
-    [figure(one.money.gpus_released, plain(0)), "number"],
-    [figure(one.money.saving_usd_per_month, usd), "number"],
-    [one.judged.reasons_for[0] || "–", "reason"], [one.judged.reasons_against[0] || "–", "reason"],
-  ];
+// Two rows a scheme: its figures, and below them, at full width, the strongest reason on either side.
+function schemeRows(one) {
+  const head = make("tr", undefined, "scheme");
+  const name = make("th", one.scheme, "name");
+  name.scope = "row";
+  head.append(name);
+  const payback = one.money.payback_months;
+  for (const [content, label] of [
+    [make("span", VERDICTS[one.state.verdict], "verdict " + one.state.verdict), "Verdict"],
+    [figure(one.speedup, times), "Step speed-up"],
+    [figure(one.money.gpus_released, plain(0)), "GPUs released"],
+    [figure(one.money.saving_usd_per_month, usd), "Saving / month"],
+    [figure(payback, (months) => typeof months === "number" ? plain(1)(months) + " months" : "never"), "Payback"],
+  ]) {
+    const cell = make("td");
+    cell.dataset.label = label;
+    cell.append(content);
+    head.append(cell);
+  }
+  const why = make("tr", undefined, "why"), box = make("td"), list = make("ul");
+  box.colSpan = 6;
+  for (const reason of one.judged.reasons_for.slice(0, 1)) list.append(make("li", reason, "for"));
+  for (const reason of one.judged.reasons_against.slice(0, 2)) list.append(make("li", reason, "against"));
+  box.append(list);
+  why.append(box);
+  return [head, why];
+}
+
+function schemeTable(one) {
+  const element = make("table", undefined, "schemes"), head = make("thead"), line = make("tr"), body = make("tbody");
+  for (const text of ["Scheme", "Verdict", "Step speed-up", "GPUs released", "Saving / month", "Payback"]) {
+    const cell = make("th", text);
+    cell.scope = "col";
+    line.append(cell);
+  }
+  head.append(line);
+  body.append(...one.schemes.flatMap(schemeRows));
+  element.append(head, body);
+  return element;
+}
+
+function priceText(one) {
+  if (!one.price_source) return "not stated";
+  const amount = one.usd_per_hour === null ? "" : ` ${usd(one.usd_per_hour)} an hour for all`;
+  return one.price_source + (one.price_stale ? " (older than 90 days)" : "") + amount;
 }
 
 function deployment(one) {
@@ -85,14 +121,10 @@ function deployment(one) {
   fact(facts, "Decode batch", figure(one.decode_batch, plain(1)));
   fact(facts, "Generated tokens per second", figure(one.generation_tokens_per_s, plain(1)));
   fact(facts, "Cost per million generated tokens", figure(one.usd_per_million_tokens, usd));
-  fact(facts, "Price", make("span", one.price_source ? one.price_source + (one.price_stale ? " (old)" : "") : "not stated"));
-  const scroll = make("div", undefined, "scroll");
-  scroll.tabIndex = 0;
-  scroll.setAttribute("role", "region");
-  scroll.setAttribute("aria-label", "Schemes of " + one.name);
-  const heads = ["Scheme", "Verdict", "Step speed-up", "GPUs released", "Saving / month", "Strongest for", "Strongest against"];
-  scroll.append(table(make("table"), heads, one.schemes.map(schemeRow)));
-  card.append(title, facts, scroll);
+  fact(facts, "Price", make("span", priceText(one)));
+  card.append(title, facts);
+  for (const text of one.assumed) card.append(make("p", "Assumed: " + text, "evidence"));
+  card.append(schemeTable(one));
   return card;
 }
 
@@ -125,6 +157,18 @@ function say(text) {
   byId("problem").hidden = !text;
 }
 
+// Everything that is wrong now, one sentence each.
+function problems(health, report) {
+  const found = health.notices.filter((text) => !text.startsWith("SIMULATED"));
+  const down = health.targets.filter((one) => one.up === false).length;
+  if (down) found.push(`${down} of ${health.targets.length} targets do not answer: see below.`);
+  if (report.ok && report.body.stale) found.push("The report is old: no newer one could be made.");
+  for (const [name, part] of [["Analysis", health.analysis], ["Database", health.store], ["GPUs", health.gpu_source]]) {
+    if (part.up === false && part.reason !== "absent") found.push(`${name}: ${part.message || part.reason}.`);
+  }
+  return found.join(" ");
+}
+
 async function refresh() {
   try {
     const [report, health] = await Promise.all([fetchJson("/api/v1/report"), fetchJson("/api/v1/health")]);
@@ -135,7 +179,7 @@ async function refresh() {
       byId("made").textContent = "The first report is being made.";
     } else {
       const age = Math.max(0, Math.round(Date.now() / 1000 - report.body.made_at_s));
-      byId("made").textContent = `Report of ${new Date(1000 * report.body.made_at_s).toLocaleString()}, ${age} s old`;
+      byId("made").textContent = `Verdicts rest on the last ${Math.round(report.body.history_s / 86400)} days; report of ${new Date(1000 * report.body.made_at_s).toLocaleString()}, ${age} s old`;
       byId("deployments").replaceChildren(...report.body.deployments.map(deployment));
       const heads = ["Model, rank", "Target", "Data", "Prefill", "Memory-bound", "Decode batch", "Generated/s", "Prefill/s"];
       table(byId("replicas"), heads, report.body.replicas.map(replicaRow));
@@ -143,8 +187,7 @@ async function refresh() {
         byId("deployments").replaceChildren(make("p", "No inference server has been seen yet.", "soft"));
       }
     }
-    const down = health.body.targets.filter((one) => one.up === false).length;
-    say(down ? `${down} of ${health.body.targets.length} targets do not answer: see below.` : "");
+    say(problems(health.body, report));
   } catch (error) {
     say("The daemon does not answer: what is shown is old.");
   }
