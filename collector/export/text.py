@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 Plain = Mapping[str, Any]
 STALE_S = 900.0
+WIDE_COLUMNS = 120
+"""From this width on the reasons have room in a table; below it they stand under each scheme."""
 WORDS = {
     "worth_it": ("worth it", "bold green"),
     "evaluate": ("evaluate", "bold yellow"),
@@ -33,10 +36,10 @@ def print_report(report: Plain, console: Console, now_s: float) -> None:
         console.print("No inference server has been seen yet.")
     for deployment in report["deployments"]:
         console.print()
-        console.print(_deployment(deployment))
+        console.print(_deployment(deployment, wide=console.width >= WIDE_COLUMNS))
 
 
-def _deployment(one: Plain) -> RenderableType:
+def _deployment(one: Plain, *, wide: bool) -> RenderableType:
     lines = [Text(f"{one['name']}: {one['model'] or 'model not reported'}", "bold")]
     hardware = "GPU not known" if one["gpu"] is None else f"{one['gpus']} x {one['gpu']}"
     stale = ", older than 90 days" if one["price_stale"] else ""
@@ -51,7 +54,32 @@ def _deployment(one: Plain) -> RenderableType:
     answering = f"{one['fresh_replicas']} of {one['replicas']} replicas answer, {hardware}"
     lines += [Text(f"  {line}") for line in (answering, mix, cost)]
     lines += [Text(f"  assumed: {text}", "yellow") for text in one.get("assumed", ())]
+    if wide:
+        return Group(*lines, _table(one["schemes"]))
     return Group(*lines, *(line for scheme in one["schemes"] for line in _scheme(scheme)))
+
+
+def _table(schemes: Sequence[Plain]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
+    for name in ("scheme", "verdict", "step speed-up"):
+        table.add_column(name, no_wrap=True)
+    for name in ("saves / month", "payback"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("for (+) and against (-)", overflow="fold", ratio=1)
+    for one in schemes:
+        word, style = WORDS[one["state"]["verdict"]]
+        money = one["money"]
+        saving, payback = _usd(money["saving_usd_per_month"]), _months(money["payback_months"])
+        reasons = Text("\n").join(Text(f"{sign} {text}", colour) for sign, text, colour in _reasons(one))
+        table.add_row(one["scheme"], Text(word, style), _speedup(one["speedup"]), saving, payback, reasons)
+    return table
+
+
+def _reasons(one: Plain) -> list[tuple[str, str, str]]:
+    """(sign, reason, colour), the two strongest of either side."""
+    judged = one["judged"]
+    sides = (("+", judged["reasons_for"], "green"), ("-", judged["reasons_against"], ""))
+    return [(sign, text, colour) for sign, texts, colour in sides for text in texts[:2]]
 
 
 def _scheme(one: Plain) -> list[RenderableType]:
@@ -60,13 +88,11 @@ def _scheme(one: Plain) -> list[RenderableType]:
     money = one["money"]
     head = Text(f"  {one['scheme']:<11}")
     head.append(f"{word:<16}", style)
-    head.append(f"{_speedup(one['speedup'])}, saves {_usd(money['saving_usd_per_month'])} a month")
-    head.append(f", pays back: {_months(money['payback_months'])}" if "missing" not in money["payback_months"] else "")
-    lines: list[RenderableType] = [head]
-    judged = one["judged"]
-    for sign, texts, colour in (("+", judged["reasons_for"], "green"), ("-", judged["reasons_against"], "")):
-        lines += [Padding(Text(f"{sign} {text}", colour), (0, 0, 0, 6)) for text in texts[:2]]
-    return lines
+    head.append(_speedup(one["speedup"]))
+    saving, payback = _usd(money["saving_usd_per_month"]), _months(money["payback_months"])
+    figures = Text(f"saves {saving} a month, payback: {payback}")
+    reasons = [Text(f"{sign} {text}", colour) for sign, text, colour in _reasons(one)]
+    return [head, *(Padding(line, (0, 0, 0, 6)) for line in (figures, *reasons))]
 
 
 def figure(one: Plain, form: str) -> str:
@@ -85,4 +111,4 @@ def _usd(one: Plain) -> str:
 
 
 def _months(one: Plain) -> str:
-    return "never" if one["value"] == "infinite" else figure(one, "{:.1f} months")
+    return "never" if one.get("value") == "infinite" else figure(one, "{:.1f} months")

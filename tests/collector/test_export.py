@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -127,22 +128,26 @@ def test_a_report_survives_json() -> None:
     assert "missing" in plain["replicas"][0]["kv_usage"]
 
 
-def test_the_table_gives_each_scheme_its_verdict_and_both_sides() -> None:
-    console = Console(width=150, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    print_report(as_plain(a_report(1000.0)), console, now_s=1000.0)
-    console.file.close()
-    text = console.export_text()
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_table_gives_each_scheme_its_verdict_and_both_sides_at_any_width(width: int) -> None:
+    """In a pipe a terminal is 80 columns wide: the reasons must be there all the same."""
+    report = as_plain(a_report(1000.0))
+    console = Console(width=width, record=True, file=io.StringIO())
+    print_report(report, console, now_s=1000.0)
+    text = " ".join(console.export_text().split())
 
     assert "chat: meta-llama/Llama-3.1-8B-Instruct" in text
-    for scheme in ("fp8-w8a8", "w4a16"):
-        assert re.search(rf"{scheme}\s+(worth it|evaluate|no|not enough data)", text)
-    assert re.search(r"\n?\s*\S*.*- ", text)
+    for scheme in report["deployments"][0]["schemes"]:
+        assert re.search(rf"{scheme['scheme']} (worth it|evaluate|no|not enough data) ", text)
+        assert scheme["judged"]["reasons_against"]
+    joined = text.replace(" ", "")
+    for reason in report["deployments"][0]["schemes"][0]["judged"]["reasons_against"][:1]:
+        assert width > 80 or reason.replace(" ", "") in joined
 
 
 def test_an_old_report_says_that_it_is_old() -> None:
-    console = Console(width=150, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=150, record=True, file=io.StringIO())
     print_report(as_plain(a_report(1000.0)), console, now_s=1000.0 + 7200)
-    console.file.close()
 
     assert "2.0 hours old" in console.export_text()
 
