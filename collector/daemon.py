@@ -27,15 +27,14 @@ from collector.jobs.poll import PollTarget
 from collector.jobs.polled import Roster
 from collector.jobs.recompute import Recompute, Tidy
 from collector.jobs.remember import remember
+from collector.jobs.scraper import scraper_of
 from collector.jobs.sink import Sink
-from collector.jobs.targets import Target, TargetFiles, auth_headers, static_targets, tls_context
+from collector.jobs.targets import Target, TargetFiles, static_targets
 from collector.jobs.ticks import every, first_delay_s
 from collector.jobs.worker import Worker
 from collector.logs import event
 from collector.scrape.fetch import Fetcher, client_session
 from collector.scrape.page import LayoutPool
-from collector.scrape.target import TargetScraper
-from collector.servers import detect
 from collector.settings.model import Settings, Web
 from collector.store import Keep, Store
 
@@ -156,27 +155,13 @@ class Daemon:
                 self._polls[url] = asyncio.create_task(self._poll(target, fetcher))
 
     async def _poll(self, target: Target, fetcher: Fetcher) -> None:
-        job = target.job
-        health = TargetHealth(url=target.url, job=job.job_name, simulated=target.simulated)
+        health = TargetHealth(url=target.url, job=target.job.job_name, simulated=target.simulated)
         self._health.targets[target.url] = health
         try:
-            ssl = tls_context(job.tls_config)
+            scraper = scraper_of(target, fetcher, self._layouts)
         except BreakevenError as error:
             health.failed(self._clock.wall_s(), "tls", str(error))
             return
-        scraper = TargetScraper(
-            target.url,
-            fetcher,
-            detect,
-            engine=None if job.engine == "auto" else job.engine,
-            limits=target.limits(),
-            headers=partial(auth_headers, job),
-            ssl=ssl,
-            server_name=None if job.tls_config is None else job.tls_config.server_name,
-            name_filter=job.name_filter,
-            exclusive=job.exclusive,
-            layouts=self._layouts,
-        )
         poll = PollTarget(target, scraper, self._sink, health, self._clock)
         await poll.run()
         first_s = first_delay_s(target.url, target.interval_s, self._clock.wall_s())

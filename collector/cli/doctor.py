@@ -11,7 +11,6 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -26,10 +25,10 @@ from collector.gpu.readings import GpuState
 from collector.gpu.supervisor import NvmlReader
 from collector.health import REMEDIES
 from collector.jobs.discover import loopback_targets
-from collector.jobs.targets import Target, TargetFiles, auth_headers, static_targets, tls_context
+from collector.jobs.scraper import scraper_of
+from collector.jobs.targets import Target, TargetFiles, static_targets
 from collector.scrape.fetch import Fetcher, client_session
-from collector.scrape.target import TargetScraper
-from collector.servers import detect, engine_specs
+from collector.servers import engine_specs
 from collector.settings import Settings
 from collector.settings.load import parse_settings
 from collector.store import schema_status
@@ -103,17 +102,7 @@ async def _sources(settings: Settings, embedded: bool) -> list[Finding]:
 async def _target(target: Target, fetcher: Fetcher) -> list[Finding]:
     about = f"{target.job.job_name} {target.url}"
     try:
-        scraper = TargetScraper(
-            target.url,
-            fetcher,
-            detect,
-            engine=None if target.job.engine == "auto" else target.job.engine,
-            limits=target.limits(),
-            headers=partial(auth_headers, target.job),
-            ssl=tls_context(target.job.tls_config),
-            server_name=None if target.job.tls_config is None else target.job.tls_config.server_name,
-            name_filter=False,
-        )
+        scraper = scraper_of(target, fetcher, only_look=True)
         await scraper.scrape()
         told = await scraper.identify()
         scrape = await scraper.scrape()
