@@ -1,7 +1,7 @@
 """Totals -> where a replica's time went: phase mix (marginal and exclusive), components, memory-bound share.
 
 The evidence ladder is a tuple of rungs tried in order, best first; each either accounts for the time or says why it
-cannot. A fitted step-time model takes its place between the engine's own timers and the roofline.
+cannot: the engine's own timers, then the roofline. The place of a fitted step-time model is between the two.
 """
 
 from __future__ import annotations

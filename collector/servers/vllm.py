@@ -152,10 +152,7 @@ ENGINE = EngineSpec(
         }
     ),
     usual_ports=(8000,),
-    evidence=(
-        "fitted: step time against steps, decode sequence-steps and computed prompt tokens, all live",
-        "modelled: roofline from the same counters",
-    ),
+    evidence=("modelled: roofline from live counts of steps, decode sequence-steps and computed prompt tokens",),
     notes={
         "cached_tokens_total": "counted from vLLM 0.7.3 on (V1 engine)",
         "decode_sequence_steps_total": "no decode step yet, or a vLLM older than 0.6",
