@@ -70,8 +70,7 @@ ENGINE = EngineSpec(
     mixed_steps=True,
     at_request_end=AT_REQUEST_END,
     evidence=(
-        "modelled: roofline from live counts of steps, decode sequence-steps and computed prompt tokens "
-        "(log_engine_metrics: true)",
+        "modelled: roofline from live step, sequence-step and prompt token counts, with log_engine_metrics: true",
     ),
     notes={
         "steps_total": "counted from vLLM 0.6.4 on",
