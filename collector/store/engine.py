@@ -8,6 +8,7 @@ whole; a power cut may cost the last commits, never the file.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +25,9 @@ from collector.store.place import Place, place
 
 BUSY_MS = 10_000
 """How long a connection waits for another process's write lock on a SQLite file."""
+SETUP_TRIES = 200
+SETUP_PAUSE_S = 0.02
+"""A connection's first pragmas are tried for four seconds."""
 MIGRATION_BUSY_MS = 120_000
 STATEMENT_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 5
@@ -165,6 +169,24 @@ def _writer(busy_ms: int, *, foreign_keys: bool) -> tuple[str, ...]:
     )
 
 
+def _patiently(connection: Any, pragma: str) -> None:
+    """A pragma, asked again while the file is busy.
+
+    SQLite does not wait by itself where waiting might deadlock, as when several connections at once turn a new file's
+    log on.
+    """
+    for _ in range(SETUP_TRIES - 1):
+        try:
+            connection.execute(pragma)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(SETUP_PAUSE_S)
+        else:
+            return
+    connection.execute(pragma)
+
+
 def _file_engine(where: Place, pragmas: tuple[str, ...], begin: str, **options: Any) -> Engine:
     pool = options if "poolclass" in options else {"pool_size": READERS, **options, "max_overflow": 0}
     engine = create_engine(where.url, hide_parameters=True, **pool)
@@ -173,7 +195,7 @@ def _file_engine(where: Place, pragmas: tuple[str, ...], begin: str, **options: 
         # The driver would open transactions by itself, and never around DDL: ours begin in `start`.
         connection.isolation_level = None
         for pragma in pragmas:
-            connection.execute(pragma)
+            _patiently(connection, pragma)
 
     def start(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
