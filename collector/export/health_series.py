@@ -24,7 +24,7 @@ def health_series(state: State) -> Iterator[Series]:
     if health.analysis.last_duration_s is not None:
         yield "breakeven_analysis_duration_seconds", {}, health.analysis.last_duration_s
     if health.store.up is not None:
-        yield "breakeven_store_up", {"reason": _text(health.store.reason)}, float(health.store.up)
+        yield "breakeven_store_up", {"reason": text(health.store.reason)}, float(health.store.up)
     yield "breakeven_store_samples_written_total", {}, float(health.samples_written)
     yield "breakeven_store_samples_dropped_total", {}, float(health.samples_dropped)
     yield "breakeven_store_recovered_total", {}, float(health.storage_recovered)
@@ -38,9 +38,9 @@ def _target(one: TargetHealth) -> Iterator[Series]:
     if one.up is not None:
         with_reason = {
             **labels,
-            "engine": _text(one.engine),
+            "engine": text(one.engine),
             "simulated": "true" if one.simulated else "false",
-            "reason": _text(one.reason),
+            "reason": text(one.reason),
         }
         yield "breakeven_target_up", with_reason, float(one.up)
     yield "breakeven_target_polls_total", labels, float(one.attempts)
@@ -63,10 +63,10 @@ def gpu_series(state: State) -> Iterator[Series]:
     """The GPUs' last good readings; a GPU that failed shows only that it did."""
     health = state.health
     if health.gpu.up is not None:
-        yield "breakeven_gpu_source_up", {"reason": _text(health.gpu.reason)}, float(health.gpu.up)
+        yield "breakeven_gpu_source_up", {"reason": text(health.gpu.reason)}, float(health.gpu.up)
     for uuid, one in health.gpus.items():
         sample = state.gpus.get(uuid)
-        labels = {"gpu_uuid": uuid, "gpu": _text(None if sample is None else sample.name), "reason": _text(one.reason)}
+        labels = {"gpu_uuid": uuid, "gpu": text(None if sample is None else sample.name), "reason": text(one.reason)}
         if one.up is not None:
             yield "breakeven_gpu_up", labels, float(one.up)
     for uuid, sample in state.gpus.items():
@@ -84,5 +84,6 @@ def gpu_series(state: State) -> Iterator[Series]:
                 yield name, just, value
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """A label's value: empty for what is not known."""
     return "" if value is None else str(value)

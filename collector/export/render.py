@@ -15,12 +15,11 @@ from analyzer.report import Report
 from analyzer.verdict import Verdict
 from collector.clock import Clock
 from collector.export.catalogue import by_name
-from collector.export.health_series import gpu_series, health_series
+from collector.export.health_series import Series, gpu_series, health_series, text
 from collector.export.snapshot import State
 
 REPORT_STALE_INTERVALS = 5
 """A report older than this many recomputations is not shown: its figures would be yesterday's."""
-Series = tuple[str, Mapping[str, str], float]
 
 
 class StateCollector(Collector):
@@ -91,10 +90,6 @@ def _plain(name: str, labels: Mapping[str, str], figure: Figure) -> Iterator[Ser
         yield name, labels, figure.value
 
 
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
-
-
 def _replica(one: ReplicaReport) -> Iterator[Series]:
     labels = {
         "deployment": one.deployment,
@@ -114,10 +109,10 @@ def _replica(one: ReplicaReport) -> Iterator[Series]:
             **labels,
             "job": one.job,
             "engine": identity.engine,
-            "engine_version": _text(identity.engine_version),
-            "dtype": _text(identity.dtype),
-            "quantization": _text(identity.quantization),
-            "gpu": _text(identity.gpu),
+            "engine_version": text(identity.engine_version),
+            "dtype": text(identity.dtype),
+            "quantization": text(identity.quantization),
+            "gpu": text(identity.gpu),
             "simulated": _bool(one.simulated),
         },
         1.0,
@@ -159,8 +154,8 @@ def _deployment(one: DeploymentReport) -> Iterator[Series]:
         "breakeven_deployment_info",
         {
             **labels,
-            "model_name": _text(one.model),
-            "gpu": _text(one.gpu),
+            "model_name": text(one.model),
+            "gpu": text(one.gpu),
             "bottleneck": one.bottleneck if isinstance(one.bottleneck, str) else "",
             "simulated": _bool(one.simulated),
         },

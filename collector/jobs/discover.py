@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from collector.errors import SourceError
-from collector.jobs.targets import Target, make_target
+from collector.jobs.targets import Target, found_target
 from collector.scrape.fetch import Fetcher, client_session
 from collector.scrape.limits import Limits
 from collector.scrape.target import TargetScraper
 from collector.servers import detect, engine_specs
-from collector.settings.load import parse_settings
 from collector.settings.model import Settings
 
 HOST = "127.0.0.1"
@@ -48,12 +47,7 @@ async def _look(fetcher: Fetcher, address: str) -> Found | None:
 
 async def loopback_targets(settings: Settings) -> tuple[Target, ...]:
     """The servers found, as targets of a job named after their engine."""
-    return tuple(_target(one, settings) for one in await find_on_loopback())
-
-
-def _target(one: Found, settings: Settings) -> Target:
-    text = f"scrape_configs: [{{job_name: {one.engine}, static_configs: [{{targets: ['{one.address}']}}]}}]"
-    return make_target(parse_settings(text, "loopback").scrape_configs[0], settings, one.address, {})
+    return tuple(found_target(one.engine, settings, one.address, {}) for one in await find_on_loopback())
 
 
 def found_text(targets: Sequence[Target]) -> str:

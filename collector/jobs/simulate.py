@@ -12,7 +12,7 @@ from collector.errors import BreakevenError
 from collector.gpu.readings import GpuReading
 from collector.gpu.replay import ReplayReader
 from collector.jobs.epochs import EpochBook
-from collector.jobs.targets import GPU_LABEL, Target, make_target
+from collector.jobs.targets import GPU_LABEL, Target, found_target
 from collector.scrape.fetch import Fetcher, client_session
 from collector.scrape.limits import Limits
 from collector.scrape.page import PageParser
@@ -151,11 +151,8 @@ class Simulation:
 def _target(replica: SimulatedReplica, url: str, settings: Settings) -> Target:
     first, count = replica.spec.first_gpu, replica.spec.tensor_parallel
     labels = {GPU_LABEL: ",".join(uuid(number) for number in range(first, first + count))}
-    job = parse_settings(
-        f"scrape_configs: [{{job_name: simulated-{replica.spec.deployment}, static_configs: [{{targets: ['x:1']}}]}}]",
-        "demo",
-    ).scrape_configs[0]
-    return replace(make_target(job, settings, url.removeprefix("http://"), labels), simulated=True)
+    name = f"simulated-{replica.spec.deployment}"
+    return replace(found_target(name, settings, url.removeprefix("http://"), labels), simulated=True)
 
 
 def _samples(store: Store, target: Target, past: Past, told: Mapping[str, Any]) -> list[ReplicaSample]:

@@ -14,7 +14,7 @@ import yaml
 
 from collector.errors import Kind, SourceError
 from collector.scrape.limits import Limits
-from collector.settings.model import Authorization, BasicAuth, ScrapeConfig, Settings, TlsConfig
+from collector.settings.model import Authorization, BasicAuth, ScrapeConfig, Settings, StaticConfig, TlsConfig
 
 GPU_LABEL = "gpu_uuid"
 """The label of a target group that joins GPUs to its replicas: UUIDs, separated by commas."""
@@ -55,6 +55,12 @@ def make_target(job: ScrapeConfig, settings: Settings, address: str, labels: Map
     timeout_s = settings.global_.scrape_timeout if job.scrape_timeout is None else job.scrape_timeout
     url = f"{job.scheme}://{address}{job.metrics_path}"
     return Target(url, address, job, interval_s, min(timeout_s, interval_s), dict(labels))
+
+
+def found_target(job_name: str, settings: Settings, address: str, labels: Mapping[str, str]) -> Target:
+    """A target that no configuration names, of a job with the default settings."""
+    job = ScrapeConfig(job_name=job_name, static_configs=(StaticConfig(targets=(address,)),))
+    return make_target(job, settings, address, labels)
 
 
 def static_targets(settings: Settings) -> list[Target]:
