@@ -13,6 +13,8 @@ from typing import Any
 
 import pynvml
 
+from collector.gpu.profiling import take_back_zeros
+
 RETRY_UNSUPPORTED_S = 3600.0
 """A vGPU guest writes a kernel log line per unsupported query, so such a query is repeated this seldom.
 
@@ -25,6 +27,7 @@ _GPM_METRICS = {
     "sm_active_ratio": pynvml.NVML_GPM_METRIC_SM_UTIL,
     "tensor_active_ratio": pynvml.NVML_GPM_METRIC_ANY_TENSOR_UTIL,
     "dram_active_ratio": pynvml.NVML_GPM_METRIC_DRAM_BW_UTIL,
+    "sm_occupancy_ratio": pynvml.NVML_GPM_METRIC_SM_OCCUPANCY,
 }
 
 # Idle and application clocks are what was asked for; sync boost and display clocks are no limit of this GPU.
@@ -139,6 +142,7 @@ class NvmlSession:
                 fields[name] = self._ask(uuid, name, absent, call, handle)
         if self._gpm:
             fields.update(self._gpm_ratios(uuid, handle, mig, absent))
+            take_back_zeros(fields, absent, fields["utilization_ratio"])
         failures = [absent[name] for name in fields if absent.get(name, "mig") not in _UNSUPPORTED]
         if failures and all(value is None for value in fields.values()):
             return {"uuid": uuid, "reason": failures[0]}
@@ -248,6 +252,11 @@ def _throttled_ratio(handle: Any) -> float:
     return 1.0 if reasons & _SLOWDOWNS else 0.0
 
 
+def _ecc_errors(handle: Any) -> float:
+    kind, since = pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, pynvml.NVML_VOLATILE_ECC
+    return float(pynvml.nvmlDeviceGetTotalEccErrors(handle, kind, since))
+
+
 def _symbol(error: Any) -> str:
     """NVML's symbol for an error, as one lower-case word: `gpu_is_lost`, `not_supported`."""
     code = int(error.value)
@@ -260,6 +269,7 @@ _FIELDS: dict[str, Callable[[Any], float]] = {
     "memory_total_bytes": lambda handle: _memory(handle).total,
     "power_w": lambda handle: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000,
     "energy_j_total": lambda handle: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000,
+    "ecc_errors_total": _ecc_errors,
     "sm_clock_hz": lambda handle: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM) * 1e6,
     "memory_clock_hz": lambda handle: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_MEM) * 1e6,
     "temperature_celsius": _temperature,

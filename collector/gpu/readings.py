@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -48,6 +48,15 @@ class GpuStatus:
         return self.state is GpuState.OK
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class GpuOwner:
+    """The container that a GPU is given to, as Kubernetes names it; "" where the source does not tell."""
+
+    namespace: str
+    pod: str
+    container: str
+
+
 @dataclass(frozen=True, slots=True)
 class GpuReading:
     """One GPU at one poll. With a `reason` it gave nothing and `fields` is empty."""
@@ -64,6 +73,10 @@ class GpuReading:
     mig_enabled: bool | None = None
     process_ids: tuple[int, ...] | None = None
     """Compute processes on the GPU, as the driver numbers them (the host's PID namespace)."""
+    host: str | None = None
+    """The machine of the GPU, where the source tells it."""
+    owners: tuple[GpuOwner, ...] = ()
+    """The containers that the GPU is given to; several share it."""
 
     def sample(self, at_s: float, interval_s: float) -> GpuSample | None:
         """The reading as a sample at unix time `at_s`, `interval_s` before the next; None when the GPU gave nothing."""
@@ -85,6 +98,9 @@ class GpuReader(Protocol):
 
     async def read(self) -> GpuPoll:
         """All GPUs now."""
+
+    def release(self, uuids: Iterable[str]) -> None:
+        """Expect these no longer, unless this source has shown them itself: another one does."""
 
     async def close(self) -> None:
         """Gives up what the reader holds."""

@@ -26,5 +26,9 @@ class ReplayReader:
             return self._roster.down(GpuStatus(state, str(error)))
         return self._roster.poll(readings)
 
+    def release(self, uuids: Iterable[str]) -> None:
+        """These belong to another source."""
+        self._roster.release(uuids)
+
     async def close(self) -> None:
         """Holds nothing: the source belongs to who made it."""

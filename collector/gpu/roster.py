@@ -15,6 +15,11 @@ class Roster:
     def __init__(self, expected: Iterable[str] = ()) -> None:
         """`expected` are the UUIDs that earlier runs saw."""
         self._uuids = set(expected)
+        self._unseen = set(self._uuids)
+
+    def release(self, uuids: Iterable[str]) -> None:
+        """Forget GPUs of earlier runs that another source shows and this one never did: they are not its own."""
+        self._uuids -= self._unseen.intersection(uuids)
 
     def down(self, status: GpuStatus) -> GpuPoll:
         """A poll without data: each known GPU is down for the reason that the source has."""
@@ -34,6 +39,7 @@ class Roster:
         gpus = tuple(sorted((*readings, *missing), key=lambda reading: reading.uuid))
         seen_before = len(self._uuids)
         self._uuids |= shown
+        self._unseen -= shown
         result = GpuStatus(GpuState.OK) if status is None else status
         reasons = [*nameless, *(reading.reason for reading in readings if reading.reason is not None)]
         if not readings and not nameless:

@@ -87,6 +87,10 @@ class NvmlReader:
         async with self._one_at_a_time:
             return await self._read()
 
+    def release(self, uuids: Iterable[str]) -> None:
+        """These belong to another source: dcgm-exporters show GPUs of other machines."""
+        self._roster.release(uuids)
+
     async def close(self) -> None:
         """Ends the child within three times `close_s`; one that hangs in the kernel is left behind."""
         self._closed = True

@@ -1,14 +1,13 @@
-"""Reads the GPUs again and again: samples to the sink, health to the state, nothing at all from a GPU that failed."""
+"""Reads the GPUs again and again: readings to the board, and how the driver does to its health."""
 
 from __future__ import annotations
 
 import logging
 
 from collector.clock import Clock
-from collector.export.snapshot import State
 from collector.gpu.readings import GpuReader, GpuState
 from collector.health import Health
-from collector.jobs.sink import Sink
+from collector.jobs.gpu_board import DRIVER, GpuBoard
 from collector.logs import event
 
 _log = logging.getLogger("breakeven.gpu")
@@ -17,22 +16,24 @@ _log = logging.getLogger("breakeven.gpu")
 class PollGpus:
     """One poll of all GPUs."""
 
-    def __init__(self, reader: GpuReader, sink: Sink, state: State, clock: Clock, interval_s: float) -> None:
+    def __init__(self, reader: GpuReader, board: GpuBoard, health: Health, clock: Clock, interval_s: float) -> None:
+        """`health` is that of the driver as a source."""
         self._reader = reader
-        self._sink = sink
-        self._state = state
+        self._board = board
+        self._health = health
         self._clock = clock
         self._interval_s = interval_s
 
     async def run(self) -> None:
         """Read once. A failed reading leaves no GPU's figures standing."""
         at_s, started_s = self._clock.wall_s(), self._clock.monotonic_s()
+        self._reader.release(one.uuid for one in self._board.readings())
         poll = await self._reader.read()
-        health, duration_s = self._state.health, self._clock.monotonic_s() - started_s
+        duration_s = self._clock.monotonic_s() - started_s
         if poll.status.up:
-            health.gpu.succeeded(at_s, duration_s)
+            self._health.succeeded(at_s, duration_s)
         else:
-            health.gpu.failed(at_s, poll.status.state.value, poll.status.message, duration_s)
+            self._health.failed(at_s, poll.status.state.value, poll.status.message, duration_s)
             if poll.status.state is not GpuState.ABSENT:
                 event(
                     _log,
@@ -43,14 +44,4 @@ class PollGpus:
                     error=poll.status.message,
                     remedy=poll.status.remedy,
                 )
-        samples = []
-        for reading in poll.gpus:
-            one = health.gpus.setdefault(reading.uuid, Health())
-            sample = reading.sample(at_s, self._interval_s)
-            if sample is None:
-                one.failed(at_s, str(reading.reason), f"GPU {reading.uuid} gave nothing: {reading.reason}")
-            else:
-                one.succeeded(at_s, duration_s)
-                samples.append(sample)
-        self._state.gpus = {sample.uuid: sample for sample in samples}
-        self._sink.put_gpus(samples)
+        self._board.put(DRIVER, poll.gpus, at_s, self._interval_s, duration_s)

@@ -75,6 +75,7 @@ def test_every_reading_comes_in_the_units_of_a_gpu_sample(driver: FakeDriver) ->
         "gpu0.sm_mhz 1980",
         "gpu0.mem_mhz 2619",
         "gpu0.temp 45",
+        "gpu0.ecc 3",
         "gpu0.pids 700,7",
         "driver 580.65.06",
     )
@@ -90,6 +91,7 @@ def test_every_reading_comes_in_the_units_of_a_gpu_sample(driver: FakeDriver) ->
             "memory_total_bytes": 85_899_345_920.0,
             "power_w": 350.25,  # 350,250 mW
             "energy_j_total": 123_456.789,  # 123,456,789 mJ
+            "ecc_errors_total": 3.0,
             "sm_clock_hz": 1.98e9,  # 1980 MHz
             "memory_clock_hz": 2.619e9,
             "temperature_celsius": 45.0,
@@ -113,6 +115,7 @@ def test_a_reading_becomes_a_sample(driver: FakeDriver) -> None:
         memory_total_bytes=85_899_345_920.0,
         power_w=350.25,
         energy_j_total=123_456.789,
+        ecc_errors_total=0.0,
         sm_clock_hz=1.98e9,
         memory_clock_hz=2.619e9,
         temperature_celsius=45.0,
@@ -212,7 +215,7 @@ def test_a_gpu_that_is_lost_in_the_middle_of_its_reading_gives_nothing_of_it(dri
 
 def test_a_gpu_on_which_every_field_fails_in_passing_is_down_and_not_an_empty_reading(driver: FakeDriver) -> None:
     functions = ("UtilizationRates", "MemoryInfo_v2", "PowerUsage", "TotalEnergyConsumption", "ClockInfo")
-    more = ("TemperatureV", "CurrentClocksEventReasons")
+    more = ("TotalEccErrors", "TemperatureV", "CurrentClocksEventReasons")
     driver.say("count 2", *(f"gpu0.fn.nvmlDeviceGet{name} 999" for name in functions + more))
     down, healthy = read(driver).gpus
     assert down == GpuReading(uuid=GPU0, reason="unknown")
@@ -254,15 +257,15 @@ def test_profiling_counters_are_not_touched_unless_asked_for(driver: FakeDriver)
 
 def test_profiling_counters_are_means_between_two_polls(driver: FakeDriver) -> None:
     """The first poll opens the window; a poll within 100 ms would close it too early; 0 stays 0."""
-    driver.say("gpu0.gpm.2 81.5", "gpu0.gpm.5 0", "gpu0.gpm.10 64")
+    driver.say("gpu0.gpm.2 81.5", "gpu0.gpm.3 21", "gpu0.gpm.5 0", "gpu0.gpm.10 64")
     code = """
 session = NvmlSession(gpm=True, monotonic_s=lambda: now[0])
 for now[0] in (0.0, 0.05, 5.0, 10.0):
     fields = session.read()["gpus"][0]["fields"]
-    out.append([fields[f"{name}_active_ratio"] for name in ("sm", "tensor", "dram")])
+    out.append([fields[f"{name}_ratio"] for name in ("sm_active", "sm_occupancy", "tensor_active", "dram_active")])
 session.close()
 """
-    assert session(driver, code) == [[None, None, None], [None, None, None], [0.815, 0.0, 0.64], [0.815, 0.0, 0.64]]
+    assert session(driver, code) == [[None] * 4, [None] * 4, [0.815, 0.21, 0.0, 0.64], [0.815, 0.21, 0.0, 0.64]]
     calls = driver.calls()
     assert calls["nvmlGpmSampleAlloc"] == calls["nvmlGpmSampleFree"] == 3
 
@@ -276,6 +279,21 @@ for now[0] in (0.0, 5.0):
 out.extend([gpu["fields"]["sm_active_ratio"], gpu["fields"]["dram_active_ratio"], gpu["absent"]["dram_active_ratio"]])
 """
     assert session(driver, code) == [0.5, None, "not_supported"]
+
+
+@pytest.mark.parametrize(("percent", "absent"), [(100, "inconsistent"), (90, "inconsistent"), (89, None)])
+def test_profiling_counters_that_are_all_zero_beside_a_busy_gpu_are_not_believed(
+    driver: FakeDriver, percent: int, absent: str | None
+) -> None:
+    """A GPU at 90 % or more cannot leave every SM and its memory idle; one that is hardly used can."""
+    driver.say(f"gpu0.util {percent}", "gpu0.gpm.2 0", "gpu0.gpm.5 0", "gpu0.gpm.10 0")
+    code = """
+session = NvmlSession(gpm=True, monotonic_s=lambda: now[0])
+for now[0] in (0.0, 5.0):
+    gpu = session.read()["gpus"][0]
+out.extend([gpu["fields"]["dram_active_ratio"], gpu["absent"].get("dram_active_ratio")])
+"""
+    assert session(driver, code) == [0.0 if absent is None else None, absent]
 
 
 def test_a_gpu_before_hopper_is_asked_for_profiling_counters_once(driver: FakeDriver) -> None:

@@ -13,7 +13,7 @@
  *   segv FUNCTION                    FUNCTION dies of SIGSEGV
  *   chatter TEXT                     every call prints TEXT to stdout
  *   gpu0.uuid, .name, .cc (9.0), .util (%), .mem_total, .mem_used (bytes), .power_mw, .energy_mj, .sm_mhz, .mem_mhz,
- *   .temp (Celsius), .reasons (bit mask), .mig (0|1), .pids (1,2), .gpm.METRIC_ID (%)
+ *   .temp (Celsius), .ecc (count), .reasons (bit mask), .mig (0|1), .pids (1,2), .gpm.METRIC_ID (%)
  * FAKE_NVML_LOG names a file to which each call adds a line, `FUNCTION` or `FUNCTION gpuN`.
  */
 #include <fcntl.h>
@@ -224,6 +224,13 @@ int nvmlDeviceGetTemperatureV(void *h, temperature_v1_t *out) {
     ENTER(DEVICE(h));
     if (out->version != (sizeof *out | 1u << 24) || out->sensor != 0) return BAD_VERSION;
     out->celsius = (int)number(DEVICE(h), "temp", "45");
+    return OK;
+}
+
+int nvmlDeviceGetTotalEccErrors(void *h, int kind, int since, u64 *out) {
+    ENTER(DEVICE(h));
+    if (kind != 1 || since != 0) return BAD_ARGUMENT; /* uncorrected, since the driver was loaded */
+    *out = (u64)number(DEVICE(h), "ecc", "0");
     return OK;
 }
 
