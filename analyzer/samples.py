@@ -1,7 +1,7 @@
 """What one poll says about one replica or GPU at one instant. `None` = not reported, `0` = zero.
 
-Field metadata carries the kind (`counter` only grows within an epoch, `gauge` is a state) and the unit, from which
-the store derives its columns and `windows` its deltas.
+Field metadata carries the kind (`counter` only grows within an epoch, `gauge` is a state, `histogram` is a counter per
+bucket) and the unit, from which the store derives its columns and `windows` its deltas.
 """
 
 from __future__ import annotations
@@ -30,6 +30,16 @@ def _counter(unit: Unit = Unit.COUNT) -> Any:
 
 def _gauge(unit: Unit = Unit.COUNT) -> Any:
     return field(default=None, metadata={"kind": "gauge", "unit": unit})
+
+
+def _histogram(bounds: tuple[float, ...]) -> Any:
+    return field(default=None, metadata={"kind": "histogram", "bounds": bounds})
+
+
+STEP_TOKENS_BOUNDS = (1.0, *(float(2**power) for power in range(3, 15)))
+"""1, 8, 16, 32 ... 16,384: the buckets of vLLM's `iteration_tokens_total`."""
+LENGTH_BOUNDS = (*(float(digit * 10**power) for power in range(6) for digit in (1, 2, 5)), 1e6)
+"""1, 2, 5, 10 ... 1,000,000: the buckets of vLLM's request lengths, which end at the model's context."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -101,6 +111,8 @@ class ReplicaSample:
     preemptions_total: float | None = _counter()
     prefill_s_total: float | None = _counter(Unit.SECONDS)
     """Wall or GPU seconds in steps that carried prompt tokens, each second counted once (exclusive accounting)."""
+    prefill_marginal_s_total: float | None = _counter(Unit.SECONDS)
+    """Of `prefill_s_total`, the seconds that the prompt tokens added to what the same decode batch alone takes."""
     decode_s_total: float | None = _counter(Unit.SECONDS)
     """Wall or GPU seconds in steps that carried decode tokens only, each second counted once."""
     busy_s_total: float | None = _counter(Unit.SECONDS)
@@ -126,6 +138,16 @@ class ReplicaSample:
     waiting_requests: float | None = _gauge()
     kv_usage_ratio: float | None = _gauge(Unit.RATIO)
 
+    step_tokens: tuple[float, ...] | None = _histogram(STEP_TOKENS_BOUNDS)
+    """Steps by the tokens they processed. Histograms come only now and then: `windows` says what that means.
+
+    Not cumulative over the buckets: one count per bucket, upper bounds inclusive, the last above the highest bound.
+    """
+    prompt_lengths: tuple[float, ...] | None = _histogram(LENGTH_BOUNDS)
+    """Finished requests by their prompt's tokens, cached ones included."""
+    generation_lengths: tuple[float, ...] | None = _histogram(LENGTH_BOUNDS)
+    """Finished requests by the tokens they generated."""
+
 
 @dataclass(frozen=True, slots=True)
 class GpuSample:
@@ -142,6 +164,8 @@ class GpuSample:
     memory_total_bytes: float | None = _gauge(Unit.BYTES)
     power_w: float | None = _gauge(Unit.WATTS)
     energy_j_total: float | None = _counter(Unit.JOULES)
+    ecc_errors_total: float | None = _counter()
+    """Uncorrected memory errors since the driver was loaded."""
     sm_clock_hz: float | None = _gauge(Unit.HERTZ)
     memory_clock_hz: float | None = _gauge(Unit.HERTZ)
     temperature_celsius: float | None = _gauge(Unit.CELSIUS)
@@ -150,6 +174,8 @@ class GpuSample:
     sm_active_ratio: float | None = _gauge(Unit.RATIO)
     tensor_active_ratio: float | None = _gauge(Unit.RATIO)
     dram_active_ratio: float | None = _gauge(Unit.RATIO)
+    sm_occupancy_ratio: float | None = _gauge(Unit.RATIO)
+    """Resident warps over the most that fit, of all SMs."""
 
 
 def counter_names(sample: type[Any]) -> tuple[str, ...]:
@@ -160,6 +186,20 @@ def counter_names(sample: type[Any]) -> tuple[str, ...]:
 def gauge_names(sample: type[Any]) -> tuple[str, ...]:
     """The names of a sample type's gauges, in declaration order."""
     return tuple(f.name for f in fields(sample) if f.metadata.get("kind") == "gauge")
+
+
+def histogram_names(sample: type[Any]) -> tuple[str, ...]:
+    """The names of a sample type's histograms, in declaration order."""
+    return tuple(f.name for f in fields(sample) if f.metadata.get("kind") == "histogram")
+
+
+def bounds_of(sample: type[Any], name: str) -> tuple[float, ...]:
+    """The upper bounds of a histogram's buckets, inclusive, without the last bucket's. Raises KeyError for others."""
+    for f in fields(sample):
+        if f.name == name:
+            bounds: tuple[float, ...] = f.metadata["bounds"]
+            return bounds
+    raise KeyError(name)
 
 
 def unit_of(sample: type[Any], name: str) -> Unit:

@@ -6,13 +6,14 @@ Nothing is interpolated over it, and what it would have covered is missing from 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 from math import inf
 from typing import Any
 
+from analyzer.histograms import UNTOLD, Carried, Counts, add_all
 from analyzer.samples import ReplicaKey, ReplicaSample, counter_names, gauge_names
 
 COUNTERS = counter_names(ReplicaSample)
@@ -101,6 +102,8 @@ class Totals:
     `deltas` holds each counter's increase, `integrals` each gauge's mean times seconds; a series missing from any
     window is None, since a sum over part of the time is no sum. `active_s` counts seconds with requests running at
     both ends of the window. `refusals` counts what made no window, by reason.
+    `histograms` holds each histogram's increase by bucket; None: nothing told. A distribution over part of the time is
+    one all the same, so None adds as nothing, unlike a counter's.
     """
 
     replica: ReplicaKey
@@ -113,6 +116,7 @@ class Totals:
     integrals: Mapping[str, float | None]
     active_s: float | None
     refusals: Mapping[Refusal, int] = field(default_factory=dict)
+    histograms: Mapping[str, Counts | None] = field(default_factory=lambda: UNTOLD)
 
     @property
     def coverage_ratio(self) -> float | None:
@@ -147,6 +151,7 @@ class Totals:
             covered_s=self.covered_s + other.covered_s,
             windows=self.windows + other.windows,
             refusals=refusals,
+            histograms=add_all(self.histograms, other.histograms),
             **_series(self, other),
         )
 
@@ -167,8 +172,8 @@ def _add(first: float | None, second: float | None) -> float | None:
     return None if first is None or second is None else first + second
 
 
-def of_window(one: Window) -> Totals:
-    """A single window as totals."""
+def of_window(one: Window, histograms: Mapping[str, Counts | None] = UNTOLD) -> Totals:
+    """A single window as totals, with the increases of histograms that are booked on it."""
     seconds = one.duration_s
     return Totals(
         replica=one.replica,
@@ -180,6 +185,7 @@ def of_window(one: Window) -> Totals:
         deltas=one.deltas,
         integrals={name: None if mean is None else mean * seconds for name, mean in one.means.items()},
         active_s=None if one.active is None else (seconds if one.active else 0.0),
+        histograms=histograms,
     )
 
 
@@ -209,9 +215,11 @@ def pairwise_totals(samples: Iterable[ReplicaSample]) -> list[Totals]:
     result = []
     high: ReplicaSample | None = None
     left = 0
+    carried = Carried()
     for before, after in pairwise(ordered):
         if before.epoch != after.epoch:
             high = None
+            carried.forget()
             continue
         made = window(before, after)
         if made is Refusal.ANOMALY:
@@ -222,9 +230,10 @@ def pairwise_totals(samples: Iterable[ReplicaSample]) -> list[Totals]:
                 made = Refusal.ANOMALY
             high = None if left == 0 or made is Refusal.ANOMALY else high
         if isinstance(made, Refusal):
+            carried.forget()
             result.append(empty(after.replica, after.epoch, min(before.at_s, after.at_s), after.at_s, made))
         else:
-            result.append(of_window(made))
+            result.append(of_window(made, carried.increase(before, after)))
     return result
 
 
@@ -243,3 +252,25 @@ def add_up(parts: Iterable[Totals]) -> Totals | None:
     for part in parts:
         total = part if total is None else total + part
     return total
+
+
+FEW = 0.1
+"""At most this share of the covered time is left out for the sake of series that nearly all of it has."""
+
+
+def add_up_whole(parts: Sequence[Totals]) -> Totals | None:
+    """The sum without the few parts that lack a series which the rest has; None for no parts.
+
+    One missed answer beside a page must not silence a series for as long as the sum's span is. What is left out is
+    missing from `covered_s`.
+    """
+    covered_s = sum(part.covered_s for part in parts)
+    lacking: set[int] = set()
+    for series in ("deltas", "integrals"):
+        for name in COUNTERS if series == "deltas" else GAUGES:
+            without = [at for at, part in enumerate(parts) if part.windows > 0 and getattr(part, series)[name] is None]
+            if 0 < sum(parts[at].covered_s for at in without) <= FEW * covered_s:
+                lacking.update(without)
+    if sum(parts[at].covered_s for at in lacking) > FEW * covered_s:
+        lacking = set()
+    return add_up(part for at, part in enumerate(parts) if at not in lacking)

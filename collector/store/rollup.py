@@ -7,17 +7,18 @@ totals. So a killed process loses no bucket and repeats at most one, and late sa
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
 
-from analyzer.samples import ReplicaSample
-from analyzer.windows import DIP_WINDOWS, Totals, add_up, pairwise_totals
-from collector.store.codec import microseconds, replica_sample, totals_row
+from analyzer.columns import totals_of_columns
+from analyzer.windows import DIP_WINDOWS, Totals
+from collector.store.codec import microseconds, replica_columns, seconds, totals_row
 from collector.store.engine import Engines
 from collector.store.read import replica_of_epoch
-from collector.store.schema import BUCKET_MS, epochs, replica_samples, stale_buckets
+from collector.store.schema import BUCKET_MS, HISTOGRAM_COLUMNS, epochs, replica_samples, stale_buckets
 from collector.store.spans import last_row_before, rows_between
 from collector.store.write import upsert_totals
 
@@ -52,25 +53,44 @@ def bucket_totals(connection: Connection, bucket_ms: int) -> list[Totals]:
     """The totals of the windows that end in one bucket, one per epoch."""
     start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
     keys = replica_of_epoch(connection)
-    before: dict[int, deque[Row[Any]]] = defaultdict(lambda: deque(maxlen=DIP_WINDOWS + 2))
-    within: dict[int, list[ReplicaSample]] = defaultdict(list)
+    before: dict[int, list[Row[Any]]] = defaultdict(list)
+    within: dict[int, list[Row[Any]]] = defaultdict(list)
     for row in rows_between(connection, replica_samples, start_us - BUCKET_MS * 1000, end_us):
-        if row.tick_ms * 1000 + row.offset_us < start_us:
-            before[row.epoch_id].append(row)
-        else:
-            within[row.epoch_id].append(replica_sample(row, keys[row.epoch_id]))
+        group = before if row.tick_ms * 1000 + row.offset_us < start_us else within
+        group[row.epoch_id].append(row)
     made = []
     for epoch, found in within.items():
-        rows = before.get(epoch) or [_long_before(connection, epoch, start_us)]
-        begun = [replica_sample(row, keys[epoch]) for row in rows if row is not None]
-        parts = pairwise_totals([*begun, *found])
-        # What begins earlier is only there to know a dip by; windows that end earlier belong to other buckets.
-        made.append(add_up(part for part in parts if microseconds(part.end_s) >= start_us))
+        begun = _enough(connection, epoch, _last_of(before[epoch]), start_us)
+        # What begins earlier is only there to know a dip by, and what a histogram grew from; windows that end earlier
+        # belong to other buckets.
+        columns = replica_columns([*begun, *found], keys[epoch])
+        made.append(totals_of_columns(columns, lambda ends_s: ends_s >= seconds(start_us)).get(1))
     return [totals for totals in made if totals is not None]
 
 
+def _enough(connection: Connection, epoch: int, rows: Sequence[Row[Any]], start_us: int) -> list[Row[Any]]:
+    """The rows, and where they are too few to know a dip by, older ones before them: polls are rare, or had ceased."""
+    found = list(rows)
+    while len(found) <= DIP_WINDOWS:
+        first_us = found[0].tick_ms * 1000 + found[0].offset_us if found else start_us
+        older = _long_before(connection, epoch, first_us)
+        if older is None:
+            break
+        found.insert(0, older)
+    return found
+
+
+def _last_of(rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+    """The last rows before a bucket, from where a histogram's increase in it may begin and a dip before that."""
+    begin = len(rows) - 1
+    for column in HISTOGRAM_COLUMNS.values():
+        carrying = (at for at in range(len(rows) - 1, -1, -1) if getattr(rows[at], column) is not None)
+        begin = min(begin, next(carrying, begin))
+    return rows[max(0, begin - DIP_WINDOWS - 1) :]
+
+
 def _long_before(connection: Connection, epoch: int, start_us: int) -> Row[Any] | None:
-    """The last row of an epoch that was silent for longer than a bucket; None for a new one, without searching."""
+    """An epoch's last row before an instant, however long before; None for one that began later, without searching."""
     begun_us = connection.execute(select(epochs.c.started_at_us).where(epochs.c.id == epoch)).scalar()
     if begun_us is None or begun_us >= start_us:
         return None

@@ -2,7 +2,8 @@
 
 A sample's key starts with its aligned tick, so that the rows of one moment lie together and a write touches few pages.
 Values other than counts are whole numbers of a small unit (fixed point), which SQLite keeps in as few bytes as they
-need; counts are exact doubles, which it keeps just as short when they are whole. NULL is "not reported", 0 is zero.
+need; counts are exact doubles, which it keeps just as short when they are whole. A histogram is one packed value.
+NULL is "not reported", 0 is zero.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -26,7 +28,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from analyzer.samples import GpuSample, ReplicaSample, Unit, counter_names, gauge_names, unit_of
+from analyzer.samples import GpuSample, ReplicaSample, Unit, counter_names, gauge_names, histogram_names, unit_of
 from analyzer.windows import Refusal
 
 BUCKET_MS = 300_000
@@ -93,6 +95,7 @@ INTEGRAL_MEASURES = tuple(
     for name in gauge_names(ReplicaSample)
 )
 """A gauge's mean times seconds: the column's unit is the gauge's stored unit times seconds."""
+HISTOGRAM_COLUMNS: Mapping[str, str] = {name: f"{name}_histogram" for name in histogram_names(ReplicaSample)}
 REFUSAL_COLUMNS: Mapping[Refusal, str] = {refusal: f"refused_{refusal.value}" for refusal in Refusal}
 
 metadata = MetaData(
@@ -108,6 +111,10 @@ metadata = MetaData(
 
 def _columns(kept: tuple[Measure, ...]) -> list[Column[Any]]:
     return [Column(one.column, Double if one.scale is None else BigInteger, nullable=True) for one in kept]
+
+
+def _histograms() -> list[Column[Any]]:
+    return [Column(name, LargeBinary, nullable=True) for name in HISTOGRAM_COLUMNS.values()]
 
 
 replicas = Table(
@@ -141,6 +148,7 @@ replica_samples = Table(
     Column("offset_us", BigInteger, nullable=False),
     Column("interval_ms", BigInteger, nullable=False),
     *_columns(REPLICA_MEASURES),
+    *_histograms(),
     PrimaryKeyConstraint("tick_ms", "epoch_id"),
     ForeignKeyConstraint(["epoch_id"], ["epochs.id"]),
     sqlite_with_rowid=False,
@@ -182,6 +190,7 @@ replica_totals = Table(
     *(Column(name, Integer, nullable=False) for name in REFUSAL_COLUMNS.values()),
     *_columns(DELTA_MEASURES),
     *_columns(INTEGRAL_MEASURES),
+    *_histograms(),
     PrimaryKeyConstraint("bucket_ms", "epoch_id"),
     ForeignKeyConstraint(["epoch_id"], ["epochs.id"]),
     sqlite_with_rowid=False,

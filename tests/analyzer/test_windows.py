@@ -15,6 +15,7 @@ from analyzer.windows import (
     Totals,
     Window,
     add_up,
+    add_up_whole,
     empty,
     of_window,
     pairwise_totals,
@@ -225,3 +226,36 @@ def test_totals_of_the_parts_are_the_totals_of_the_whole(history: list[ReplicaSa
     halves = by_epoch(list(by_epoch(parts[:cut]).values()) + list(by_epoch(parts[cut:]).values()))
 
     assert by_epoch(parts) == halves
+
+
+def stretch(count: int, lacking: set[int]) -> list[Totals]:
+    """Windows of 100 s with one step each; those in `lacking` were told no prefill seconds."""
+    at_s = [100.0 * number for number in range(count + 1)]
+    parts = []
+    for number in range(count):
+        told = {} if number in lacking else {"prefill_s_total": 0.0}
+        before = sample(at_s[number], interval_s=100.0, steps_total=0.0, **told)
+        after = sample(at_s[number + 1], interval_s=100.0, steps_total=1.0, **dict.fromkeys(told, 2.0))
+        parts.append(of_window(made(before, after)))
+    return parts
+
+
+def test_one_missed_answer_does_not_silence_a_series_for_days() -> None:
+    """1 of 20 windows lacks the timer: 19 * 2 s remain, over the 1900 s that they cover."""
+    whole = add_up_whole(stretch(20, {7}))
+    assert whole is not None
+    assert whole.deltas["prefill_s_total"] == 38
+    assert whole.deltas["steps_total"] == 19
+    assert whole.covered_s == 1900
+
+
+def test_a_series_that_is_often_missing_stays_missing() -> None:
+    """3 of 20 windows lack it: too many to leave out, and the steps of all are kept."""
+    whole = add_up_whole(stretch(20, {1, 7, 9}))
+    assert whole is not None
+    assert whole.deltas["prefill_s_total"] is None
+    assert whole.deltas["steps_total"] == 20
+
+
+def test_the_sum_of_no_parts_is_none() -> None:
+    assert add_up_whole([]) is None

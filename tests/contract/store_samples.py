@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
+from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample, bounds_of, histogram_names
 from collector.store import Store
 from collector.store.schema import GPU_MEASURES, REPLICA_MEASURES, Measure
 
@@ -28,7 +28,7 @@ def registered(store: Store, key: ReplicaKey | None = None, identity: Identity =
     return key, store.writer.register(key, identity, "1795427000.5", "vllm", START_S)
 
 
-def sample(key: ReplicaKey, epoch: int, at_s: float, interval_s: float = 15.0, **values: float | None) -> ReplicaSample:
+def sample(key: ReplicaKey, epoch: int, at_s: float, interval_s: float = 15.0, **values: Any) -> ReplicaSample:
     """A replica's sample; what is not named is not reported."""
     return ReplicaSample(key, epoch, at_s, interval_s, **values)
 
@@ -45,6 +45,13 @@ def _exact(scale: int | None) -> st.SearchStrategy[float]:
     return st.integers(0, largest).map(lambda fixed: fixed / scale)
 
 
+_histograms = st.fixed_dictionaries(
+    {
+        name: st.none() | st.lists(st.integers(0, 2**53).map(float), min_size=buckets, max_size=buckets).map(tuple)
+        for name in histogram_names(ReplicaSample)
+        for buckets in [len(bounds_of(ReplicaSample, name)) + 1]
+    }
+)
 instants_s = st.integers(1_600_000_000_000_000, 2_000_000_000_000_000).map(lambda at_us: at_us / 1_000_000)
 intervals_s = st.sampled_from([0.1, 1.0, 7.0, 15.0, 60.0, 900.0])
 
@@ -52,7 +59,8 @@ intervals_s = st.sampled_from([0.1, 1.0, 7.0, 15.0, 60.0, 900.0])
 @st.composite
 def replica_samples(draw: st.DrawFn, key: ReplicaKey, epoch: int) -> ReplicaSample:
     """Any sample of one replica whose values fixed point keeps exactly."""
-    return ReplicaSample(key, epoch, draw(instants_s), draw(intervals_s), **draw(_values(REPLICA_MEASURES)))
+    values = {**draw(_values(REPLICA_MEASURES)), **draw(_histograms)}
+    return ReplicaSample(key, epoch, draw(instants_s), draw(intervals_s), **values)
 
 
 @st.composite

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer.samples import Identity, ReplicaKey, ReplicaSample
+from analyzer.histograms import HISTOGRAM_SPAN_S
+from analyzer.samples import LENGTH_BOUNDS, STEP_TOKENS_BOUNDS, Identity, ReplicaKey, ReplicaSample
 from analyzer.windows import Refusal, Totals, add_up, pairwise_totals
 from collector.store import Store
 from collector.store.rollup import bucket_totals
+from collector.store.schema import BUCKET_MS
 from tests.contract.store_samples import START_S, VLLM, fresh_key, registered, sample
 
 LATER_S = START_S + 1e6
@@ -45,6 +47,7 @@ def approximately(totals: Totals) -> dict[str, Any]:
         "active_s": rounded(totals.active_s),
         "deltas": {name: rounded(value) for name, value in totals.deltas.items()},
         "integrals": {name: rounded(value) for name, value in totals.integrals.items()},
+        "histograms": dict(totals.histograms),
     }
 
 
@@ -57,7 +60,18 @@ def plain(totals: Totals) -> dict[str, Any]:
         "active_s": totals.active_s,
         "deltas": dict(totals.deltas),
         "integrals": dict(totals.integrals),
+        "histograms": dict(totals.histograms),
     }
+
+
+def steps_in(*buckets: float) -> tuple[float, ...]:
+    """Step sizes with these counts in the first buckets."""
+    return (*buckets, *[0.0] * (len(STEP_TOKENS_BOUNDS) + 1 - len(buckets)))
+
+
+def lengths(requests: float) -> tuple[float, ...]:
+    """Lengths, all above the highest bound."""
+    return (*[0.0] * len(LENGTH_BOUNDS), requests)
 
 
 @st.composite
@@ -69,12 +83,15 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
         change = draw(st.sampled_from(["grow", "grow", "grow", "grow", "idle", "fall", "restart"]))
         process += change == "restart"
         steps = {"grow": steps + draw(st.integers(1, 500)), "idle": steps}.get(change, 1.0)
+        told = draw(st.sampled_from([False, False, False, True]))
         polls.append({
             "at_s": at_s,
             "process": process,
             "steps_total": steps,
             "busy_s_total": draw(st.none() | st.just(steps / 64)),
             "running_requests": draw(st.sampled_from([None, 0.0, 1.0, 7.0])),
+            "step_tokens": steps_in(0.0, steps) if told else None,
+            "prompt_lengths": lengths(steps) if told and draw(st.booleans()) else None,
         })  # fmt: skip
     return polls
 
@@ -124,6 +141,38 @@ def test_a_sample_on_the_edge_itself_ends_a_window_of_the_later_bucket(store: St
     store.writer.append([sample(key, epoch, START_S + 300 + at) for at in (-15.0, 0.0)])
     store.roll_up(LATER_S)
     assert [start_s for start_s, _ in stored(store, key)] == [START_S + 300]
+
+
+@pytest.mark.parametrize("interval_s", [1.0, 5.0, 15.0])
+def test_a_histogram_told_once_a_minute_loses_nothing_at_the_edges(store: Store, interval_s: float) -> None:
+    """Ten steps a poll over 20 minutes, told at 30 s past each minute: 19 minutes of steps, in four buckets."""
+    key, epoch = registered(store)
+    polls = [(n, n * interval_s) for n in range(int(1200 / interval_s))]
+    store.writer.append(
+        [
+            sample(
+                key,
+                epoch,
+                START_S + at_s,
+                interval_s,
+                steps_total=10.0 * n,
+                step_tokens=steps_in(4.0 * n, 6.0 * n) if at_s % 60 == 30 else None,
+            )
+            for n, at_s in polls
+        ]
+    )
+    store.roll_up(LATER_S)
+    total = add_up(totals for _, totals in stored(store, key))
+    assert total is not None
+    told = 19 * 60 / interval_s
+    assert total.histograms["step_tokens"] == steps_in(4.0 * told, 6.0 * told)
+    assert [sum(totals.histograms["step_tokens"] or ()) for _, totals in stored(store, key)] == [
+        10 * minutes * 60 / interval_s for minutes in (4, 5, 5, 5)
+    ]
+
+
+def test_a_roll_up_looks_back_as_far_as_an_increase_may_reach() -> None:
+    assert HISTOGRAM_SPAN_S * 1000 <= BUCKET_MS
 
 
 def test_an_open_bucket_is_left_alone(store: Store) -> None:
@@ -178,7 +227,15 @@ def test_totals_come_back_as_they_were_kept(store: Store) -> None:
     key, epoch = registered(store)
     parts = pairwise_totals(
         [
-            sample(key, epoch, START_S + 15.0 * n, steps_total=n * 7.0, kv_usage_ratio=0.125, running_requests=n / 4)
+            sample(
+                key,
+                epoch,
+                START_S + 15.0 * n,
+                steps_total=n * 7.0,
+                kv_usage_ratio=0.125,
+                running_requests=n / 4,
+                step_tokens=steps_in(n, 300.0 * n),
+            )
             for n in range(5)
         ]
     )
@@ -221,3 +278,15 @@ def test_a_roll_up_that_dies_midway_is_repeated(store: Store, monkeypatch: pytes
     assert [totals.deltas["steps_total"] for _, totals in stored(store, key)] == [19.0]
     store.roll_up(LATER_S)
     assert [totals.deltas["steps_total"] for _, totals in stored(store, key)] == [19.0, 20.0, 20.0]
+
+
+def test_a_dip_before_a_long_silence_is_still_known(store: Store) -> None:
+    """Steps 6, 1, 2, 15 minutes of silence, 3, 7, 9: 3 -> 7 leads out of the dip; 1 -> 2 and 7 -> 9 are 3 steps."""
+    key, epoch = registered(store)
+    polls = ((0.0, 6.0), (15.0, 1.0), (30.0, 2.0), (930.0, 3.0), (945.0, 7.0), (960.0, 9.0))
+    store.writer.append([sample(key, epoch, START_S + at_s, steps_total=steps) for at_s, steps in polls])
+    store.roll_up(LATER_S)
+    total = add_up(totals for _, totals in stored(store, key))
+    assert total is not None
+    assert total.refusals == {Refusal.ANOMALY: 2, Refusal.GAP: 1}
+    assert total.deltas["steps_total"] == 3.0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
+from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample, bounds_of, histogram_names
 from collector.errors import StoreError
 from collector.store import Appended, Store
 from collector.store.codec import tick
@@ -41,12 +41,14 @@ def test_a_gpu_sample_comes_back_exactly(store: Store, data: st.DataObject) -> N
 
 def test_not_reported_is_not_zero(store: Store) -> None:
     key, epoch = registered(store)
-    names = [one.name for one in fields(ReplicaSample) if "kind" in one.metadata]
-    zeros = sample(key, epoch, START_S, **dict.fromkeys(names, 0.0))
+    names = [one.name for one in fields(ReplicaSample) if "unit" in one.metadata]
+    empty = {name: (0.0,) * (len(bounds_of(ReplicaSample, name)) + 1) for name in histogram_names(ReplicaSample)}
+    zeros = sample(key, epoch, START_S, **dict.fromkeys(names, 0.0), **empty)
     absent = sample(key, epoch, START_S + 15)
     store.writer.append([zeros, absent])
     found = store.reader.samples(START_S, START_S + 30, key)
     assert [{0.0}, {None}] == [{getattr(one, name) for name in names} for one in found]
+    assert [empty, dict.fromkeys(empty)] == [{name: getattr(one, name) for name in empty} for one in found]
 
 
 def test_a_fractional_count_is_kept_exactly(store: Store) -> None:

@@ -1,0 +1,81 @@
+"""A histogram's increases between the samples that carry it, and their sum.
+
+A histogram is a distribution, so it need not be complete: samples carry it only now and then, to keep rows narrow. Its
+increase between two samples that carry it is booked on the window that ends at the later one, and dropped when a
+window in between was refused, when a bucket's count fell, or when the two lie further apart than `HISTOGRAM_SPAN_S`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from operator import add, attrgetter, sub
+
+from analyzer.samples import ReplicaSample, histogram_names
+
+HISTOGRAMS = histogram_names(ReplicaSample)
+HISTOGRAM_SPAN_S = 300.0
+"""Further apart, two samples that are no neighbours tell no increase: nobody could say when it happened, and whoever
+adds up five minutes would have to look back without end for the sample to begin with.
+"""
+_histograms_of = attrgetter(*HISTOGRAMS)
+_NOTHING_TOLD = (None,) * len(HISTOGRAMS)
+
+Counts = tuple[float, ...]
+"""A histogram's counts by bucket, not cumulative."""
+
+UNTOLD: Mapping[str, Counts | None] = dict.fromkeys(HISTOGRAMS)
+"""Nothing told of any histogram: one object for the many windows of which that is so. Never change it."""
+
+
+def add_all(first: Mapping[str, Counts | None], second: Mapping[str, Counts | None]) -> Mapping[str, Counts | None]:
+    """The sums of every histogram."""
+    if first is UNTOLD or second is UNTOLD:
+        return second if first is UNTOLD else first
+    return {name: add_counts(first[name], second[name]) for name in HISTOGRAMS}
+
+
+def add_counts(first: Counts | None, second: Counts | None) -> Counts | None:
+    """The sum by bucket. None is nothing told and adds as nothing: a distribution over part of the time is one, too."""
+    if first is None or second is None:
+        return second if first is None else first
+    return tuple(map(add, first, second))
+
+
+class Carried:
+    """The last sample of an unbroken run of windows that carried each histogram."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[float, Counts]] = {}
+
+    def forget(self) -> None:
+        """The run is broken."""
+        self._last.clear()
+
+    def increase(self, before: ReplicaSample, after: ReplicaSample) -> Mapping[str, Counts | None]:
+        """What the window between two samples that come next has booked on it."""
+        if not self._last:
+            self._keep(before)
+        told = _histograms_of(after)
+        if told == _NOTHING_TOLD:
+            return UNTOLD
+        increases = dict(UNTOLD)
+        for name, counts in zip(HISTOGRAMS, told, strict=True):
+            if counts is not None and name in self._last:
+                at_s, former = self._last[name]
+                if at_s == before.at_s or after.at_s - at_s <= HISTOGRAM_SPAN_S:
+                    increases[name] = _rise(former, counts)
+        self._keep(after)
+        return increases
+
+    def _keep(self, sample: ReplicaSample) -> None:
+        for name, counts in zip(HISTOGRAMS, _histograms_of(sample), strict=True):
+            if counts is not None:
+                self._last[name] = (sample.at_s, counts)
+
+
+def _rise(former: Counts, counts: Counts) -> Counts | None:
+    """None when a bucket's count fell: nothing of it can be trusted."""
+    rise = tuple(map(sub, counts, former))
+    # One that is no number makes the sum none, which compares as false.
+    return rise if min(rise) >= 0 and sum(rise) < inf else None

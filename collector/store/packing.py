@@ -1,0 +1,39 @@
+"""A histogram's counts as a few bytes, and back: unsigned varints (LEB128), without the empty buckets at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+
+_LIMIT = 2**63
+
+
+def pack(counts: Sequence[float] | None) -> bytes | None:
+    """Counts, rounded to whole ones, as bytes; None for none, and for counts that cannot be."""
+    if counts is None or not all(isfinite(count) and 0 <= count < _LIMIT for count in counts):
+        return None
+    packed = bytearray()
+    for count in counts:
+        left = round(count)
+        while left >= 0x80:
+            packed.append(left & 0x7F | 0x80)
+            left >>= 7
+        packed.append(left)
+    return bytes(packed.rstrip(b"\x00"))  # a count's last byte is 0 only when the count is
+
+
+def unpack(packed: bytes | None, buckets: int) -> tuple[float, ...] | None:
+    """The counts of so many buckets; None for none, and for bytes that are no such counts."""
+    if packed is None:
+        return None
+    counts: list[float] = []
+    count = shift = 0
+    for byte in packed:
+        count |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            counts.append(float(count))
+            count = shift = 0
+    if shift or len(counts) > buckets:
+        return None
+    return tuple(counts + [0.0] * (buckets - len(counts)))
