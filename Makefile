@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: help run demo test lint types contracts unit docs golden clean
+.PHONY: help run demo test lint types contracts unit soak bench docs golden clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -31,6 +31,13 @@ contracts: $(VENV)/.dev ## who may import whom
 
 unit: $(VENV)/.dev ## the tests alone
 	PATH="$(CURDIR)/.cache/tools/usr/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest
+
+soak: $(VENV)/.dev ## minutes to hours: long fuzzing, and a real vLLM on the CPU (installs 3.4 GB once)
+	@.ci/tools
+	PATH="$(CURDIR)/.cache/tools/usr/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m soak tests/soak
+
+bench: $(VENV)/.dev ## what the daemon's parts cost on one core, into tests/bench/BENCHMARKS.md; minutes
+	$(BIN)/python -m tests.bench
 
 golden: $(VENV)/.dev ## regenerate golden results; review the diff
 	$(BIN)/pytest -q tests/contract --update-golden

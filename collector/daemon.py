@@ -15,19 +15,21 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from collector import __version__
 from collector.clock import Clock
-from collector.errors import BreakevenError, ConfigError, Problem
+from collector.errors import BreakevenError, ConfigError, Problem, SourceError
 from collector.export.render import is_stale, registry
 from collector.export.snapshot import State
 from collector.export.web import make_app
 from collector.gpu.readings import GpuReader
 from collector.health import DaemonHealth, TargetHealth
 from collector.jobs.analyse import Analyse
+from collector.jobs.any_target import Parts
+from collector.jobs.gpu_board import GpuBoard
 from collector.jobs.gpus import PollGpus
-from collector.jobs.poll import PollTarget
+from collector.jobs.joining import JoinGpus
+from collector.jobs.joins import GpuJoins
 from collector.jobs.polled import Roster
 from collector.jobs.recompute import Recompute, Tidy
 from collector.jobs.remember import remember
-from collector.jobs.scraper import scraper_of
 from collector.jobs.sink import Sink
 from collector.jobs.targets import Target, TargetFiles, static_targets
 from collector.jobs.ticks import every, first_delay_s
@@ -74,10 +76,13 @@ class Daemon:
         self._roster = Roster()
         self._writer, self._reader = Worker("store-writer"), Worker("store-reader")
         self._sink = Sink(store, self._writer, self._roster, self._health, clock)
+        self._board = GpuBoard(self._sink, self.state)
+        self._joins = GpuJoins(settings.gpu_joins)
+        self._joining = JoinGpus(self._joins, self._board, self._targets_now)
+        self._parts = Parts(self._sink, self._board, self._joins, LayoutPool(), clock)
         self._polls: dict[str, asyncio.Task[Any]] = {}
         self._targets_polled: dict[str, Target] = {}
         self._files = TargetFiles(settings)
-        self._layouts = LayoutPool()
         self.recompute = Recompute(
             Analyse(store, settings), store, self._sink, self._writer, self._reader, self._roster, self.state, clock
         )
@@ -100,7 +105,7 @@ class Daemon:
             started(self.state.urls)
             fetcher = Fetcher(session)
             targets = self._targets()
-            await self._reader.run(remember, self._store, targets, self._roster, self._clock.wall_s())
+            await self._reader.run(remember, self._store, targets, self._roster, self._clock.wall_s(), self._joins)
             self._follow(targets, fetcher)
             tasks = [
                 asyncio.create_task(self._supervised(name, part))
@@ -109,6 +114,7 @@ class Daemon:
                     ("target files", partial(self._watch_files, fetcher)),
                     ("clock", partial(self._watch_clock, scheduler)),
                     ("gpus", self._poll_gpus),
+                    ("joins", self._joining.run),
                 )
             ]
             self._schedule(scheduler)
@@ -140,12 +146,16 @@ class Daemon:
             event(_log, logging.WARNING, "target file not usable", about=problem)
         return [*self.extra_targets, *static_targets(self._settings), *found]
 
+    def _targets_now(self) -> list[Target]:
+        return [target for url, target in self._targets_polled.items() if url in self._polls]
+
     def _follow(self, targets: list[Target], fetcher: Fetcher) -> None:
         """Poll exactly these targets: new ones are begun, those that are gone are forgotten with their series."""
         wanted = {target.url: target for target in targets}
         changed = {url for url, target in wanted.items() if self._targets_polled.get(url, target) != target}
         for url in (self._polls.keys() - wanted.keys()) | changed:
             self._polls.pop(url).cancel()
+            self._board.forget(url)
             self._health.targets.pop(url, None)
             for key in [key for key in self._roster.polled if key.target == url]:
                 self._roster.forget(key)
@@ -158,11 +168,11 @@ class Daemon:
         health = TargetHealth(url=target.url, job=target.job.job_name, simulated=target.simulated)
         self._health.targets[target.url] = health
         try:
-            scraper = scraper_of(target, fetcher, self._layouts)
+            poll = self._parts.poll_of(target, fetcher, health)
         except BreakevenError as error:
-            health.failed(self._clock.wall_s(), "tls", str(error))
+            reason = error.kind.value if isinstance(error, SourceError) else "tls"
+            health.failed(self._clock.wall_s(), reason, str(error))
             return
-        poll = PollTarget(target, scraper, self._sink, health, self._clock)
         await poll.run()
         first_s = first_delay_s(target.url, target.interval_s, self._clock.wall_s())
         await every(target.interval_s, first_s, self._clock, poll.run)
@@ -182,7 +192,7 @@ class Daemon:
         if self._gpus is None:
             return
         interval_s = self._settings.gpu.interval
-        poll = PollGpus(self._gpus, self._sink, self.state, self._clock, interval_s)
+        poll = PollGpus(self._gpus, self._board, self._health.gpu, self._clock, interval_s)
         await poll.run()
         await every(interval_s, first_delay_s("gpus", interval_s, self._clock.wall_s()), self._clock, poll.run)
 
@@ -251,6 +261,7 @@ class Daemon:
         if self._gpus is not None:
             await self._gpus.close()
         ended = [worker.close(1.0) for worker in (self._writer, self._reader)]
+        self._joining.close()
         if all(ended):
             self._store.close()
         event(_log, logging.INFO, "ended", samples_written=self._health.samples_written)

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     UNKNOWN_ENGINE = "unknown_engine"
     WRONG_ENGINE = "wrong_engine"
     DISCONNECTED = "disconnected"
+    FORWARD_PASSES = "forward_passes"
     BUG = "bug"
 
 

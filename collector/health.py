@@ -57,6 +57,9 @@ class TargetHealth(Health):
     body_bytes: int | None = None
     unreported: tuple[str, ...] = ()
     anomalies: int = 0
+    gpu_uuids: tuple[str, ...] = ()
+    gpu_join: str | None = None
+    """How it is known that these GPUs are the target's; None where none is joined to it."""
 
     def refused(self, at_s: float, error: SourceError, duration_s: float | None) -> None:
         """Count a failed poll; what the last page was like is no longer known."""
@@ -99,6 +102,7 @@ REMEDIES: Mapping[str, str] = {
     Kind.UNKNOWN_ENGINE: "no known engine's series are on the page: `breakeven servers` lists the engines",
     Kind.WRONG_ENGINE: "correct `engine:` of the job, or leave it at auto",
     Kind.DISCONNECTED: "the server closed the connection half-way: look at its log",
+    Kind.FORWARD_PASSES: "install the extra with pip install 'breakeven[dynamo]', or correct forward_pass_endpoint",
     Kind.BUG: "this is our mistake: please report the logged traceback",
 }
 """What to do about each kind of failure, for `doctor`."""

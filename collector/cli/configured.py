@@ -13,7 +13,9 @@ from analyzer.facts.gpus import find_gpu, gpu_candidates
 from analyzer.facts.models import find_model
 from analyzer.facts.schemes import SCHEMES
 from collector.errors import ConfigError, Problem, StoreError
-from collector.servers import engine_specs
+from collector.gpu.dcgm import ENGINE as GPU_PAGES
+from collector.scrape.listen import missing_packages
+from collector.servers import all_engines
 from collector.settings import Settings, load_settings
 from collector.settings.places import Path as ConfigPath
 from collector.store import place
@@ -32,7 +34,7 @@ config_option = click.option(
 
 def configured(file: Path) -> Settings:
     """The settings of a file, everything in it known to exist. Raises ConfigError with all problems."""
-    return load_settings(file, (_engines, _facts, _schemes, _storage))
+    return load_settings(file, (_engines, _extras, _facts, _schemes, _storage))
 
 
 def database_url(settings: Settings | None, default: str = DEFAULT_DATABASE) -> str:
@@ -65,10 +67,18 @@ def refuse_shared_names() -> None:
 
 
 def _engines(settings: Settings) -> Found:
-    known = ["auto", *engine_specs()]
+    known = ["auto", GPU_PAGES, *all_engines()]
     for index, job in enumerate(settings.scrape_configs):
         if job.engine not in known:
             yield ("scrape_configs", index, "engine"), f"unknown engine {job.engine!r}", _near(job.engine, known)
+
+
+def _extras(settings: Settings) -> Found:
+    packages = missing_packages()
+    for index, job in enumerate(settings.scrape_configs):
+        if packages and job.forward_pass_endpoint is not None:
+            what = f"{' and '.join(packages)} not installed"
+            yield ("scrape_configs", index, "forward_pass_endpoint"), what, "pip install 'breakeven[dynamo]'"
 
 
 def _facts(settings: Settings) -> Found:

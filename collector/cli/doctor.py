@@ -10,25 +10,17 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import click
 from rich.console import Console
 from rich.text import Text
 
 from collector.cli.configured import config_option, configured, database_url, refuse_shared_names
-from collector.clock import SystemClock
-from collector.errors import ConfigError, SourceError, StoreError
-from collector.gpu.readings import GpuState
-from collector.gpu.supervisor import NvmlReader
-from collector.health import REMEDIES
-from collector.jobs.discover import loopback_targets
-from collector.jobs.scraper import scraper_of
-from collector.jobs.targets import Target, TargetFiles, static_targets
-from collector.scrape.fetch import Fetcher, client_session
-from collector.servers import engine_specs
+from collector.cli.findings import Finding
+from collector.cli.look import look_at_sources
+from collector.errors import ConfigError, StoreError
 from collector.settings import Settings
 from collector.settings.load import parse_settings
 from collector.store import schema_status
@@ -39,23 +31,13 @@ LOW_DISK_BYTES = 1024**3
 MARKS = {"ok": Text("ok  ", "green"), "note": Text("note", "yellow"), "fail": Text("FAIL", "bold red")}
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one look found, and what to do about it."""
-
-    level: Literal["ok", "note", "fail"]
-    about: str
-    text: str
-    remedy: str = ""
-
-
 @click.command()
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(config_file: Path | None, as_json: bool) -> None:
     """Look at targets, GPUs, database, disk and ports; each finding names its remedy. Exit code 1 when one fails."""
     settings = parse_settings("{}", "default") if config_file is None else configured(config_file)
-    findings = [*_installation(), *asyncio.run(_sources(settings, config_file is None)), *_machine(settings)]
+    findings = [*_installation(), *asyncio.run(look_at_sources(settings, config_file is None)), *_machine(settings)]
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -77,65 +59,6 @@ def _installation() -> Iterator[Finding]:
         yield Finding("note", "SQLite", text, "let one daemon only write the file, as it does by itself")
     else:
         yield Finding("ok", "SQLite", sqlite3.sqlite_version)
-
-
-async def _sources(settings: Settings, embedded: bool) -> list[Finding]:
-    targets, problems = TargetFiles(settings).read()
-    findings = [Finding("fail", "target file", problem, "mend the file") for problem in problems]
-    targets = [*static_targets(settings), *targets]
-    if embedded:
-        targets += await loopback_targets(settings)
-    if not targets:
-        text = "none is configured" if not embedded else "no inference server answers on the usual loopback ports"
-        ports = ", ".join(str(port) for spec in engine_specs().values() for port in spec.usual_ports)
-        findings.append(
-            Finding("note", "targets", text, f"start a server (usual ports: {ports}) or name a config file")
-        )
-    session = client_session()
-    try:
-        looked = await asyncio.gather(*(_target(target, Fetcher(session)) for target in targets))
-    finally:
-        await session.close()
-    return findings + [finding for one in looked for finding in one] + await _gpus(settings)
-
-
-async def _target(target: Target, fetcher: Fetcher) -> list[Finding]:
-    about = f"{target.job.job_name} {target.url}"
-    try:
-        scraper = scraper_of(target, fetcher, only_look=True)
-        await scraper.scrape()
-        told = await scraper.identify()
-        scrape = await scraper.scrape()
-    except SourceError as error:
-        return [Finding("fail", about, f"{error.kind}: {error}", REMEDIES.get(error.kind, ""))]
-    replicas = ", ".join(f"{one.model or 'unnamed model'} rank {one.rank}" for one in scrape.reading.replicas)
-    size = f"{scrape.samples} samples, {scrape.size_bytes / 1024:.0f} KiB in {scrape.duration_s * 1000:.0f} ms"
-    findings = [Finding("ok", about, f"{scrape.engine}: {replicas or 'no replica yet'} ({size})")]
-    findings += [Finding("note", about, f"not told who it is: {note}") for note in told.notes]
-    findings += [Finding("note", about, f"not read beside the page: {note}") for note in scrape.notes]
-    for name in scrape.reading.missing:
-        note = scrape.reading.notes.get(name, "")
-        findings.append(Finding("note", about, f"does not report {name}", note))
-    return findings
-
-
-async def _gpus(settings: Settings) -> list[Finding]:
-    if settings.gpu.nvml == "off":
-        return [Finding("note", "GPUs", "NVML is turned off", "set gpu.nvml to auto to read local GPUs")]
-    reader = NvmlReader(SystemClock())
-    try:
-        poll = await reader.read()
-    finally:
-        await reader.close()
-    if not poll.status.up:
-        level: Literal["note", "fail"] = "note" if poll.status.state is GpuState.ABSENT else "fail"
-        return [Finding(level, "GPUs", f"{poll.status.state}: {poll.status.message}", poll.status.remedy)]
-    return [
-        Finding(
-            "ok" if one.reason is None else "fail", "GPU", f"{one.uuid} {one.name or ''} {one.reason or ''}".rstrip()
-        )
-        for one in poll.gpus
-    ]
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:

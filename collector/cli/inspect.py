@@ -15,12 +15,20 @@ from rich.text import Text
 from analyzer.facts.gpus import GPUS
 from analyzer.facts.models import MODELS
 from collector.cli.configured import configured
+from collector.cli.facts import never_told, never_told_by_jobs
 from collector.errors import BreakevenError
+from collector.gpu import dcgm
+from collector.scrape.bare import BareEngine
 from collector.scrape.capture import masked
+from collector.scrape.facts import FIGURES
 from collector.scrape.fetch import Fetcher, client_session
 from collector.scrape.limits import Limits
 from collector.scrape.spec import EngineSpec
-from collector.servers import engine_specs
+from collector.servers import all_engines
+
+GPU_EVIDENCE = (
+    "GPU counters: busy time of the engines that their GPUs are joined to, and a cross-check of the phase mix"
+)
 
 
 @click.command("check-config")
@@ -30,6 +38,8 @@ def check_config(config_file: Path) -> None:
     settings = configured(config_file)
     jobs, deployments = len(settings.scrape_configs), len(settings.deployments)
     click.echo(f"{config_file}: ok ({jobs} scrape jobs, {deployments} deployments)")
+    for line in never_told_by_jobs(settings, all_engines()):
+        click.echo(f"note: {line}")
 
 
 @click.command()
@@ -43,19 +53,32 @@ def servers(engine: str | None, as_json: bool, gpus: bool, models: bool) -> None
         names = sorted(one.name for one in (GPUS if gpus else MODELS))
         click.echo(json.dumps(names, indent=2) if as_json else "\n".join(names))
         return
-    specs = engine_specs()
-    if engine is not None and engine not in specs:
-        raise click.BadParameter(f"unknown engine {engine!r}; known: {', '.join(specs)}")
-    chosen = specs if engine is None else {engine: specs[engine]}
+    specs = all_engines()
+    known = sorted((*specs, dcgm.ENGINE))
+    if engine is not None and engine not in known:
+        raise click.BadParameter(f"unknown engine {engine!r}; known: {', '.join(known)}")
+    chosen = {name: specs[name] for name in specs if engine in (None, name)}
     if as_json:
-        click.echo(json.dumps({name: _plain(spec) for name, spec in chosen.items()}, indent=2))
+        plain = {name: _plain(spec) for name, spec in chosen.items()}
+        pages = {dcgm.ENGINE: _plain_gpu_page()} if engine in (None, dcgm.ENGINE) else {}
+        click.echo(json.dumps({**plain, **pages}, indent=2))
     elif engine is None:
-        _print_engines(specs)
+        _print_engines(chosen)
+    elif engine == dcgm.ENGINE:
+        _print_gpu_page()
     else:
         _print_engine(specs[engine])
 
 
-def _plain(spec: EngineSpec) -> dict[str, object]:
+def _plain_gpu_page() -> dict[str, object]:
+    reads = {figure: list(series) for figure, series in dcgm.READS.items()}
+    return {"title": dcgm.TITLE, "evidence": [GPU_EVIDENCE], "reads": reads, "notes": dict(dcgm.NOTES)}
+
+
+def _plain(spec: EngineSpec | BareEngine) -> dict[str, object]:
+    if isinstance(spec, BareEngine):
+        plain = {"title": spec.title, "evidence": spec.evidence, "reads": {}, "usual_ports": spec.usual_ports}
+        return {**plain, "not_told": sorted(spec.not_told)}
     return {
         "title": spec.title,
         "tested_with": spec.tested_with,
@@ -64,6 +87,7 @@ def _plain(spec: EngineSpec) -> dict[str, object]:
         "at_request_end": sorted(spec.at_request_end),
         "usual_ports": spec.usual_ports,
         "notes": dict(spec.notes),
+        "not_told": sorted(spec.not_told),
     }
 
 
@@ -76,22 +100,29 @@ def _series(spec: EngineSpec, figure: str) -> list[str]:
     return [f"{name}{{{selector}}}" if selector else name for name in reading.names]
 
 
-def _print_engines(specs: Mapping[str, EngineSpec]) -> None:
+def _print_engines(specs: Mapping[str, EngineSpec | BareEngine]) -> None:
     table = Table(box=None, padding=(0, 2, 1, 0), header_style="dim")
     for column in ("engine", "tested with", "phase mix, best first", "figures read"):
         table.add_column(column, overflow="fold")
     for name, spec in specs.items():
-        table.add_row(name, ", ".join(spec.tested_with), "\n".join(spec.evidence), str(len(spec.provides)))
+        tested, provides = ((), ()) if isinstance(spec, BareEngine) else (spec.tested_with, spec.provides)
+        table.add_row(name, ", ".join(tested), "\n".join(spec.evidence), str(len(provides)))
+    table.add_row(dcgm.ENGINE, "", GPU_EVIDENCE, str(len(dcgm.READS)))
     console = Console()
     console.print(table)
     console.print("`breakeven servers ENGINE` lists every figure with its series.")
 
 
-def _print_engine(spec: EngineSpec) -> None:
+def _print_engine(spec: EngineSpec | BareEngine) -> None:
     console = Console()
-    console.print(Text(f"{spec.title}, tested with {', '.join(spec.tested_with)}", "bold"))
+    tested = "" if isinstance(spec, BareEngine) else f", tested with {', '.join(spec.tested_with)}"
+    console.print(Text(f"{spec.title}{tested}", "bold"))
     for line in spec.evidence:
         console.print(Text(f"  {line}"))
+    for what, remedy in never_told(spec):
+        console.print(Text(f"  does not tell {what}: {remedy}"))
+    if isinstance(spec, BareEngine):
+        return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("figure", "series, newest first", "when it is missing, or moves late"):
         table.add_column(column, overflow="fold")
@@ -99,6 +130,21 @@ def _print_engine(spec: EngineSpec) -> None:
         late = "moves when a request ends" if figure in spec.at_request_end else ""
         note = "; ".join(text for text in (spec.notes.get(figure, ""), late) if text)
         table.add_row(Text(figure), Text("\n".join(_series(spec, figure)) or "derived"), Text(note))
+    for figure in FIGURES:
+        if figure not in spec.provides:
+            table.add_row(Text(figure), Text("not given"), Text(spec.notes[figure]))
+    console.print(table)
+
+
+def _print_gpu_page() -> None:
+    console = Console()
+    console.print(Text(f"{dcgm.TITLE}: GPUs, not an engine; written down from its sources", "bold"))
+    console.print(Text(f"  {GPU_EVIDENCE}"))
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("figure of each GPU", "series", "when it is missing"):
+        table.add_column(column, overflow="fold")
+    for figure, series in dcgm.READS.items():
+        table.add_row(Text(figure), Text("\n".join(series)), Text(dcgm.NOTES.get(figure, "")))
     console.print(table)
 
 

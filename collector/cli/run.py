@@ -31,6 +31,7 @@ from collector.jobs.worker import Worker
 from collector.logs import configure, event
 from collector.settings import Settings
 from collector.settings.load import parse_settings
+from collector.simulator.dialects import DIALECTS, VLLM
 from collector.store import Store
 
 _log = logging.getLogger("breakeven")
@@ -80,13 +81,16 @@ def run(config_file: Path | None, listen_address: str | None, level: str | None,
 @listen_option
 @level_option
 @format_option
-def demo(listen_address: str | None, level: str | None, style: str | None) -> None:
+@click.option(
+    "--dialect", type=click.Choice(list(DIALECTS)), default=VLLM, show_default=True, help="What its servers speak."
+)
+def demo(listen_address: str | None, level: str | None, style: str | None, dialect: str) -> None:
     """Run the daemon on the bundled simulator: every figure is invented, and says so."""
     refuse_shared_names()
     settings = with_listen_address(demo_settings(), listen_address)
     clock = SystemClock()
     _logging(settings, clock, level, style)
-    asyncio.run(_simulate(settings, clock, DEMO_NOTICE))
+    asyncio.run(_simulate(settings, clock, DEMO_NOTICE, dialect))
 
 
 def _logging(settings: Settings, clock: Clock, level: str | None, style: str | None) -> None:
@@ -117,7 +121,7 @@ class _StoppedError(Exception):
     """The past was to be given up half-way."""
 
 
-async def _simulate(settings: Settings, clock: Clock, notice: str) -> None:
+async def _simulate(settings: Settings, clock: Clock, notice: str, dialect: str = VLLM) -> None:
     """Simulate a past day into the store, then go on live."""
     event(_log, logging.WARNING, notice)
     stop = _Stop()
@@ -125,7 +129,7 @@ async def _simulate(settings: Settings, clock: Clock, notice: str) -> None:
     store = await _opened(DEMO_DATABASE, clock, stop)
     if store is None:
         return
-    simulation = Simulation(clock)
+    simulation = Simulation(clock, dialect=dialect)
     try:
         try:
             past = await Worker("simulator").run(_past_with_progress, simulation, stop)
@@ -133,7 +137,7 @@ async def _simulate(settings: Settings, clock: Clock, notice: str) -> None:
             return
         await simulation.serve()
         targets = simulation.targets(settings)
-        await simulation.write_past(store, targets, past)
+        simulation.write_past(store, targets, past)
         daemon = Daemon(
             settings, store, clock, targets=targets, gpus=simulation.gpus(settings.gpu.interval), notices=(notice,)
         )
@@ -186,7 +190,7 @@ async def _serve(settings: Settings, url: str, clock: Clock, targets: tuple[Targ
     if settings.gpu.nvml == "auto":
         now_s = clock.wall_s()
         seen = {sample.uuid for sample in store.reader.gpu_samples(now_s - GPUS_SEEN_S, now_s)}
-        gpus = NvmlReader(clock, Limits(answer_s=settings.gpu.timeout), expected=seen)
+        gpus = NvmlReader(clock, Limits(answer_s=settings.gpu.timeout), expected=seen, gpm=settings.gpu.gpm)
     try:
         await Daemon(settings, store, clock, targets=targets, gpus=gpus).run(stop.asked, _show_urls)
     finally:

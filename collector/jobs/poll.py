@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from analyzer.samples import Identity, ReplicaKey
 from collector.clock import Clock
 from collector.errors import Kind, SourceError
 from collector.health import TargetHealth
+from collector.jobs.joins import GpuJoins
 from collector.jobs.polled import Polled
+from collector.jobs.scraper import GpuPageError
 from collector.jobs.sink import Sink
+from collector.jobs.sparse import Sparse
 from collector.jobs.targets import Target
 from collector.jobs.ticks import aligned
 from collector.logs import event
+from collector.scrape.bare import BareEngine, BareScraper
 from collector.scrape.reading import ReplicaReading, fell
 from collector.scrape.spec import EngineSpec
-from collector.scrape.target import Scrape, TargetScraper
+from collector.scrape.target import TargetScraper
+from collector.scrape.told import Scrape
 
 _log = logging.getLogger("breakeven.poll")
 
@@ -25,23 +31,36 @@ _log = logging.getLogger("breakeven.poll")
 class PollTarget:
     """One target's polls. The scraper is made at the first, so that a bad TLS file is a failed poll, not a crash."""
 
-    def __init__(self, target: Target, scraper: TargetScraper, sink: Sink, health: TargetHealth, clock: Clock) -> None:
+    def __init__(
+        self,
+        target: Target,
+        scraper: TargetScraper | BareScraper,
+        sink: Sink,
+        health: TargetHealth,
+        clock: Clock,
+        joins: GpuJoins | None = None,
+    ) -> None:
+        """Without `joins`, only the target's own label joins GPUs to its replicas."""
+        self._joins = GpuJoins() if joins is None else joins
         self._target = target
         self._scraper = scraper
         self._sink = sink
         self._health = health
         self._clock = clock
         self._known: dict[str, Any] = {}
+        self._sparse = Sparse()
         self._process_start: str | None = None
         self._last: dict[ReplicaKey, tuple[str | None, Mapping[str, float | None]]] = {}
 
     async def run(self) -> None:
-        """Poll once."""
+        """Poll once. Raises GpuPageError when the page turns out to be an exporter's."""
         at_s, started_s = self._clock.wall_s(), self._clock.monotonic_s()
         was_up = self._health.up
         try:
             scrape = await self._scrape()
             polled = self._polled(scrape, self._clock.wall_s() - scrape.age_s)
+        except GpuPageError:
+            raise
         except SourceError as error:
             self._health.refused(at_s, error, self._clock.monotonic_s() - started_s)
             event(
@@ -63,6 +82,8 @@ class PollTarget:
         self._health.engine = scrape.engine
         self._health.samples, self._health.body_bytes = scrape.samples, scrape.size_bytes
         self._health.unreported = scrape.reading.missing
+        join = self._joins.of(self._target)
+        self._health.gpu_uuids, self._health.gpu_join = join.uuids, join.source
         for note in scrape.notes:
             event(_log, logging.DEBUG, "endpoint not read", about=self._target.url, note=note)
         if not was_up:
@@ -88,13 +109,26 @@ class PollTarget:
     def _polled(self, scrape: Scrape, sent_s: float) -> list[Polled]:
         spec = self._scraper.spec
         assert spec is not None
+        now_s, start = self._clock.monotonic_s(), scrape.reading.process_start
+        due = {
+            (one.model, one.rank)
+            for one in scrape.reading.replicas
+            if self._sparse.due(self._key(one), start, now_s, self._target.interval_s)
+        }
         found = [self._one(spec, scrape, replica, sent_s) for replica in scrape.reading.replicas]
         self._last = {one.replica: self._last[one.replica] for one in found}
-        return found
+        self._sparse.keep(self._last)
+        if not due:
+            return found
+        told = {replica: one for replica, one in scrape.reading.histograms().items() if replica in due}
+        return [replace(one, histograms=told.get((one.replica.model, one.replica.rank), {})) for one in found]
 
-    def _one(self, spec: EngineSpec, scrape: Scrape, replica: ReplicaReading, sent_s: float) -> Polled:
+    def _key(self, replica: ReplicaReading) -> ReplicaKey:
+        return ReplicaKey(self._target.url, replica.model, replica.rank)
+
+    def _one(self, spec: EngineSpec | BareEngine, scrape: Scrape, replica: ReplicaReading, sent_s: float) -> Polled:
         target, start = self._target, scrape.reading.process_start
-        key = ReplicaKey(target.url, replica.model, replica.rank)
+        key = self._key(replica)
         then, before = self._last.get(key, (None, None))
         if before is not None and start == then and fell(before, replica.fields, spec.monotone):
             self._health.anomalies += 1
@@ -112,5 +146,5 @@ class PollTarget:
             simulated=target.simulated,
             lumpy=spec.at_request_end - replica.live,
             unreported=tuple(name for name, value in replica.fields.items() if value is None),
-            gpu_uuids=target.gpu_uuids,
+            gpu_uuids=self._joins.of(target).uuids,
         )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from analyzer.samples import Identity, ReplicaKey, ReplicaSample
 
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """One replica at one poll. `tick_s` is the aligned time the poll was planned for, `at_s` when it was sent."""
+    """One replica at one poll. `tick_s` is the aligned time the poll was planned for, `at_s` when it was sent.
+
+    `histograms` are those of the polls that store them, empty at the others.
+    """
 
     replica: ReplicaKey
     job: str
@@ -24,10 +28,12 @@ class Polled:
     lumpy: frozenset[str] = frozenset()
     unreported: tuple[str, ...] = ()
     gpu_uuids: tuple[str, ...] = ()
+    histograms: Mapping[str, tuple[float, ...] | None] = field(default_factory=dict)
 
     def sample(self, epoch: int) -> ReplicaSample:
         """The sample within its epoch."""
-        return ReplicaSample(self.replica, epoch, self.at_s, self.interval_s, **self.fields)
+        told: dict[str, Any] = {**self.fields, **self.histograms}
+        return ReplicaSample(self.replica, epoch, self.at_s, self.interval_s, **told)
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from collector.jobs.joins import GpuJoins
 from collector.jobs.polled import Polled, Roster
 from collector.jobs.targets import Target
 from collector.store import Store
@@ -12,7 +13,7 @@ SEEN_S = 24 * 3600.0
 """A replica that was silent for longer is forgotten."""
 
 
-def remember(store: Store, targets: Sequence[Target], roster: Roster, now_s: float) -> None:
+def remember(store: Store, targets: Sequence[Target], roster: Roster, now_s: float, joins: GpuJoins) -> None:
     """Put the replicas last seen at these targets on the roster, without figures. Raises StoreError."""
     by_url = {target.url: target for target in targets}
     newest = {one.replica: one for one in store.reader.epochs() if one.replica.target in by_url}
@@ -32,5 +33,5 @@ def remember(store: Store, targets: Sequence[Target], roster: Roster, now_s: flo
             interval_s=target.interval_s,
             fields={},
             simulated=target.simulated,
-            gpu_uuids=target.gpu_uuids,
+            gpu_uuids=joins.of(target).uuids,
         )

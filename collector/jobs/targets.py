@@ -14,10 +14,13 @@ import yaml
 
 from collector.errors import Kind, SourceError
 from collector.scrape.limits import Limits
-from collector.settings.model import Authorization, BasicAuth, ScrapeConfig, Settings, StaticConfig, TlsConfig
+from collector.settings.jobs import Authorization, BasicAuth, ScrapeConfig, StaticConfig, TlsConfig
+from collector.settings.model import Settings
 
 GPU_LABEL = "gpu_uuid"
 """The label of a target group that joins GPUs to its replicas: UUIDs, separated by commas."""
+STEP_LOG_LABEL = "step_log"
+"""The label of a target group that names the file to which its one target logs its steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,12 @@ class Target:
     def gpu_uuids(self) -> tuple[str, ...]:
         """GPUs that the labels join to this target."""
         return tuple(uuid.strip() for uuid in self.labels.get(GPU_LABEL, "").split(",") if uuid.strip())
+
+    @property
+    def step_log(self) -> Path | None:
+        """The file to which the engine logs its steps, where a label names it."""
+        name = self.labels.get(STEP_LOG_LABEL, "").strip()
+        return Path(name) if name else None
 
     def limits(self) -> Limits:
         """The job's limits for one poll."""
@@ -57,9 +66,11 @@ def make_target(job: ScrapeConfig, settings: Settings, address: str, labels: Map
     return Target(url, address, job, interval_s, min(timeout_s, interval_s), dict(labels))
 
 
-def found_target(job_name: str, settings: Settings, address: str, labels: Mapping[str, str]) -> Target:
+def found_target(
+    job_name: str, settings: Settings, address: str, labels: Mapping[str, str], engine: str = "auto"
+) -> Target:
     """A target that no configuration names, of a job with the default settings."""
-    job = ScrapeConfig(job_name=job_name, static_configs=(StaticConfig(targets=(address,)),))
+    job = ScrapeConfig(job_name=job_name, engine=engine, static_configs=(StaticConfig(targets=(address,)),))
     return make_target(job, settings, address, labels)
 
 
@@ -119,6 +130,8 @@ def _file_groups(path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
         labels = group.get("labels", {})
         if not isinstance(labels, dict):
             raise ValueError("a group's labels are no mapping")  # noqa: TRY004 - as above
+        if STEP_LOG_LABEL in labels and len(group["targets"]) > 1:
+            raise ValueError("step_log names the log of one server: give each target a group of its own")
         for address in group["targets"]:
             if not isinstance(address, str) or "/" in address:
                 raise ValueError(f"{address!r} is no host:port")

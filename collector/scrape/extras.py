@@ -1,8 +1,9 @@
-"""The JSON endpoints an engine's figures need beside its page, asked softly at every poll."""
+"""What an engine's figures need beside its page, asked softly at every poll: JSON endpoints, and its single steps."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 from collector.errors import Kind, SourceError
 from collector.scrape.fetch import Response
@@ -11,23 +12,33 @@ from collector.scrape.spec import Extra
 
 Asking = Callable[[str], Awaitable[Response]]
 """A GET of a path beside the page. Raises SourceError."""
+
+
+class StepSource(Protocol):
+    """What tells an engine's steps one by one: its log, or the records that it publishes."""
+
+    async def read(self) -> tuple[Mapping[str, Mapping[str, float]], tuple[str, ...]]:
+        """Each rank's sums by `collector.scrape.steps.STEP_INPUTS`, and what is wrong with the source."""
+
+
 _PASSING = {Kind.TIMEOUT, Kind.DISCONNECTED, Kind.NOT_READY}
 _PAUSE_POLLS = 20
 """An endpoint that is switched off or forbidden fills the server's log: it is asked again only now and then."""
 
 
 class Extras:
-    """What one target's JSON endpoints said at the last poll, and which of them rest."""
+    """What one target's JSON endpoints and step source said at the last poll, and which endpoints rest."""
 
-    def __init__(self, extras: tuple[Extra, ...], exclusive: bool) -> None:
+    def __init__(self, extras: tuple[Extra, ...], exclusive: bool, steps: StepSource | None = None) -> None:
         self._extras = tuple(extra for extra in extras if exclusive or not extra.destructive)
+        self._steps = steps
         self._pauses: dict[str, tuple[int, str]] = {}
         self._sums: dict[str, dict[str, dict[str, float]]] = {}
         self._values: dict[str, dict[str, float | None]] = {}
 
     @property
     def values(self) -> Mapping[str, Mapping[str, float | None]]:
-        """Each rank's inputs, of the endpoints that answered at the last poll."""
+        """Each rank's inputs, of what answered at the last poll."""
         return self._values
 
     def forget(self) -> None:
@@ -35,9 +46,13 @@ class Extras:
         self._pauses, self._sums, self._values = {}, {}, {}
 
     async def ask(self, get: Asking) -> tuple[int, tuple[str, ...]]:
-        """Asks every endpoint that does not rest; returns how many requests that took, and why some gave nothing."""
+        """Asks every endpoint that does not rest, then the source of steps.
+
+        Returns how many requests that took, and why some gave nothing.
+        """
         self._values = {}
-        requests, notes = 0, []
+        requests = 0
+        notes: list[str] = []
         for extra in self._extras:
             polls_left, note = self._pauses.pop(extra.path, (0, ""))
             if polls_left > 0:
@@ -55,6 +70,11 @@ class Extras:
             notes.append(note)
             if not passing:
                 self._pauses[extra.path] = _PAUSE_POLLS, note
+        if self._steps is not None:
+            told, problems = await self._steps.read()
+            notes += problems
+            for rank, values in told.items():
+                self._values.setdefault(rank, {}).update(values)
         return requests, tuple(notes)
 
     def _take(self, extra: Extra, answer: object) -> None:

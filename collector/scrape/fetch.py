@@ -10,6 +10,7 @@ import ssl as tls
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import aiohttp
@@ -45,6 +46,21 @@ class Response:
     content_type: str
     headers: Mapping[str, str]
     duration_s: float
+
+
+class Getter(Protocol):
+    """Whatever answers GETs as `Fetcher` does."""
+
+    async def get(
+        self,
+        url: str,
+        *,
+        limits: Limits,
+        headers: Mapping[str, str] | None = None,
+        ssl: tls.SSLContext | bool = True,
+        server_name: str | None = None,
+    ) -> Response:
+        """The answer to one GET. Raises SourceError."""
 
 
 class LinkLocalError(OSError):

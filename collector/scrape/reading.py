@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from analyzer.samples import ReplicaSample, bounds_of
 from collector.errors import Kind, SourceError
+from collector.scrape.buckets import Counts, ReplicaId, read_buckets
 from collector.scrape.page import Page, Sample
 from collector.scrape.spec import COUNTERS, Context, EngineSpec, Reading
+from collector.scrape.steps import ANY_RANK, READABLE, STEP_INPUTS
 
 _PARTS = {"_count": {"histogram", "summary"}, "_sum": {"histogram", "summary"}, "_bucket": {"histogram"}}
 """Suffixes of a sample name that its declared family does not have, and the families they belong to."""
 BEYOND_BOUNDS = 1e18
 """No counter or gauge of a server reaches this: such a value, infinity or NaN is not reported."""
-_UNDECLARED = {None, "untyped", "unknown"}
+_UNDECLARED = {"untyped", "unknown"}
+_TYPE_CHARS = 20
+"""So much of a type that is none goes into an error: a page may have a word of any length there."""
 
-ReplicaId = tuple[str, str]
-"""Model and rank."""
+Histograms = Mapping[str, Counts | None]
+"""Counts by bucket of each histogram that the engine can give, None where the page had no whole one."""
 ExtraValues = Mapping[str, Mapping[str, float | None]]
-"""Values of inputs from JSON endpoints, by rank."""
+"""Values of inputs from JSON endpoints and from the step log, by rank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +49,14 @@ class PageReading:
 
     `missing` are the fields that the engine can give but this page did not, for any replica; `notes` says why and
     what to do, where that is known. `process_start` changes when the engine was restarted; None: cannot be told.
+    `histograms` reads those of every replica when it is called: they are many series, and wanted only now and then.
     """
 
     replicas: tuple[ReplicaReading, ...]
     process_start: str | None
     missing: tuple[str, ...]
     notes: Mapping[str, str]
+    histograms: Callable[[], Mapping[ReplicaId, Histograms]] = field(default=dict, compare=False)
 
 
 def process_start(spec: EngineSpec, page: Page, headers: Mapping[str, str]) -> str | None:
@@ -68,8 +76,8 @@ def read(
 ) -> PageReading:
     """What the page says about each replica; `identity` is what the identity endpoints told, if they were asked.
 
-    `extras` is what the JSON endpoints of `spec.extras` said beside this page. A rank that only they know is no
-    replica. Models and ranks on one page are kept apart.
+    `extras` is what the JSON endpoints of `spec.extras` and the source of steps said beside this page. A rank that
+    only they know is no replica. Models and ranks on one page are kept apart.
     Raises SourceError BAD_PAGE for a series of another type than the specification says.
     """
     by_name: dict[str, list[Sample]] = {}
@@ -77,13 +85,15 @@ def read(
         by_name.setdefault(sample.name, []).append(sample)
     _check_types(spec, page, by_name)
     values: dict[ReplicaId, dict[str, float | None]] = {}
-    for field, reading in (*spec.readings.items(), *spec.inputs.items()):
+    for name, reading in (*spec.readings.items(), *spec.inputs.items()):
         for replica, value in _read_one(spec, reading, by_name).items():
             if abs(value) < BEYOND_BOUNDS:
-                values.setdefault(replica, {})[field] = value
+                values.setdefault(replica, {})[name] = value
     if len(values) > 1:
         _drop_whole_server(spec, values)
     asked = [name for extra in spec.extras for name in extra.inputs]
+    if spec.read_step is not None:
+        asked += (*STEP_INPUTS, READABLE)
     context = Context(page.names, page.openmetrics, identity or {})
     told: dict[str, str] = {}
     replicas = []
@@ -91,7 +101,7 @@ def read(
         given = {name: found.get(name) for name in spec.provides}
         live = frozenset[str]()
         if spec.derive is not None:
-            beside = (extras or {}).get(rank, {})
+            beside = {**(extras or {}).get(ANY_RANK, {}), **(extras or {}).get(rank, {})}
             inputs = {name: found.get(name) for name in (*spec.provides, *spec.inputs)}
             derived = spec.derive({**inputs, **{name: beside.get(name) for name in asked}}, context)
             given.update(derived.fields)
@@ -100,7 +110,31 @@ def read(
         replicas.append(ReplicaReading(model, rank, given, _page_identity(spec, rank, by_name), live))
     missing = tuple(name for name in spec.provides if all(replica.fields[name] is None for replica in replicas))
     notes = {name: told.get(name) or spec.notes[name] for name in missing if name in told or name in spec.notes}
-    return PageReading(tuple(replicas), process_start(spec, page, headers), missing, notes)
+    histograms = partial(_histograms, spec, by_name, tuple(replicas))
+    return PageReading(tuple(replicas), process_start(spec, page, headers), missing, notes, histograms)
+
+
+def _histograms(
+    spec: EngineSpec, by_name: Mapping[str, list[Sample]], replicas: Iterable[ReplicaReading]
+) -> dict[ReplicaId, Histograms]:
+    """Each replica's histograms; one that counts what nobody can say the number of is not reported."""
+    found = {
+        name: read_buckets(
+            reading, bounds_of(ReplicaSample, name), by_name, partial(_replica, spec), partial(_worker, spec)
+        )
+        for name, reading in spec.histograms.items()
+    }
+    fields_of = {(one.model, one.rank): one.fields for one in replicas}
+    return {
+        replica: {
+            name: found[name].get(replica)
+            if (len(fields_of) == 1 or not reading.whole_server)
+            and (reading.counted_by is None or fields.get(reading.counted_by) is not None)
+            else None
+            for name, reading in spec.histograms.items()
+        }
+        for replica, fields in fields_of.items()
+    }
 
 
 def _read_one(spec: EngineSpec, reading: Reading, by_name: Mapping[str, list[Sample]]) -> dict[ReplicaId, float]:
@@ -114,7 +148,7 @@ def _read_one(spec: EngineSpec, reading: Reading, by_name: Mapping[str, list[Sam
             if any(labels.get(label) != value for label, value in reading.labels.items()):
                 continue
             replica = _replica(spec, labels)
-            worker = tuple(_numerically(labels.get(label, "")) for label in spec.worker_labels)
+            worker = _worker(spec, labels)
             lowest = workers.setdefault(replica, worker)
             if worker > lowest:
                 continue
@@ -128,6 +162,10 @@ def _read_one(spec: EngineSpec, reading: Reading, by_name: Mapping[str, list[Sam
         for replica, value in found.items():
             result.setdefault(replica, value)
     return result
+
+
+def _worker(spec: EngineSpec, labels: Mapping[str, str]) -> tuple[tuple[int, str], ...]:
+    return tuple(_numerically(labels.get(label, "")) for label in spec.worker_labels)
 
 
 def _numerically(value: str) -> tuple[int, str]:
@@ -166,9 +204,20 @@ def _check_types(spec: EngineSpec, page: Page, present: Iterable[str]) -> None:
         for name in reading.names:
             if name in names:
                 declared = declared_type(page.types, name)
-                if declared not in _UNDECLARED and declared != reading.kind and declared not in reading.accept_types:
-                    text = f"{name} is declared a {declared} where {spec.title} has a {reading.kind}"
+                if (
+                    declared is not None
+                    and declared not in _UNDECLARED
+                    and declared != reading.kind
+                    and declared not in reading.accept_types
+                ):
+                    text = f"{name} is declared a {declared[:_TYPE_CHARS]} where {spec.title} has a {reading.kind}"
                     raise SourceError(Kind.BAD_PAGE, text)
+    for histogram in spec.histograms.values():
+        for name in names.intersection(histogram.series):
+            declared = page.types.get(name, page.types.get(name.removesuffix("_bucket")))
+            if declared is not None and declared not in _UNDECLARED and declared != "histogram":
+                text = f"{name} is declared a {declared[:_TYPE_CHARS]} where {spec.title} has a histogram"
+                raise SourceError(Kind.BAD_PAGE, text)
 
 
 def declared_type(types: Mapping[str, str], name: str) -> str | None:

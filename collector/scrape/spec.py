@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from analyzer.samples import Identity, ReplicaSample, counter_names, gauge_names
+from analyzer.samples import Identity, ReplicaSample, counter_names, gauge_names, histogram_names
+from collector.scrape.buckets import HistogramReading
+from collector.scrape.facts import FACTS
+from collector.scrape.steps import READABLE, STEP_INPUTS, Step
 
 COUNTERS = frozenset(counter_names(ReplicaSample))
 GAUGES = frozenset(gauge_names(ReplicaSample))
+HISTOGRAMS = frozenset(histogram_names(ReplicaSample))
 IDENTITY_FIELDS = frozenset(f.name for f in fields(Identity)) - {"engine"}
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
@@ -118,13 +122,17 @@ class EngineSpec:
     of each series, the worker with the lowest values is read. `page_path` is where the page is by default.
     `readings` and `derive` give fields of `ReplicaSample`, `inputs` are values that only `derive` needs; `derives` are
     the fields it may set. `monotone` are derived counters that may dip for a moment because their inputs do not move
-    together: they are held at their highest value. `extras` are JSON endpoints whose values are inputs too.
+    together: they are held at their highest value. `histograms` are read only when somebody asks.
+    `extras` are JSON endpoints whose values are inputs too.
+    `read_step` takes a line of the engine's log to the step it tells (None for other lines, ValueError for a spoilt
+    one): where the operator names the log, the sums of its steps are inputs too, by `STEP_INPUTS`.
     `process_start_series` or `process_start_header` change when the engine is restarted.
     `mixed_steps`: whether one step may carry both prompt and decode tokens (an identity endpoint may know better).
     `at_request_end` are counters that move only when a request ends.
     `name_filter`: the server may honour `name[]=` (on the path with a trailing slash).
     `explicit_only`: its signatures are names that anything may have, so the operator has to state this engine.
     `hosts` are engines whose series its page may carry beside its own: such a page is this engine's.
+    `not_told` are those of `collector.scrape.facts.FACTS` that nothing of it ever tells: the operator has to.
     `notes` say, per field, why it may be missing and what to switch on. `evidence` is what the engine offers towards
     the phase mix, best first. `tested_with` are the versions of its pages under tests/pages.
     """
@@ -143,7 +151,9 @@ class EngineSpec:
     derives: tuple[str, ...] = ()
     derive: Callable[[Mapping[str, float | None], Context], Derived] | None = None
     monotone: frozenset[str] = frozenset()
+    histograms: Mapping[str, HistogramReading] = field(default_factory=dict)
     extras: tuple[Extra, ...] = ()
+    read_step: Callable[[bytes], Step | None] | None = None
     info: tuple[InfoSeries, ...] = ()
     identity: tuple[IdentityProbe, ...] = ()
     process_start_series: str | None = None
@@ -155,6 +165,7 @@ class EngineSpec:
     at_request_end: frozenset[str] = frozenset()
     usual_ports: tuple[int, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
+    not_told: frozenset[str] = frozenset()
     wanted: frozenset[str] = field(init=False)
     """Every sample name that is read from the page."""
     provides: tuple[str, ...] = field(init=False)
@@ -164,6 +175,7 @@ class EngineSpec:
         self._check()
         names = {name for reading in (*self.readings.values(), *self.inputs.values()) for name in reading.names}
         names.update(self.signatures, (info.name for info in self.info))
+        names.update(name for histogram in self.histograms.values() for name in histogram.series)
         if self.process_start_series is not None:
             names.add(self.process_start_series)
         object.__setattr__(self, "wanted", frozenset(names))
@@ -178,10 +190,17 @@ class EngineSpec:
         known = COUNTERS | GAUGES
         self._refuse("reading", set(self.readings) - known)
         self._refuse("derived field", set(self.derives) - known)
+        self._refuse("histogram", set(self.histograms) - HISTOGRAMS)
+        self._refuse(
+            "count of a histogram", {one.counted_by for one in self.histograms.values() if one.counted_by} - COUNTERS
+        )
         self._refuse("monotone field", set(self.monotone) - (COUNTERS & set(self.derives)))
         self._refuse("note", set(self.notes) - known)
+        self._refuse("fact that is not told", self.not_told - FACTS)
         self._refuse("counter that moves at a request's end", set(self.at_request_end) - COUNTERS)
         extra_inputs = [name for extra in self.extras for name in extra.inputs]
+        if self.read_step is not None:
+            extra_inputs += (*STEP_INPUTS, READABLE)
         self._refuse("input named like a field", {*self.inputs, *extra_inputs} & known)
         self._refuse(
             "input of more than one source",
@@ -193,7 +212,7 @@ class EngineSpec:
         )
         if bool(self.derives) != (self.derive is not None):
             raise ValueError(f"{self.name}: derive and derives belong together")
-        if self.extras and self.derive is None:
+        if extra_inputs and self.derive is None:
             raise ValueError(f"{self.name}: nothing derives from its extra endpoints")
 
     def _refuse(self, what: str, found: Iterable[str]) -> None:

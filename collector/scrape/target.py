@@ -6,20 +6,23 @@ import asyncio
 import ssl as tls
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from collector.errors import Kind, SourceError
 from collector.scrape.beside import beside
-from collector.scrape.extras import Asking, Extras
-from collector.scrape.fetch import Fetcher, Response
+from collector.scrape.extras import Asking, Extras, StepSource
+from collector.scrape.fetch import Getter, Response
 from collector.scrape.filter import NameFilter, State
 from collector.scrape.floors import Floors
 from collector.scrape.identity import answer
 from collector.scrape.limits import Limits
 from collector.scrape.page import LayoutPool, Page, PageParser
-from collector.scrape.reading import PageReading, process_start, read
+from collector.scrape.reading import process_start, read
 from collector.scrape.spec import EngineSpec
+from collector.scrape.steplog import step_log
+from collector.scrape.told import Identification, Scrape
 
 Detect = Callable[[AbstractSet[str], str | None], EngineSpec]
 """From the names on a page, and the engine the operator stated, to the engine's specification.
@@ -42,34 +45,6 @@ _PASSING = {Kind.TIMEOUT, Kind.DISCONNECTED, Kind.NOT_READY, Kind.REFUSED}
 _IDENTITY_TRIES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Scrape:
-    """One successful poll. `sent_after_s` is how long after the call the request of this page was sent.
-
-    `size_bytes` and `samples` are those of the page that was read; `requests` is how many it took, those to the
-    engine's JSON endpoints included. `notes` say which of these did not answer, and why. `age_s` is how long before
-    the end of the call this page's request was sent: its own duration and that of the JSON endpoints after it.
-    """
-
-    engine: str
-    reading: PageReading
-    duration_s: float
-    sent_after_s: float
-    size_bytes: int
-    samples: int
-    requests: int
-    notes: tuple[str, ...]
-    age_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Identification:
-    """Fields of `analyzer.samples.Identity` that endpoints told, and why some could not be asked."""
-
-    fields: Mapping[str, Any]
-    notes: tuple[str, ...]
-
-
 def _no_headers() -> Mapping[str, str]:
     return {}
 
@@ -80,7 +55,7 @@ class TargetScraper:
     def __init__(
         self,
         url: str,
-        fetcher: Fetcher,
+        fetcher: Getter,
         detect: Detect,
         *,
         engine: str | None = None,
@@ -91,10 +66,13 @@ class TargetScraper:
         name_filter: bool = True,
         layouts: LayoutPool | None = None,
         exclusive: bool = False,
+        log_file: Path | None = None,
+        passes: StepSource | None = None,
     ) -> None:
         """`engine` None: told from the page. `headers` is called for every request, so a secret may be renewed.
 
         `exclusive`: nobody else reads this server, so endpoints that give each record away once may be read.
+        `log_file`: where the engine writes a line per step, if it does. `passes` goes before it: its published records.
         """
         self._url = url
         self._fetcher = fetcher
@@ -107,6 +85,8 @@ class TargetScraper:
         self._name_filter = name_filter
         self._layouts = layouts
         self._exclusive = exclusive
+        self._log_file = log_file
+        self._passes = passes
         self._engine: _Engine | None = None
         self._process_start: str | None = None
         self._identity: Mapping[str, Any] | None = None
@@ -257,7 +237,9 @@ class TargetScraper:
         if self._engine is not None and spec is self._engine.spec:
             return self._engine, page
         self._forget()
-        self._engine = _Engine(spec, self._url, self._limits, self._layouts, self._name_filter, self._exclusive)
+        passes = self._passes if spec.read_step is not None else None
+        extras = Extras(spec.extras, self._exclusive, passes or step_log(self._log_file, spec.read_step))
+        self._engine = _Engine(spec, self._url, self._limits, self._layouts, self._name_filter, extras)
         return self._engine, self._engine.parser.parse(response.body, response.content_type)
 
     async def _get(self, url: str, limits: Limits) -> Response:
@@ -287,7 +269,7 @@ class _Engine:
         limits: Limits,
         layouts: LayoutPool | None,
         name_filter: bool,
-        exclusive: bool,
+        extras: Extras,
     ) -> None:
         self.spec = spec
         self.signatures = frozenset(spec.signatures)
@@ -295,4 +277,4 @@ class _Engine:
         self.filtered_parser = PageParser(spec.wanted, limits, layouts)
         self.filter = NameFilter(url, spec.wanted, name_filter and spec.name_filter)
         self.floors = Floors(spec.monotone)
-        self.extras = Extras(spec.extras, exclusive)
+        self.extras = extras

@@ -1,9 +1,10 @@
-"""vLLM's series as readings, for servers that pass them on under another prefix or with other labels."""
+"""vLLM's series as readings: for vLLM, and for servers that pass them on under another prefix or other labels."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from collector.scrape.buckets import HistogramReading
 from collector.scrape.spec import Derived, Reading
 
 _COUNTERS: Mapping[str, tuple[str, ...]] = {
@@ -33,6 +34,12 @@ _GAUGES: Mapping[str, tuple[str, ...]] = {
     "waiting_requests": ("num_requests_waiting",),
     "kv_usage_ratio": ("kv_cache_usage_perc", "gpu_cache_usage_perc"),
 }
+_HISTOGRAMS: Mapping[str, tuple[str, str, str | None]] = {
+    "step_tokens": ("iteration_tokens_total", "_count", "steps_total"),
+    "prompt_lengths": ("request_prompt_tokens", "_sum", None),
+    "generation_lengths": ("request_generation_tokens", "_sum", None),
+}
+"""Name, the part of it that is read as a counter, and the field that says how much it holds."""
 _INPUT_COUNTERS: Mapping[str, tuple[str, ...]] = {
     "prefix_cache_hits": ("prefix_cache_hits_total", "gpu_prefix_cache_hits_total"),
     "external_prefix_cache_hits": ("external_prefix_cache_hits_total",),
@@ -40,9 +47,10 @@ _INPUT_COUNTERS: Mapping[str, tuple[str, ...]] = {
 _INPUT_GAUGES: Mapping[str, tuple[str, ...]] = {"prefix_cache_hit_rate": ("gpu_prefix_cache_hit_rate",)}
 _LABELS: Mapping[str, Mapping[str, str]] = {"prefill_tokens_total": {"source": "local_compute"}}
 _RATIOS = frozenset({"kv_usage_ratio", "prefix_cache_hit_rate"})
-_ALL = frozenset(
+ALL_NAMES = frozenset(
     name for table in (_COUNTERS, _GAUGES, _INPUT_COUNTERS, _INPUT_GAUGES) for names in table.values() for name in names
 )
+"""Every sample name that is read from vLLM, without its prefix."""
 
 AT_REQUEST_END = frozenset(
     {
@@ -61,10 +69,20 @@ def vllm_readings(prefixes: Mapping[str, Collection[str]]) -> dict[str, Reading]
     `prefixes` says what a server writes in place of `vllm:`, newest first, and for each which of vLLM's sample names
     (without prefix) it has. Raises ValueError for a name that is not read from vLLM.
     """
-    unknown = frozenset[str]().union(*prefixes.values()) - _ALL
+    unknown = frozenset[str]().union(*prefixes.values()) - ALL_NAMES
     if unknown:
         raise ValueError(f"not read from vLLM: {', '.join(sorted(unknown))}")
     return {**_built(_COUNTERS, prefixes, gauge=False), **_built(_GAUGES, prefixes, gauge=True)}
+
+
+def vllm_histograms(prefixes: Mapping[str, Collection[str]]) -> dict[str, HistogramReading]:
+    """The histograms whose `_count` or `_sum` is among the names that `prefixes` says a server has."""
+    built = {}
+    for field, (name, part, counted_by) in _HISTOGRAMS.items():
+        names = tuple(prefix + name for prefix, known in prefixes.items() if name + part in known)
+        if names:
+            built[field] = HistogramReading(names, counted_by=counted_by)
+    return built
 
 
 def vllm_inputs(prefixes: Mapping[str, Collection[str]]) -> dict[str, Reading]:
@@ -89,11 +107,14 @@ def _built(
     return built
 
 
-def cached_and_computed(values: Mapping[str, float | None], unknown: str) -> Derived:
+def cached_and_computed(
+    values: Mapping[str, float | None], unknown: str, *, rate_always_shown: bool = False
+) -> Derived:
     """Cached and computed prompt tokens where the page does not count them apart.
 
     Prompt tokens less cache hits; of the V0 engine, which counts no hits, only while its hit rate is not positive:
-    `unknown` is the note for when it is.
+    `unknown` is the note for when it is. `rate_always_shown`: a page without the rate is of an engine without a
+    cache, where else the rate may only have been left out.
     """
     fields: dict[str, float | None] = {}
     notes: dict[str, str] = {}
@@ -107,7 +128,7 @@ def cached_and_computed(values: Mapping[str, float | None], unknown: str) -> Der
     if values["prefill_tokens_total"] is None and prompt is not None:
         if cached is not None:
             fields["prefill_tokens_total"] = max(0.0, prompt - cached)
-        elif hit_rate is not None and hit_rate <= 0:  # -1 is off, 0 is no hit yet
+        elif rate_always_shown if hit_rate is None else hit_rate <= 0:  # -1 is off, 0 is no hit yet
             fields["prefill_tokens_total"] = prompt
         else:
             notes["prefill_tokens_total"] = unknown

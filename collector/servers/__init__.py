@@ -8,20 +8,31 @@ from collections.abc import Set as AbstractSet
 from importlib import import_module
 
 from collector.errors import Kind, SourceError
+from collector.scrape.bare import BareEngine
 from collector.scrape.spec import EngineSpec
 
 _SHOWN_NAMES = 3
 
 
 def engine_specs() -> Mapping[str, EngineSpec]:
-    """Every engine's specification by name, in alphabetical order.
+    """The specification of every engine with a metrics page by name, in alphabetical order.
 
     A file that cannot be imported or holds no `ENGINE` of its own name raises: an engine never vanishes silently.
     """
-    specs: dict[str, EngineSpec] = {}
+    return {name: spec for name, spec in all_engines().items() if isinstance(spec, EngineSpec)}
+
+
+def bare_engines() -> Mapping[str, BareEngine]:
+    """Every engine that exposes no metrics by name, in alphabetical order. Raises as `engine_specs` does."""
+    return {name: spec for name, spec in all_engines().items() if isinstance(spec, BareEngine)}
+
+
+def all_engines() -> Mapping[str, EngineSpec | BareEngine]:
+    """Every engine by name, with metrics or without, in alphabetical order. Raises as `engine_specs` does."""
+    specs: dict[str, EngineSpec | BareEngine] = {}
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda found: found.name):
         spec = getattr(import_module(f"{__name__}.{module.name}"), "ENGINE", None)
-        if not isinstance(spec, EngineSpec) or spec.name != module.name:
+        if not isinstance(spec, (EngineSpec, BareEngine)) or spec.name != module.name:
             raise ImportError(
                 f"collector/servers/{module.name}.py must define ENGINE = EngineSpec(name={module.name!r})"
             )

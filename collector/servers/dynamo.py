@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from collector.scrape.facts import FACTS
 from collector.scrape.spec import Context, Derived, EngineSpec, Reading
 
 _WORKERS = (
@@ -49,6 +50,7 @@ ENGINE = EngineSpec(
     derive=_derive,
     at_request_end=frozenset({"finished_generation_tokens_total", "requests_finished_total"}),
     usual_ports=(8000,),
+    not_told=FACTS,
     evidence=(
         "nothing towards the phase mix: a frontend sees no forward pass, and its requests are those of all workers",
         "poll the workers' system ports instead: they are read as vLLM, SGLang or TensorRT-LLM",
@@ -59,5 +61,8 @@ ENGINE = EngineSpec(
         "steps_total": _WORKERS,
         "decode_sequence_steps_total": _WORKERS,
         "kv_usage_ratio": _WORKERS,
+        "prefill_tokens_total": _WORKERS,
+        "prefill_s_total": _WORKERS,
+        "decode_s_total": _WORKERS,
     },
 )

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from collector.scrape.facts import PARALLEL
 from collector.scrape.identity import member, text
 from collector.scrape.modelname import quantization
 from collector.scrape.spec import Context, Derived, EngineSpec, IdentityProbe, Reading
+
+_NO_TIMES = "LMDeploy times neither phase, and nothing switches that on; GPUs joined to it show its busy time"
 
 
 def _counter(name: str) -> Reading:
@@ -27,11 +30,12 @@ def _derive(values: Mapping[str, float | None], context: Context) -> Derived:
 
 
 def _models(answer: Any) -> dict[str, Any]:
-    """`/v1/models` names the model and nothing else; several tell nothing."""
+    """`/v1/models` names the model, by default by its path, and nothing else; several tell nothing."""
     entries = member(answer, "data")
     if not isinstance(entries, list) or len(entries) != 1:
         return {}
-    return {"quantization": quantization(text(member(entries[0], "id")))}
+    name = text(member(entries[0], "id"))
+    return {"model_path": name, "quantization": quantization(name)}
 
 
 ENGINE = EngineSpec(
@@ -70,11 +74,13 @@ ENGINE = EngineSpec(
         }
     ),
     usual_ports=(23333,),
+    not_told=PARALLEL | {"dtype", "kv_dtype", "weight_bytes", "max_context_tokens"},
     evidence=(
         "nothing towards the phase mix: LMDeploy counts neither steps nor phase times",
         "tokens and latencies are live, the batch is a gauge refreshed every 10 s",
     ),
     notes={
+        **dict.fromkeys(("prefill_s_total", "decode_s_total"), _NO_TIMES),
         "steps_total": "LMDeploy has no step counter: its iteration_tokens_total counts one per request and output",
         "cached_tokens_total": "not on this build's page; LMDeploy 0.16 has it",
         "prefill_tokens_total": "needs lmdeploy:cached_tokens_total, which LMDeploy 0.16 has",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from collector.scrape.facts import PARALLEL
 from collector.scrape.identity import member, text, whole
 from collector.scrape.modelname import quantization
 from collector.scrape.spec import EngineSpec, IdentityProbe, Reading
-from collector.scrape.vllm_series import AT_REQUEST_END, vllm_readings
+from collector.scrape.vllm_series import AT_REQUEST_END, vllm_histograms, vllm_readings
 
 _NAMES = frozenset(
     {
@@ -17,6 +18,8 @@ _NAMES = frozenset(
         *("request_prompt_tokens_sum", "request_generation_tokens_sum"),
     }
 )
+
+_NO_TIMES = "NIM times neither phase, and nothing switches that on; GPUs joined to it show its busy time"
 
 
 def _models(answer: Any) -> dict[str, Any]:
@@ -44,15 +47,18 @@ ENGINE = EngineSpec(
         **vllm_readings({"": _NAMES}),
         "requests_finished_total": Reading(names=("request_finish_total",), kind="counter"),
     },
+    histograms=vllm_histograms({"": _NAMES}),
     identity=(IdentityProbe("/models", _models),),  # beside /v1/metrics
     process_start_series="process_start_time_seconds",
     at_request_end=AT_REQUEST_END - {"request_queue_s_total", "request_prefill_s_total", "request_decode_s_total"},
     usual_ports=(8000,),
+    not_told=PARALLEL | {"dtype", "kv_dtype", "weight_bytes"},
     evidence=(
         "nothing towards the phase mix: NIM counts neither steps nor phase times",
         "tokens, latencies and the running gauge are live",
     ),
     notes={
+        **dict.fromkeys(("prefill_s_total", "decode_s_total"), _NO_TIMES),
         "steps_total": "NIM has no step counter",
         "prefill_tokens_total": "NIM does not say which prompt tokens its cache spared",
         "decode_sequence_steps_total": "no decode step yet",

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from collector.scrape.facts import PARALLEL
 from collector.scrape.modelname import quantization
 from collector.scrape.spec import Context, Derived, EngineSpec, InfoSeries
-from collector.scrape.vllm_series import AT_REQUEST_END, CACHE_DERIVES, cached_and_computed, vllm_inputs, vllm_readings
+from collector.scrape.vllm_series import (
+    AT_REQUEST_END,
+    CACHE_DERIVES,
+    cached_and_computed,
+    vllm_histograms,
+    vllm_inputs,
+    vllm_readings,
+)
 
 _SHARED = frozenset(
     {
@@ -40,6 +48,7 @@ _CACHE_UNKNOWN = (
     "use vLLM 0.11 or newer, or set enable_prefix_caching: false in engine_kwargs"
 )
 _OLD = "not on the pages of vLLM's V0 engine; use vLLM 0.11 or newer"
+_NO_TIMES = "vLLM times neither phase on its page, and Ray does not name the file of its step log"
 _SPECULATIVE = "only with speculative decoding"
 
 
@@ -62,6 +71,7 @@ ENGINE = EngineSpec(
     model_label="model_name",
     rank_label="ReplicaId",
     readings=vllm_readings(_PREFIXES),
+    histograms=vllm_histograms(_PREFIXES),
     inputs=vllm_inputs(_PREFIXES),
     derives=CACHE_DERIVES,
     derive=_derive,
@@ -69,10 +79,14 @@ ENGINE = EngineSpec(
     info=(InfoSeries("ray_vllm_num_requests_running", _model),),
     mixed_steps=True,
     at_request_end=AT_REQUEST_END,
+    not_told=PARALLEL | {"model_path", "dtype", "kv_dtype", "weight_bytes", "max_context_tokens"},
     evidence=(
-        "modelled: roofline from live step, sequence-step and prompt token counts, with log_engine_metrics: true",
+        "fitted: step-time model from live step, sequence-step and prompt token counts, with log_engine_metrics: true",
+        "modelled: the same while the load varies too little to decide it; a roofline before ten minutes of traffic",
+        "SGLang under Ray is not read: upstream has not settled the names of its series on Ray's page",
     ),
     notes={
+        **dict.fromkeys(("prefill_s_total", "decode_s_total"), _NO_TIMES),
         "steps_total": "counted from vLLM 0.6.4 on",
         "cached_tokens_total": _OLD,
         "decode_sequence_steps_total": "no decode step yet",

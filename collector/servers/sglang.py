@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from collector.scrape.buckets import HistogramReading
 from collector.scrape.identity import amount, member, text, whole
 from collector.scrape.modelname import quantization
 from collector.scrape.spec import Context, Derived, EngineSpec, Extra, IdentityProbe, Reading
@@ -170,6 +171,11 @@ ENGINE = EngineSpec(
         "waiting_requests": _gauge("num_queue_reqs"),
         "kv_usage_ratio": _gauge("token_usage", "single"),
     },
+    # Only with --collect-tokens-histogram; beyond 40,000 prompt and 10,000 generated tokens its buckets tell no more.
+    histograms={
+        "prompt_lengths": HistogramReading(("sglang:prompt_tokens_histogram",), whole_server=True),
+        "generation_lengths": HistogramReading(("sglang:generation_tokens_histogram",), whole_server=True),
+    },
     inputs={
         "realtime_computed": _counter("realtime_tokens_total", mode="prefill_compute"),
         "realtime_cached": _counter("realtime_tokens_total", mode="prefill_cache"),
@@ -202,6 +208,7 @@ ENGINE = EngineSpec(
         }
     ),
     usual_ports=(30000,),
+    not_told=frozenset({"weight_bytes"}),
     evidence=(
         "measured: GPU seconds per phase, with SGLANG_ENABLE_METRICS_DEVICE_TIMER=1 (0.5.12 on)",
         "measured: GPU seconds per phase of SGLang 0.5.7 to 0.5.10",

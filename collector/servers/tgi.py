@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from collector.scrape.buckets import HistogramReading
+from collector.scrape.facts import PARALLEL
 from collector.scrape.identity import member, text, whole
 from collector.scrape.modelname import quantization
 from collector.scrape.spec import Context, Derived, EngineSpec, IdentityProbe, InfoSeries, Reading
@@ -70,6 +72,11 @@ ENGINE = EngineSpec(
         "running_requests": _gauge("batch_current_size"),
         "waiting_requests": _gauge("queue_size"),
     },
+    # 64 or 100 equal buckets up to what the server was started for; prompts count when they arrive.
+    histograms={
+        "prompt_lengths": HistogramReading(("tgi_request_input_length",)),
+        "generation_lengths": HistogramReading(("tgi_request_generated_tokens",)),
+    },
     inputs={
         "sequence_outputs": _counter("request_skipped_tokens_count"),
         "extra_tokens": _counter("request_skipped_tokens_sum"),
@@ -82,6 +89,7 @@ ENGINE = EngineSpec(
     identity=(IdentityProbe("/info", _info),),
     at_request_end=frozenset({"requests_finished_total", "request_queue_s_total", "finished_generation_tokens_total"}),
     usual_ports=(3000, 8080),
+    not_told=PARALLEL | {"dtype", "kv_dtype", "weight_bytes"},
     evidence=(
         "measured: forward seconds of prefill and decode passes, apart from each other before version 3",
         "measured, exclusive: the same with version 3's chunking, whose prefill passes carry decode tokens too",

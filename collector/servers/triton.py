@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from collector.scrape.facts import FACTS
 from collector.scrape.spec import Context, Derived, EngineSpec, Reading
-from collector.scrape.vllm_series import vllm_readings
+from collector.scrape.vllm_series import vllm_histograms, vllm_readings
 
 _REQUESTS = "nv_trt_llm_request_metrics"
 _BLOCKS = "nv_trt_llm_kv_cache_block_metrics"
-_VLLM = vllm_readings(
-    {
-        "vllm:": {
-            *("prompt_tokens_total", "generation_tokens_total", "e2e_request_latency_seconds_count"),
-            *("time_to_first_token_seconds_count", "time_to_first_token_seconds_sum"),
-            *("time_per_output_token_seconds_count", "time_per_output_token_seconds_sum"),
-            *("request_prompt_tokens_sum", "request_generation_tokens_sum"),
-        }
+_PREFIX = {
+    "vllm:": {
+        *("prompt_tokens_total", "generation_tokens_total", "e2e_request_latency_seconds_count"),
+        *("time_to_first_token_seconds_count", "time_to_first_token_seconds_sum"),
+        *("time_per_output_token_seconds_count", "time_per_output_token_seconds_sum"),
+        *("request_prompt_tokens_sum", "request_generation_tokens_sum"),
     }
-)
+}
+_VLLM = vllm_readings(_PREFIX)
 _LENGTHS = {
     "prompt_tokens_total": "nv_llm_input_token_len_sum",
     "generation_tokens_total": "nv_llm_output_token_len_sum",
@@ -33,6 +33,8 @@ _NO_TOKENS = (
     "neither backend's series is on the page: nv_inference_* count a request as one inference for all its life and "
     "say nothing of tokens or batches; for vLLM set REPORT_CUSTOM_METRICS in the model's configuration"
 )
+
+_NO_TIMES = "neither backend times its phases; trtllm-serve and vLLM by themselves can"
 
 
 def _gauge(name: str, **labels: str) -> Reading:
@@ -67,6 +69,8 @@ ENGINE = EngineSpec(
         "running_requests": _gauge(_REQUESTS, request_type="scheduled"),
         "waiting_requests": _gauge(_REQUESTS, request_type="waiting"),
     },
+    # The TensorRT-LLM backend's lengths have their highest bounds far below a model's context.
+    histograms=vllm_histograms(_PREFIX),
     inputs={
         "used_blocks": _gauge(_BLOCKS, kv_cache_block_type="used"),
         "max_blocks": _gauge(_BLOCKS, kv_cache_block_type="max"),
@@ -76,11 +80,14 @@ ENGINE = EngineSpec(
     # The vLLM backend's tokens are live, the TensorRT-LLM backend's come when a response is complete.
     at_request_end=frozenset(_LENGTHS),
     usual_ports=(8002,),
+    not_told=FACTS,
     evidence=(
         "nothing towards the phase mix: the TensorRT-LLM backend shows its latest iteration, the vLLM backend no steps",
         "nv_inference_* are not read: a request is one inference for all its life, whatever the batch",
     ),
     notes={
+        **dict.fromkeys(("prefill_s_total", "decode_s_total"), _NO_TIMES),
+        "prefill_tokens_total": "neither backend says which prompt tokens its cache spared",
         "prompt_tokens_total": _NO_TOKENS,
         "generation_tokens_total": _NO_TOKENS,
         "requests_finished_total": _NO_TOKENS,

@@ -14,6 +14,8 @@ _EXCLUSIVE = (
     "once), and enable_iter_perf_stats: true on the server; poll every few seconds, for it keeps about 1000 records"
 )
 
+_STALE = "the page's gauge holds the last iteration that was drained, however long ago: it is not read"
+
 
 def _counter(name: str) -> Reading:
     return Reading(names=(f"trtllm_{name}",), kind="counter")
@@ -151,11 +153,13 @@ ENGINE = EngineSpec(
         }
     ),
     usual_ports=(8000,),
+    not_told=frozenset({"weight_bytes", "max_context_tokens"}),
     evidence=(
         "measured: latency of every iteration, from the JSON /metrics; only with `exclusive: true` on the job",
         "modelled: GPU counters and finished requests; the page's gauges hold the last iteration and are not read",
     ),
     notes={
+        **dict.fromkeys(("running_requests", "kv_usage_ratio"), _STALE),
         "prefill_s_total": _EXCLUSIVE,
         "decode_s_total": _EXCLUSIVE,
         "steps_total": _EXCLUSIVE,

@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from collector.scrape.facts import PARALLEL
 from collector.scrape.identity import member, text, whole
 from collector.scrape.modelname import quantization
-from collector.scrape.spec import Context, Derived, EngineSpec, IdentityProbe, InfoSeries, Reading
+from collector.scrape.spec import Context, Derived, EngineSpec, IdentityProbe, InfoSeries
+from collector.scrape.steps import READABLE
+from collector.scrape.vllm_series import (
+    ALL_NAMES,
+    AT_REQUEST_END,
+    CACHE_DERIVES,
+    cached_and_computed,
+    vllm_histograms,
+    vllm_inputs,
+    vllm_readings,
+)
+from collector.scrape.vllm_steps import vllm_step
 
 _START = "process_start_time_seconds"
 _SEVERAL_SERVERS = (
@@ -19,48 +31,31 @@ _V0_CACHE = (
     "use vLLM 0.9.2 or newer, or run without --enable-prefix-caching"
 )
 _SPECULATIVE = "only with speculative decoding"
-
-
-def _counter(*names: str, **labels: str) -> Reading:
-    return Reading(names=tuple(f"vllm:{name}" for name in names), kind="counter", labels=labels)
-
-
-def _gauge(*names: str) -> Reading:
-    return Reading(names=tuple(f"vllm:{name}" for name in names), kind="gauge")
+_STEP_LOG = (
+    "start vLLM with --enable-logging-iteration-details and name its log file in the target's label `step_log`: "
+    "every step is then measured (with asynchronous scheduling less what the CPU did meanwhile)"
+)
+_TOLD = {
+    "prefill_s_total": "told_prefill_s",
+    "prefill_marginal_s_total": "told_prefill_marginal_s",
+    "decode_s_total": "told_decode_s",
+}
+"""What only the step log tells."""
+_PREFIX = {"vllm:": ALL_NAMES - {"e2e_request_latency_seconds_count"}}
+"""Finished requests are counted by their reason on every page of vLLM's own."""
 
 
 def _derive(values: Mapping[str, float | None], context: Context) -> Derived:
     """Cached and computed prompt tokens of versions that do not count them apart; steps only where counted once."""
-    fields: dict[str, float | None] = {}
-    notes: dict[str, str] = {}
-    cached = values["cached_tokens_total"]
-    if cached is None:
-        cached = _sum(values["prefix_cache_hits"], values["external_prefix_cache_hits"])
-        fields["cached_tokens_total"] = cached
-    if values["prefill_tokens_total"] is None:
-        prompt = values["prompt_tokens_total"]
-        hit_rate = values["prefix_cache_hit_rate"]
-        if prompt is None:
-            pass
-        elif cached is not None:
-            fields["prefill_tokens_total"] = max(0.0, prompt - cached)
-        elif hit_rate is None or hit_rate <= 0:  # -1 is off, 0 is no hit yet
-            fields["prefill_tokens_total"] = prompt
-        else:
-            notes["prefill_tokens_total"] = _V0_CACHE
+    derived = cached_and_computed(values, _V0_CACHE, rate_always_shown=True)
+    fields, notes = {**derived.fields, **{name: values[told] for name, told in _TOLD.items()}}, {**derived.notes}
+    if values[READABLE] is not None and values["steps_total"] == 0:  # a server that was never asked logged no step
+        fields |= {name: 0.0 for name in _TOLD if fields[name] is None}
     # The Rust front end is one process without process_* series; Python ones lose them when they are several.
     if _START not in context.names and not context.openmetrics:
-        for name in ("steps_total", "step_tokens_total"):
-            fields[name] = None
-            notes[name] = _SEVERAL_SERVERS
+        fields |= {"steps_total": values["told_steps"], "step_tokens_total": None}
+        notes |= dict.fromkeys(("steps_total", "step_tokens_total"), _SEVERAL_SERVERS)
     return Derived(fields, notes)
-
-
-def _sum(first: float | None, second: float | None) -> float | None:
-    """The sum of what is reported: older versions have no external cache and no counter for it."""
-    if first is None:
-        return second
-    return first if second is None else first + second
 
 
 def _cache_config(labels: Mapping[str, str]) -> dict[str, Any]:
@@ -103,57 +98,29 @@ ENGINE = EngineSpec(
     signatures=("vllm:num_requests_running",),
     model_label="model_name",
     rank_label="engine",
-    readings={
-        "prompt_tokens_total": _counter("prompt_tokens_total"),
-        "prefill_tokens_total": _counter("prompt_tokens_by_source_total", source="local_compute"),
-        "cached_tokens_total": _counter("prompt_tokens_cached_total"),
-        "generation_tokens_total": _counter("generation_tokens_total"),
-        "steps_total": _counter("iteration_tokens_total_count"),
-        "step_tokens_total": _counter("iteration_tokens_total_sum"),
-        "decode_sequence_steps_total": _counter(
-            "inter_token_latency_seconds_count", "time_per_output_token_seconds_count"
-        ),
-        "prefills_total": _counter("time_to_first_token_seconds_count"),
-        "requests_finished_total": _counter("request_success_total"),
-        "preemptions_total": _counter("num_preemptions_total"),
-        "ttft_s_total": _counter("time_to_first_token_seconds_sum"),
-        "inter_token_s_total": _counter("inter_token_latency_seconds_sum", "time_per_output_token_seconds_sum"),
-        "request_queue_s_total": _counter("request_queue_time_seconds_sum"),
-        "request_prefill_s_total": _counter("request_prefill_time_seconds_sum"),
-        "request_decode_s_total": _counter("request_decode_time_seconds_sum"),
-        "finished_prompt_tokens_total": _counter("request_prompt_tokens_sum"),
-        "finished_generation_tokens_total": _counter("request_generation_tokens_sum"),
-        "draft_steps_total": _counter("spec_decode_num_drafts_total"),
-        "draft_tokens_total": _counter("spec_decode_num_draft_tokens_total"),
-        "accepted_tokens_total": _counter("spec_decode_num_accepted_tokens_total"),
-        "running_requests": _gauge("num_requests_running"),
-        "waiting_requests": _gauge("num_requests_waiting"),
-        "kv_usage_ratio": Reading(
-            names=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"), kind="gauge", aggregate="single"
-        ),
-    },
-    inputs={
-        "prefix_cache_hits": _counter("prefix_cache_hits_total", "gpu_prefix_cache_hits_total"),
-        "external_prefix_cache_hits": _counter("external_prefix_cache_hits_total"),
-        "prefix_cache_hit_rate": Reading(names=("vllm:gpu_prefix_cache_hit_rate",), kind="gauge", aggregate="single"),
-    },
-    derives=("cached_tokens_total", "prefill_tokens_total", "steps_total", "step_tokens_total"),
+    readings=vllm_readings(_PREFIX),
+    histograms=vllm_histograms(_PREFIX),
+    inputs=vllm_inputs(_PREFIX),
+    derives=(*CACHE_DERIVES, "steps_total", "step_tokens_total", *_TOLD),
     derive=_derive,
     monotone=frozenset({"prefill_tokens_total"}),  # hits count at admission, prompts when their prefill ends
+    read_step=vllm_step,
     info=(InfoSeries("vllm:cache_config_info", _cache_config),),
     identity=(IdentityProbe("/v1/models", _models), IdentityProbe("/version", _version)),
     process_start_series=_START,
     name_filter=True,
     mixed_steps=True,
-    at_request_end=frozenset(
-        {
-            *("requests_finished_total", "finished_prompt_tokens_total", "finished_generation_tokens_total"),
-            *("request_queue_s_total", "request_prefill_s_total", "request_decode_s_total"),
-        }
-    ),
+    at_request_end=AT_REQUEST_END,
     usual_ports=(8000,),
-    evidence=("modelled: roofline from live counts of steps, decode sequence-steps and computed prompt tokens",),
+    not_told=PARALLEL | {"dtype", "weight_bytes"},
+    evidence=(
+        "measured: time of every step, from the log of --enable-logging-iteration-details; name it in `step_log`",
+        "measured: the same from Dynamo's forward-pass records; name them in the job's `forward_pass_endpoint`",
+        "fitted: step-time model from live counts of steps, decode sequence-steps and computed prompt tokens",
+        "modelled: the same while the load varies too little to decide it; a roofline before ten minutes of traffic",
+    ),
     notes={
+        **dict.fromkeys(_TOLD, _STEP_LOG),
         "cached_tokens_total": "counted from vLLM 0.7.3 on (V1 engine)",
         "decode_sequence_steps_total": "no decode step yet, or a vLLM older than 0.6",
         "steps_total": "counted from vLLM 0.6.4 on",

@@ -29,7 +29,7 @@ _SIZE_STEPS = ((1024**4, "TB"), (1024**3, "GB"), (1024**2, "MB"), (1024, "KB"), 
 INTRODUCTION = """\
 # Configuration
 
-Made from `collector/settings/model.py` by `python -m collector.export.docs deploy/`; a test compares the two.
+Made from `collector/settings/` by `python -m collector.export.docs deploy/`; a test compares the two.
 
 One YAML file, in Prometheus' vocabulary: a job of `prometheus.yml` can be pasted under `scrape_configs`.
 An unknown key is an error. `breakeven check-config FILE` names every problem at once, with its line and its remedy.

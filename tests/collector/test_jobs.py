@@ -21,8 +21,8 @@ from collector.jobs.targets import TargetFiles, auth_headers, static_targets, tl
 from collector.jobs.ticks import aligned, every, offset_ratio
 from collector.jobs.worker import Worker
 from collector.logs import configure, event
+from collector.settings.jobs import TlsConfig
 from collector.settings.load import parse_settings
-from collector.settings.model import TlsConfig
 from tests.fakes.hand_clock import HandClock
 
 
@@ -151,7 +151,26 @@ def test_file_targets_are_read_and_a_broken_file_stops_no_other(tmp_path: Path) 
     assert "b.yaml" in problems[0]
 
 
-@pytest.mark.parametrize("broken", ['[{"targets": [', '[{"targets": ["h:9"], "labels": ["a"]}]', "[" * 3000])
+def test_the_label_step_log_names_a_targets_log(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"targets": ["h:1"], "labels": {"step_log": "/v.log"}}, {"targets": ["h:2"]}]')
+    settings = parse_settings(
+        f"scrape_configs: [{{job_name: a, file_sd_configs: [{{files: ['{tmp_path}/*.json']}}]}}]", "c.yaml"
+    )
+    targets, problems = TargetFiles(settings).read()
+
+    assert [target.step_log for target in targets] == [Path("/v.log"), None]
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        '[{"targets": [',
+        '[{"targets": ["h:9"], "labels": ["a"]}]',
+        "[" * 3000,
+        '[{"targets": ["h:8", "h:9"], "labels": {"step_log": "one.log"}}]',
+    ],
+)
 def test_a_file_that_breaks_keeps_the_targets_it_named_last(tmp_path: Path, broken: str) -> None:
     file = tmp_path / "a.json"
     settings = parse_settings(f"scrape_configs: [{{job_name: a, file_sd_configs: [{{files: ['{file}']}}]}}]", "c.yaml")

@@ -10,6 +10,7 @@ import pytest
 
 from analyzer.samples import Identity, ReplicaKey
 from collector.health import DaemonHealth
+from collector.jobs.joins import GpuJoins
 from collector.jobs.polled import Polled, Roster
 from collector.jobs.remember import SEEN_S, remember
 from collector.jobs.sink import Sink
@@ -76,7 +77,7 @@ def test_a_target_that_is_down_at_the_start_still_counts(store: Store, clock: Ha
     now_s = clock.wall_s()
     flushed(store, clock, Roster(), [polled("m-a", now_s - 3600)])
     roster = Roster()
-    remember(store, static_targets(parse_settings(CONFIG, "c.yaml")), roster, now_s)
+    remember(store, static_targets(parse_settings(CONFIG, "c.yaml")), roster, now_s, GpuJoins())
 
     assert {key.model for key in roster.polled} == {"m-a"}
     assert roster.epochs.keys() == roster.polled.keys()
@@ -86,7 +87,7 @@ def test_what_was_silent_for_a_day_or_is_no_target_any_more_is_forgotten(store: 
     now_s = clock.wall_s()
     flushed(store, clock, Roster(), [polled("m-a", now_s - SEEN_S - 60)])
     roster = Roster()
-    remember(store, static_targets(parse_settings(CONFIG, "c.yaml")), roster, now_s)
-    remember(store, [], roster, now_s - SEEN_S)
+    remember(store, static_targets(parse_settings(CONFIG, "c.yaml")), roster, now_s, GpuJoins())
+    remember(store, [], roster, now_s - SEEN_S, GpuJoins())
 
     assert roster.polled == {}

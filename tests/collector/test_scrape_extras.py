@@ -13,7 +13,8 @@ import pytest
 from collector.scrape.fetch import Fetcher, Response, client_session
 from collector.scrape.limits import Limits
 from collector.scrape.spec import Extra
-from collector.scrape.target import Scrape, TargetScraper
+from collector.scrape.target import TargetScraper
+from collector.scrape.told import Scrape
 from collector.servers import detect, engine_specs
 from tests.fakes.metrics_app import MetricsApp, running
 from tests.fakes.polling import poll

@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from collector.errors import Kind
 from collector.scrape.fetch import Fetcher, client_session
 from collector.scrape.filter import State, filtered_url
-from collector.scrape.target import Scrape, TargetScraper
+from collector.scrape.target import TargetScraper
+from collector.scrape.told import Scrape
 from collector.servers import detect
 from tests.fakes.metrics_app import MetricsApp
 from tests.fakes.polling import kind_of, poll

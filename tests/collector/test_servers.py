@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from collector import servers
 from collector.errors import Kind, SourceError
+from collector.scrape.limits import Limits
+from collector.scrape.page import PageParser
+from collector.scrape.reading import read
 from collector.scrape.spec import Context, Derived
-from collector.servers import detect, engine_specs
+from collector.scrape.steps import READABLE, STEP_INPUTS
+from collector.servers import all_engines, bare_engines, detect, engine_specs
 from collector.servers.llamacpp import ENGINE as LLAMACPP
 from collector.servers.vllm import ENGINE as VLLM
 
@@ -20,8 +25,9 @@ NEW_BUILD = "llamacpp:prompt_tokens_cached_total"
 
 def test_the_folder_is_the_list_of_engines() -> None:
     files = {path.stem for path in Path(servers.__file__).parent.glob("*.py")} - {"__init__"}
-    assert set(engine_specs()) == files
-    assert list(engine_specs()) == sorted(files)
+    assert list(all_engines()) == sorted(files)
+    assert set(engine_specs()) | set(bare_engines()) == files
+    assert not set(engine_specs()) & set(bare_engines())
 
 
 @pytest.mark.parametrize(
@@ -83,9 +89,13 @@ def test_a_stated_engine_whose_signature_is_absent_says_what_the_page_looks_like
 
 
 def vllm(values: dict[str, float], names: frozenset[str] = frozenset({START}), openmetrics: bool = False) -> Derived:
+    """What is derived where no step is told one by one; what only such steps tell is then absent, and left out here."""
     assert VLLM.derive is not None
-    given = dict.fromkeys((*VLLM.provides, *VLLM.inputs))
-    return VLLM.derive({**given, **values}, Context(names, openmetrics, {}))
+    given = dict.fromkeys((*VLLM.provides, *VLLM.inputs, *STEP_INPUTS, READABLE))
+    derived = VLLM.derive({**given, **values}, Context(names, openmetrics, {}))
+    told = {"prefill_s_total", "prefill_marginal_s_total", "decode_s_total"}
+    assert {derived.fields[name] for name in told} == {None}
+    return replace(derived, fields={name: value for name, value in derived.fields.items() if name not in told})
 
 
 def test_vllm_counts_computed_prompt_tokens_as_prompts_less_cache_hits_where_it_does_not_say() -> None:
@@ -186,9 +196,14 @@ def test_llamacpp_times_are_given_only_where_they_are_wall_time(
 
 @pytest.mark.parametrize(
     ("decodes", "mean", "slot_steps"),
-    [(0, 0, 0.0), (835, 4.21677, 3521.0), (99_999, 1.0, 99_999.0), (100_000, 1.0, None)],  # 835 x 4.21677 = 3521.003
+    [
+        (0, 0, 0.0),
+        (835, 4.21677, 3521.0),
+        (9_999_990, 1.0, 9_999_990.0),
+        (10_000_000, 1.0, None),
+    ],  # 835 x 4.21677 = 3521.003
 )
-def test_llamacpp_slot_steps_are_exact_while_its_digits_last(
+def test_llamacpp_slot_steps_are_given_while_its_digits_last(
     decodes: float, mean: float, slot_steps: float | None
 ) -> None:
     got = llama({"steps_total": decodes, "mean_busy_slots": mean}, 8)
@@ -226,3 +241,11 @@ def test_llamacpp_never_reads_its_two_throughput_gauges() -> None:
 def test_llamacpp_file_types_are_told_in_gguf_words(ftype: str, told: dict[str, str]) -> None:
     got = LLAMACPP.identity[0].read({"model_ftype": ftype})
     assert {name: value for name, value in got.items() if value is not None} == told
+
+
+def test_a_type_of_any_length_makes_no_long_error() -> None:
+    page = f"# TYPE vllm:generation_tokens_total {'counte' + 'r' * 5000}\nvllm:generation_tokens_total 1\n"
+    spec = engine_specs()["vllm"]
+    with pytest.raises(SourceError, match=r"is declared a counterr") as raised:
+        read(spec, PageParser(spec.wanted, Limits()).parse(page.encode()), {})
+    assert len(str(raised.value)) < 200

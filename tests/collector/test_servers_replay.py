@@ -8,12 +8,9 @@ from typing import Any
 
 import pytest
 
-from collector.scrape.limits import Limits
-from collector.scrape.page import PageParser
-from collector.scrape.reading import read
-from collector.servers import engine_specs
+from tests.fakes.captured_run import CAPTURES
+from tests.fakes.captured_run import page_fields as fields
 
-CAPTURES = Path(__file__).parents[1] / "captures"
 VLLM = CAPTURES / "vllm-0.32.0-tiny-f32"
 LLAMACPP = CAPTURES / "llamacpp-b11549-smollm2"
 
@@ -21,13 +18,6 @@ LLAMACPP = CAPTURES / "llamacpp-b11549-smollm2"
 def truth(folder: Path) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((folder / "truth.json").read_text())
     return loaded
-
-
-def fields(path: Path, engine: str, identity: dict[str, Any] | None = None) -> dict[str, float | None]:
-    spec = engine_specs()[engine]
-    page = PageParser(spec.wanted, Limits()).parse(path.read_bytes())
-    (replica,) = read(spec, page, {}, identity).replicas
-    return dict(replica.fields)
 
 
 def increase(folder: Path, phase: str, engine: str, identity: dict[str, Any] | None = None) -> dict[str, float]:

@@ -13,8 +13,8 @@ from collector.errors import Kind, SourceError
 from collector.scrape.limits import Limits
 from collector.scrape.page import PageParser
 from collector.scrape.reading import PageReading, read
-from collector.scrape.spec import Context, Derived
-from collector.scrape.vllm_series import CACHE_DERIVES, cached_and_computed, vllm_inputs, vllm_readings
+from collector.scrape.spec import Context, Derived, EngineSpec
+from collector.scrape.vllm_series import ALL_NAMES, CACHE_DERIVES, cached_and_computed, vllm_inputs, vllm_readings
 from collector.servers import detect, engine_specs
 from collector.servers.dynamo import ENGINE as DYNAMO
 from collector.servers.lmdeploy import ENGINE as LMDEPLOY
@@ -246,11 +246,21 @@ def test_newer_prefixes_are_read_first_and_absent_series_left_out() -> None:
     }
 
 
-def test_vllms_own_file_reads_what_the_shared_readings_read() -> None:
-    """Every reading of vLLM under another name is the same reading that vLLM's own page gets."""
-    own = {**VLLM.readings, **VLLM.inputs}
-    known = {name.removeprefix("vllm:") for reading in own.values() for name in reading.names}
-    assert {**vllm_readings({"vllm:": known}), **vllm_inputs({"vllm:": known})} == own
+@pytest.mark.parametrize(
+    ("spec", "prefixes"), [(VLLM, ("vllm:",)), (RAY, ("ray_vllm_", "ray_vllm:"))], ids=["vllm", "ray"]
+)
+def test_vllms_series_are_spelt_in_one_place(spec: EngineSpec, prefixes: tuple[str, ...]) -> None:
+    """Every reading is the shared one: a new name of vLLM's is not added for one engine and missed for another."""
+    own = {**spec.readings, **spec.inputs}
+    names = {name for reading in own.values() for name in reading.names}
+    known = {prefix: {name for name in ALL_NAMES if prefix + name in names} for prefix in prefixes}
+    assert {**vllm_readings(known), **vllm_inputs(known)} == own
+
+
+def test_vllms_own_pages_are_read_for_every_shared_series_but_one() -> None:
+    """Finished requests stand on vLLM's own page by their reason, and need not be counted by their latencies."""
+    own = {name for reading in (*VLLM.readings.values(), *VLLM.inputs.values()) for name in reading.names}
+    assert {f"vllm:{name}" for name in ALL_NAMES} - own == {"vllm:e2e_request_latency_seconds_count"}
 
 
 def cache(**values: float) -> Derived:

@@ -97,6 +97,15 @@ scrape_configs:
     assert job.scrape_interval == 5
 
 
+def test_a_step_log_belongs_to_one_server() -> None:
+    one = "scrape_configs: [{job_name: a, static_configs: [{targets: ['h:1'], labels: {step_log: v.log}}]}]"
+
+    assert parse_settings(one, "c.yaml").scrape_configs[0].static_configs[0].labels == {"step_log": "v.log"}
+    (problem,) = problems(one.replace("'h:1'", "'h:1', 'h:2'"))
+    assert "static_configs[0]" in problem
+    assert "step_log names the log of one server; give each target a group of its own" in problem
+
+
 def test_keys_that_belong_to_prometheus_say_what_to_do() -> None:
     text = JOB.replace("job_name: a", "job_name: a, relabel_configs: []") + "rule_files: []\n"
 

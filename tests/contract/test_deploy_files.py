@@ -32,7 +32,7 @@ SHIPPED = [
 def test_the_example_configuration_loads_and_everything_it_names_exists() -> None:
     settings = configured(EXAMPLE)
 
-    assert [job.job_name for job in settings.scrape_configs] == ["vllm", "llama"]
+    assert [job.job_name for job in settings.scrape_configs] == ["vllm", "llama", "gpus"]
     assert settings.scrape_configs[1].engine == "llamacpp"
     assert [one.name for one in settings.deployments] == ["chat", "internal-tools"]
     for one in settings.deployments:

@@ -14,8 +14,9 @@ import pytest
 from collector.errors import Kind, SourceError
 from collector.scrape.limits import Limits
 from collector.scrape.page import Page, PageParser
-from collector.scrape.reading import PageReading, read
+from collector.scrape.reading import PageReading, ReplicaReading, read
 from collector.scrape.spec import IDENTITY_FIELDS
+from collector.scrape.steps import StepSums
 from collector.servers import detect, engine_specs
 
 HERE = Path(__file__).parents[1]
@@ -35,6 +36,7 @@ class Captured:
     headers: dict[str, str]
     identities: tuple[dict[str, Any], ...]
     answers: dict[str, Any]
+    log: tuple[str, ...]
 
     @property
     def engine(self) -> str:
@@ -55,7 +57,19 @@ class Captured:
         for extra in spec.extras:
             for rank, values in extra.read(self.answers.get(extra.path)).items():
                 extras.setdefault(rank, {}).update(values)
+        for rank, sums in self._steps().items():
+            extras.setdefault(rank, {}).update(sums.values)
         return [(told, read(spec, page, self.headers, told, extras)) for told in ({}, *self.identities)]
+
+    def _steps(self) -> dict[str, StepSums]:
+        read_step = SPECS[self.engine].read_step
+        found: dict[str, StepSums] = {}
+        for line in self.log:
+            assert read_step is not None
+            step = read_step(line.encode())
+            assert step is not None
+            found.setdefault(step.rank, StepSums()).add([step])
+        return found
 
 
 def load(path: Path) -> Captured:
@@ -68,12 +82,21 @@ def load(path: Path) -> Captured:
         headers=json.loads(told.get("HEADERS", "{}")),
         identities=tuple(json.loads(line) for line in re.findall(r"^# IDENTITY: (.*)$", text, re.MULTILINE)),
         answers=json.loads(told.get("ANSWERS", "{}")),
+        log=tuple(re.findall(r"^# LOG: (.*)$", text, re.MULTILINE)),
     )
 
 
 CAPTURED = [load(path) for path in sorted(PAGES.glob("*.prom"))]
 each_page = pytest.mark.parametrize("captured", CAPTURED, ids=lambda captured: captured.name)
 each_engine = pytest.mark.parametrize("engine", list(SPECS))
+
+
+def histograms(reading: PageReading, replica: ReplicaReading) -> dict[str, str | None]:
+    """A replica's histograms, each on one line."""
+    told = reading.histograms()[replica.model, replica.rank]
+    return {
+        name: None if counts is None else " ".join(f"{count:g}" for count in counts) for name, counts in told.items()
+    }
 
 
 def golden(captured: Captured) -> str:
@@ -84,7 +107,13 @@ def golden(captured: Captured) -> str:
             "identity": told,
             "process_start": reading.process_start,
             "replicas": [
-                {"model": one.model, "rank": one.rank, "fields": dict(one.fields), "identity": dict(one.identity)}
+                {
+                    "model": one.model,
+                    "rank": one.rank,
+                    "fields": dict(one.fields),
+                    "histograms": histograms(reading, one),
+                    "identity": dict(one.identity),
+                }
                 for one in reading.replicas
             ],
             "missing": list(reading.missing),
@@ -141,6 +170,36 @@ def test_every_field_an_engine_claims_comes_out_of_one_of_its_pages(engine: str)
         if value is not None
     }
     assert seen == set(SPECS[engine].provides)
+
+
+@each_engine
+def test_every_histogram_an_engine_claims_comes_out_of_one_of_its_pages(engine: str) -> None:
+    seen = {
+        name
+        for page in CAPTURED
+        if page.engine == engine
+        for _, reading in page.readings()
+        for told in reading.histograms().values()
+        for name, counts in told.items()
+        if counts is not None and sum(counts) > 0
+    }
+    assert seen == set(SPECS[engine].histograms)
+
+
+@each_page
+def test_a_histogram_holds_what_its_counter_counted(captured: Captured) -> None:
+    """Of vLLM's own: as many steps and requests as the counters beside it say."""
+    if captured.engine != "vllm" or "vllm:iteration_tokens_total_bucket" not in captured.page().names:
+        return
+    _, reading = captured.readings()[0]
+    for replica in reading.replicas:
+        told = reading.histograms()[replica.model, replica.rank]
+        steps, finished = replica.fields["steps_total"], replica.fields["requests_finished_total"]
+        assert steps == (None if told["step_tokens"] is None else sum(told["step_tokens"]))
+        for name in ("prompt_lengths", "generation_lengths"):
+            counts = told[name]
+            assert counts is not None
+            assert (finished or 0.0) >= sum(counts)
 
 
 @each_page

@@ -38,7 +38,8 @@ def test_five_mistakes_are_five_lines_each_with_place_and_remedy(tmp_path: Path)
                 "config.yaml:8 scrape_configs[0].bearer: unknown key 'bearer'; known keys: job_name, engine, "
                 "scrape_interval, scrape_timeout, metrics_path, scheme, static_configs, file_sd_configs, basic_auth, "
                 "authorization, tls_config, body_size_limit, sample_limit, label_limit, label_name_length_limit, "
-                "label_value_length_limit, target_limit, name_filter, exclusive"
+                "label_value_length_limit, target_limit, name_filter, exclusive, forward_pass_endpoint, "
+                "forward_pass_ranks"
             ),
             (
                 "config.yaml:9 scrape_configs[1].job_name: 'vllm' is also the name of scrape_configs[0]; "

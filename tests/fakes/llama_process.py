@@ -1,4 +1,4 @@
-"""A process of its own that serves a model with the real llama.cpp: MODEL PORT SLOTS; says `ready` when it listens."""
+"""A process of its own, a real llama.cpp server: MODEL PORT SLOTS [THREADS]; says `ready` when it listens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import xllamacpp
 
 
-def main(model: str, port: int, slots: int) -> None:
+def main(model: str, port: int, slots: int, threads: int = 2) -> None:
     parameters = xllamacpp.CommonParams()
     parameters.model.path = model
     parameters.hostnames = ["127.0.0.1"]
@@ -17,8 +17,8 @@ def main(model: str, port: int, slots: int) -> None:
     parameters.endpoint_slots = True
     parameters.n_parallel = slots
     parameters.n_ctx = 2048 * slots
-    parameters.cpuparams.n_threads = 2
-    parameters.cpuparams_batch.n_threads = 2
+    parameters.cpuparams.n_threads = threads
+    parameters.cpuparams_batch.n_threads = threads
     server = xllamacpp.Server(parameters)
     print("ready", server.listening_address, flush=True)
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
@@ -26,4 +26,4 @@ def main(model: str, port: int, slots: int) -> None:
 
 if __name__ == "__main__":
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), *map(int, sys.argv[3:]))

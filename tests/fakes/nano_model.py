@@ -1,27 +1,41 @@
-"""Writes a random language model of 200 KB that a real llama.cpp serves: nonsense out, true counters."""
+"""Writes a random language model, of 200 KB unless told, that a real llama.cpp serves: nonsense out, true counters."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import gguf
 import numpy as np
 
-EMBEDDING, LAYERS, HEADS, FEED_FORWARD, CONTEXT = 64, 2, 4, 128, 8192
+CONTEXT = 8192
 
 
-def write_nano_model(path: Path, seed: int = 7) -> None:
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large the model is: widths of its layers, how many there are, and attention heads in each."""
+
+    embedding: int = 64
+    layers: int = 2
+    heads: int = 4
+    feed_forward: int = 128
+
+
+NANO = Shape()
+
+
+def write_nano_model(path: Path, seed: int = 7, shape: Shape = NANO) -> None:
     """A llama-architecture GGUF in F16 with a vocabulary of bytes."""
     random = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(str(path), "llama")
     writer.add_name("nano")
     writer.add_context_length(CONTEXT)
-    writer.add_embedding_length(EMBEDDING)
-    writer.add_block_count(LAYERS)
-    writer.add_feed_forward_length(FEED_FORWARD)
-    writer.add_head_count(HEADS)
-    writer.add_head_count_kv(HEADS)
-    writer.add_rope_dimension_count(EMBEDDING // HEADS)
+    writer.add_embedding_length(shape.embedding)
+    writer.add_block_count(shape.layers)
+    writer.add_feed_forward_length(shape.feed_forward)
+    writer.add_head_count(shape.heads)
+    writer.add_head_count_kv(shape.heads)
+    writer.add_rope_dimension_count(shape.embedding // shape.heads)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
     tokens, types = _vocabulary()
@@ -32,11 +46,11 @@ def write_nano_model(path: Path, seed: int = 7) -> None:
     writer.add_token_merges(["a b"])  # llama.cpp refuses an empty list
     writer.add_bos_token_id(256)
     writer.add_eos_token_id(257)
-    for name, shape in _tensors(len(tokens)).items():
+    for name, size in _tensors(len(tokens), shape).items():
         if name.endswith("norm.weight"):
-            writer.add_tensor(name, np.ones(shape, dtype=np.float32))
+            writer.add_tensor(name, np.ones(size, dtype=np.float32))
         else:
-            writer.add_tensor(name, (random.standard_normal(shape) * 0.02).astype(np.float16))
+            writer.add_tensor(name, (random.standard_normal(size) * 0.02).astype(np.float16))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -52,19 +66,20 @@ def _vocabulary() -> tuple[list[str], list[int]]:
     return [*tokens, "<s>", "</s>"], [normal] * 256 + [control] * 2
 
 
-def _tensors(vocabulary: int) -> dict[str, tuple[int, ...]]:
+def _tensors(vocabulary: int, shape: Shape) -> dict[str, tuple[int, ...]]:
+    wide, inner = shape.embedding, shape.feed_forward
     shapes: dict[str, tuple[int, ...]] = {
-        "token_embd.weight": (vocabulary, EMBEDDING),
-        "output_norm.weight": (EMBEDDING,),
-        "output.weight": (vocabulary, EMBEDDING),
+        "token_embd.weight": (vocabulary, wide),
+        "output_norm.weight": (wide,),
+        "output.weight": (vocabulary, wide),
     }
-    for layer in range(LAYERS):
+    for layer in range(shape.layers):
         shapes |= {
-            f"blk.{layer}.attn_norm.weight": (EMBEDDING,),
-            f"blk.{layer}.ffn_norm.weight": (EMBEDDING,),
-            **{f"blk.{layer}.attn_{part}.weight": (EMBEDDING, EMBEDDING) for part in ("q", "k", "v", "output")},
-            f"blk.{layer}.ffn_gate.weight": (FEED_FORWARD, EMBEDDING),
-            f"blk.{layer}.ffn_up.weight": (FEED_FORWARD, EMBEDDING),
-            f"blk.{layer}.ffn_down.weight": (EMBEDDING, FEED_FORWARD),
+            f"blk.{layer}.attn_norm.weight": (wide,),
+            f"blk.{layer}.ffn_norm.weight": (wide,),
+            **{f"blk.{layer}.attn_{part}.weight": (wide, wide) for part in ("q", "k", "v", "output")},
+            f"blk.{layer}.ffn_gate.weight": (inner, wide),
+            f"blk.{layer}.ffn_up.weight": (inner, wide),
+            f"blk.{layer}.ffn_down.weight": (wide, inner),
         }
     return shapes
