@@ -9,9 +9,11 @@ import click
 from collector import __version__
 from collector.cli.database import database
 from collector.cli.doctor import doctor
+from collector.cli.explain import explain
 from collector.cli.inspect import capture, check_config, servers
 from collector.cli.report import report
 from collector.cli.run import demo, run
+from collector.cli.score import score
 from collector.errors import BreakevenError, ConfigError
 
 
@@ -27,7 +29,7 @@ def version() -> None:
     click.echo(f"breakeven {__version__}")
 
 
-for _command in (run, demo, report, check_config, doctor, servers, capture, database):
+for _command in (run, demo, report, explain, check_config, doctor, servers, capture, score, database):
     commands.add_command(_command)
 
 

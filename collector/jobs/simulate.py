@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
 from collector.clock import Clock
@@ -12,15 +12,11 @@ from collector.errors import BreakevenError
 from collector.gpu.readings import GpuReading
 from collector.gpu.replay import ReplayReader
 from collector.jobs.epochs import EpochBook
+from collector.jobs.simulated_polls import Found, SimulatedPolls
 from collector.jobs.targets import GPU_LABEL, Target, found_target
-from collector.scrape.fetch import Fetcher, client_session
-from collector.scrape.limits import Limits
-from collector.scrape.page import PageParser
-from collector.scrape.reading import PageReading, read
-from collector.scrape.target import TargetScraper
-from collector.servers import detect, engine_specs
 from collector.settings.load import parse_settings
 from collector.settings.model import Settings
+from collector.simulator.dialects import VLLM
 from collector.simulator.gpus import uuid
 from collector.simulator.scenarios import SimulatedReplica, build, demo_fleet
 from collector.simulator.web import ServedFleet, serve
@@ -65,38 +61,44 @@ def demo_settings() -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What polls of one simulated replica in the past would have found."""
+    """What polls of one simulated replica in the past would have found, by unix time."""
 
-    readings: tuple[tuple[float, PageReading], ...]
+    polls: tuple[tuple[float, Found], ...]
     gpus: tuple[GpuSample, ...]
 
 
 class Simulation:
-    """A simulated fleet: its past, then its servers, targets and GPU readings. Everything in it is invented."""
+    """A simulated fleet: its past, then its servers, targets and GPU readings. Everything in it is invented.
 
-    def __init__(self, clock: Clock, seed: int = 1) -> None:
+    `dialect` is the engine as which its servers answer, a name of `collector.simulator.dialects.DIALECTS`.
+    """
+
+    def __init__(self, clock: Clock, seed: int = 1, dialect: str = VLLM) -> None:
         self._clock = clock
         self._now_s = clock.wall_s()
-        self._fleet = build(demo_fleet(), seed, self._now_s - PAST_S)
+        self._fleet = build(demo_fleet(dialect), seed, self._now_s - PAST_S)
         self._served: ServedFleet | None = None
 
     def past(self, progress: Callable[[float], None]) -> tuple[Past, ...]:
-        """Run the fleet up to now; `progress` is told the share done. Takes some tens of seconds of one core."""
-        spec = engine_specs()["vllm"]
-        polls = int(PAST_S / PAST_INTERVAL_S)
-        parsers = [PageParser(spec.wanted, Limits()) for _ in self._fleet]
-        readings: list[list[tuple[float, PageReading]]] = [[] for _ in self._fleet]
+        """Run the fleet up to now; `progress` is told the share done. Takes some tens of seconds of one core.
+
+        Must not be called where an event loop runs.
+        """
+        return asyncio.run(self._past(progress))
+
+    async def _past(self, progress: Callable[[float], None]) -> tuple[Past, ...]:
+        count = int(PAST_S / PAST_INTERVAL_S)
+        polls = [SimulatedPolls(replica, exclusive=False) for replica in self._fleet]
+        found: list[list[tuple[float, Found]]] = [[] for _ in self._fleet]
         gpus: list[list[GpuSample]] = [[] for _ in self._fleet]
-        for number in range(1, polls + 1):
+        for number in range(1, count + 1):
             virtual_s = number * PAST_INTERVAL_S
             at_s = self._now_s - PAST_S + virtual_s
             for index, replica in enumerate(self._fleet):
-                replica.server.advance(virtual_s)
-                page = parsers[index].parse(replica.page.render(spec.wanted).encode(), "text/plain")
-                readings[index].append((at_s, read(spec, page, {})))
+                found[index].append((at_s, await polls[index].poll(virtual_s, PAST_INTERVAL_S)))
                 gpus[index] += [_gpu_sample(one, at_s) for one in replica.gpus.read(PAST_INTERVAL_S)]
-            progress(number / polls)
-        return tuple(Past(tuple(mine), tuple(cards)) for mine, cards in zip(readings, gpus, strict=True))
+            progress(number / count)
+        return tuple(Past(tuple(mine), tuple(cards)) for mine, cards in zip(found, gpus, strict=True))
 
     async def serve(self) -> None:
         """Serve the fleet on loopback from now on. Raises BreakevenError when no port is to be had."""
@@ -113,17 +115,10 @@ class Simulation:
             _target(replica, url, settings) for replica, url in zip(self._fleet, self._served.urls, strict=True)
         )
 
-    async def write_past(self, store: Store, targets: Sequence[Target], past: Sequence[Past]) -> None:
-        """Store the past under the epoch that the live servers will have: it is asked of them as a poll does."""
-        session = client_session()
-        try:
-            for target, mine in zip(targets, past, strict=True):
-                scraper = TargetScraper(target.url, Fetcher(session), detect)
-                await scraper.scrape()
-                told = await scraper.identify()
-                store.writer.append(_samples(store, target, mine, told.fields), mine.gpus)
-        finally:
-            await session.close()
+    def write_past(self, store: Store, targets: Sequence[Target], past: Sequence[Past]) -> None:
+        """Store the past under the epoch that the live servers will have: they tell the same identity."""
+        for target, mine in zip(targets, past, strict=True):
+            store.writer.append(_samples(store, target, mine), mine.gpus)
         store.roll_up(self._clock.wall_s())
 
     def gpus(self, interval_s: float) -> ReplayReader:
@@ -152,18 +147,18 @@ def _target(replica: SimulatedReplica, url: str, settings: Settings) -> Target:
     first, count = replica.spec.first_gpu, replica.spec.tensor_parallel
     labels = {GPU_LABEL: ",".join(uuid(number) for number in range(first, first + count))}
     name = f"simulated-{replica.spec.deployment}"
-    return replace(found_target(name, settings, url.removeprefix("http://"), labels), simulated=True)
+    found = found_target(name, settings, url.removeprefix("http://"), labels)
+    return replace(found, url=url + replica.site.page_path, simulated=True)
 
 
-def _samples(store: Store, target: Target, past: Past, told: Mapping[str, Any]) -> list[ReplicaSample]:
+def _samples(store: Store, target: Target, past: Past) -> list[ReplicaSample]:
     samples = []
     book = EpochBook(store)
-    for at_s, reading in past.readings:
-        for one in reading.replicas:
-            key = ReplicaKey(target.url, one.model, one.rank)
-            identity = Identity("vllm", **{"mixed_steps": True, **told, **one.identity})
-            epoch = book.epoch(key, identity, reading.process_start, target.job.job_name, at_s)
-            samples.append(ReplicaSample(key, epoch, at_s, PAST_INTERVAL_S, **one.fields))
+    for at_s, found in past.polls:
+        key = ReplicaKey(target.url, found.model, found.rank)
+        identity = Identity(found.engine, **found.identity)
+        epoch = book.epoch(key, identity, found.process_start, target.job.job_name, at_s)
+        samples.append(found.sample(target.url, epoch, at_s, PAST_INTERVAL_S))
     return samples
 
 

@@ -32,6 +32,9 @@ class DecodeBatch(Protocol):
     def leave(self, live: LiveRequest) -> None:
         """Lets an unfinished request go, with its `outputs`, `computed` and `blocks` brought up to date."""
 
+    def emitted(self, live: LiveRequest) -> int:
+        """Tokens that a sequence of the batch has given since it joined."""
+
     def steps_to_finish(self) -> int:
         """Steps until the next sequence ends; 0 for an empty batch."""
 
@@ -116,6 +119,10 @@ class SteadyDecode:
         live.finish_at = -1
         self.size -= 1
         self.kv_tokens -= live.computed + 1
+
+    def emitted(self, live: LiveRequest) -> int:
+        """Tokens that a sequence of the batch has given since it joined."""
+        return self._steps_done - live.decode_start
 
     def steps_to_finish(self) -> int:
         """Steps until the next sequence ends; 0 for an empty batch."""

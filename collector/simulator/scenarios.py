@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from collector.simulator.costs import Law, StepCosts
+from collector.simulator.dialects import DIALECTS, VLLM
 from collector.simulator.gpus import GpuModel, SimulatedGpus
 from collector.simulator.scheduler import SchedulerSettings
 from collector.simulator.server import SimulatedServer
+from collector.simulator.site import Facts, Page, Site
 from collector.simulator.traffic import DAY_S, Lengths, Traffic
-from collector.simulator.vllm_page import PageSettings, VllmPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,11 @@ def step_costs(model: ModelShape, gpu: GpuModel, tensor_parallel: int, law: Law 
     )
 
 
+def facts(model: ModelShape, gpu: GpuModel, started_unix_s: float) -> Facts:
+    """What a server with this model on this GPU knows of itself."""
+    return Facts(model.name, started_unix_s, model.parameters, model.weight_bytes, gpu.name, MEMORY_UTILIZATION)
+
+
 def kv_capacity_tokens(model: ModelShape, gpu: GpuModel, tensor_parallel: int) -> int:
     """Tokens of KV cache that fit beside weights and activations."""
     free = tensor_parallel * (MEMORY_UTILIZATION * gpu.memory_bytes - ACTIVATION_BYTES) - model.weight_bytes
@@ -98,6 +104,8 @@ class ReplicaSpec:
     settings: SchedulerSettings
     traffic: Traffic
     law: Law = Law.ADDITIVE
+    dialect: str = VLLM
+    """A name of `dialects.DIALECTS`: the engine as which it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +115,28 @@ class SimulatedReplica:
     spec: ReplicaSpec
     started_unix_s: float
     server: SimulatedServer
-    page: VllmPage
+    site: Site
     gpus: SimulatedGpus
+
+    @property
+    def page(self) -> Page:
+        """Its metrics page."""
+        return self.site.page
 
 
 def _replica(
     deployment: str, number: int, model: ModelShape, tensor_parallel: int, first_gpu: int, port_offset: int,
-    traffic: Traffic,
+    traffic: Traffic, dialect: str,
 ) -> ReplicaSpec:  # fmt: skip
     settings = SchedulerSettings(
-        kv_capacity_tokens=kv_capacity_tokens(model, H100, tensor_parallel), max_model_len=16_384
+        kv_capacity_tokens=kv_capacity_tokens(model, H100, tensor_parallel),
+        max_model_len=16_384,
+        mixed_steps=DIALECTS[dialect].mixed_steps,
     )
-    name = f"{deployment}-{number}"
-    return ReplicaSpec(deployment, name, model, H100, tensor_parallel, first_gpu, port_offset, settings, traffic)
+    return ReplicaSpec(
+        deployment, f"{deployment}-{number}", model, H100, tensor_parallel, first_gpu, port_offset, settings, traffic,
+        dialect=dialect,
+    )  # fmt: skip
 
 
 CHAT = Traffic(
@@ -140,12 +157,12 @@ SUMMARISE = Traffic(
 """Short answers to long texts: prefill-heavy."""
 
 
-def demo_fleet() -> tuple[ReplicaSpec, ...]:
+def demo_fleet(dialect: str = VLLM) -> tuple[ReplicaSpec, ...]:
     """`chat`: two replicas of an 8B model on one H100 each; `summarise`: one of a 70B model on four."""
     return (
-        _replica("chat", 0, LLAMA_8B, 1, 0, 0, CHAT),
-        _replica("chat", 1, LLAMA_8B, 1, 1, 1, CHAT),
-        _replica("summarise", 0, LLAMA_70B, 4, 2, 2, SUMMARISE),
+        _replica("chat", 0, LLAMA_8B, 1, 0, 0, CHAT, dialect),
+        _replica("chat", 1, LLAMA_8B, 1, 1, 1, CHAT, dialect),
+        _replica("summarise", 0, LLAMA_70B, 4, 2, 2, SUMMARISE, dialect),
     )
 
 
@@ -169,10 +186,7 @@ def build(
             traffic.arrivals(np.random.default_rng(arrivals_seed)),
             np.random.default_rng(drafts_seed),
         )
-        page = VllmPage(
-            [server],
-            PageSettings(spec.model.name, started_unix_s, gpu_memory_utilization=MEMORY_UTILIZATION),
-        )
+        site = DIALECTS[spec.dialect].site(server, facts(spec.model, spec.gpu, started_unix_s))
         gpus = SimulatedGpus(
             server,
             spec.gpu,
@@ -182,5 +196,5 @@ def build(
             noise=gpu_noise,
             rng=np.random.default_rng(noise_seed),
         )
-        replicas.append(SimulatedReplica(spec, started_unix_s, server, page, gpus))
+        replicas.append(SimulatedReplica(spec, started_unix_s, server, site, gpus))
     return tuple(replicas)

@@ -29,6 +29,11 @@ class SchedulerSettings:
     block_size: int = 16
     prefix_caching: bool = True
     speculation: Speculation | None = None
+    mixed_steps: bool = True
+    """Whether prompt chunks and decoding sequences share steps; if not, prompts go first and decoding waits.
+
+    The engine counters' gaps between tokens then leave out the steps that a sequence sat out.
+    """
 
     def __post_init__(self) -> None:
         drafts = 0 if self.speculation is None else self.speculation.draft_tokens
@@ -95,17 +100,19 @@ class Scheduler:
     def schedule(self, now_s: float) -> tuple[list[Chunk], bool]:
         """Decides the step that starts now: the prompt chunks in it, and whether it cost preemptions.
 
-        All decoding sequences are in the step too; the blocks they need are free afterwards, but not yet taken.
+        All decoding sequences are in the step too, unless phases are kept apart and it has chunks; the blocks they
+        need are free afterwards, but not yet taken.
         """
-        budget = self.settings.max_num_batched_tokens
         preempted = False
         chunk_tokens = chunk_blocks = 0
         while True:
             partial = self._prefilling
+            budget = self.settings.max_num_batched_tokens
+            if self.settings.mixed_steps:
+                budget -= self.decoding.size * self._tokens_per_sequence
             needed = self.decoding.blocks_needed(1) if self.decoding.size else 0
             if partial is not None:
-                left = budget - self.decoding.size * self._tokens_per_sequence
-                chunk_tokens = min(partial.target - partial.computed, left)
+                chunk_tokens = min(partial.target - partial.computed, budget)
                 chunk_blocks = self._blocks(partial.computed + chunk_tokens) - partial.blocks
                 needed += chunk_blocks
             if needed <= self.free_blocks:
@@ -113,7 +120,6 @@ class Scheduler:
             self._preempt_newest(now_s)
             preempted = True
         chunks = []
-        budget -= self.decoding.size * self._tokens_per_sequence
         if partial is not None and chunk_tokens > 0:
             chunks.append(self._take(partial, chunk_tokens, chunk_blocks, False))
             budget -= chunk_tokens

@@ -12,6 +12,7 @@ from collector.simulator import steps
 from collector.simulator.costs import StepCosts
 from collector.simulator.counters import EngineCounters
 from collector.simulator.decoding import DecodeBatch, SteadyDecode
+from collector.simulator.listening import Listener
 from collector.simulator.requests import LiveRequest
 from collector.simulator.scheduler import Chunk, Scheduler, SchedulerSettings
 from collector.simulator.spans import BusySpans
@@ -56,6 +57,8 @@ class SimulatedServer:
         self.costs = costs
         self.settings = settings
         self.counters = EngineCounters(settings.max_model_len, settings.decode_tokens_per_sequence - 1)
+        self.listeners: list[Listener] = []
+        """Told of everything that happens, for dialects that count it in another way."""
         self.at_s = 0.0
         """Virtual time that has been simulated; counters are those of the last step that ended until then."""
         self._arrivals: Iterator[Arrival] = iter(arrivals)
@@ -97,8 +100,9 @@ class SimulatedServer:
                 continue
             chunks, preempted = self._scheduler.schedule(self._now_s)
             if chunks or preempted or not self._macro_steps or not self._decode(until_s):
-                decoding = self._decoding
-                self._step = steps.start(self.costs, self._now_s, chunks, decoding.size, decoding.kv_tokens)
+                alone = bool(chunks) and not self.settings.mixed_steps
+                size, kv_tokens = (0, 0) if alone else (self._decoding.size, self._decoding.kv_tokens)
+                self._step = steps.start(self.costs, self._now_s, chunks, size, kv_tokens)
         else:
             self.at_s = max(self.at_s, self._now_s)
             return self.at_s
@@ -110,6 +114,8 @@ class SimulatedServer:
         """Takes what arrives until then into the inbox, where the engine finds it at its next step."""
         while self._next_s <= until_s and (arrival := self._next) is not None:
             self._tally.arrivals += 1
+            for listener in self.listeners:
+                listener.arrived(arrival)
             if arrival.prompt_tokens >= self.settings.max_model_len:
                 self._tally.rejections += 1
             else:
@@ -141,6 +147,7 @@ class SimulatedServer:
     def _finish_step(self, step: Step) -> None:
         """Books a whole step: decode tokens, chunks, first outputs, ends."""
         tally = self._tally
+        waiting = self._decoding.size - step.batch
         self._step = None
         step.book(tally)
         tally.steps += 1
@@ -161,6 +168,8 @@ class SimulatedServer:
             tally.steps_with_output += 1
             self.counters.step_tokens.observe(computed_prompts + outputs + new_outputs)
         self._after_steps()
+        for listener in self.listeners:
+            listener.stepped(step, waiting)
 
     def _book_chunk(self, chunk: Chunk) -> int | None:
         """Books a computed chunk; if it gave an output, returns the prompt tokens that this output reports."""
@@ -221,6 +230,8 @@ class SimulatedServer:
         self._emit(count, batch)
         self._pass(self._now_s + seconds)
         self._after_steps()
+        for listener in self.listeners:
+            listener.decoded(stretch, count, batch)
         return True
 
     def _pass(self, end_s: float) -> None:
@@ -255,6 +266,15 @@ class SimulatedServer:
         else:
             self._tally.completions += 1
             self.counters.finished(live, self._now_s)
+        for listener in self.listeners:
+            listener.ended(live, self._now_s)
+
+    def outputs_under_way(self) -> list[int]:
+        """Output tokens so far of each request that runs, in order of admission."""
+        return [
+            live.outputs + (self._decoding.emitted(live) if live.finish_at >= 0 else 0)
+            for live in self._scheduler.running
+        ]
 
     def truth(self, *, whole_steps: bool = False) -> Truth:
         """What really happened until `at_s`, the elapsed part of the step in progress included unless `whole_steps`."""

@@ -106,6 +106,10 @@ class SpeculativeDecode:
         self.size -= 1
         self.kv_tokens -= live.computed + 1
 
+    def emitted(self, live: LiveRequest) -> int:
+        """Tokens that a sequence of the batch has given since it joined."""
+        return int(live.plan[_TOKENS, : self._steps_done - live.decode_start].sum())
+
     def steps_to_finish(self) -> int:
         """Steps until the next sequence ends; 0 for an empty batch."""
         finish_at = self._finishes.next_at()

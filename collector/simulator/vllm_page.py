@@ -6,16 +6,12 @@ engine, as prometheus_client writes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from prometheus_client.utils import floatToGoString
-
+from collector.simulator.exposition import escape, go_number
 from collector.simulator.server import SimulatedServer
 from collector.simulator.vllm_series import Family, families
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_number: Callable[[float], str] = floatToGoString
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +26,8 @@ class PageSettings:
     cache_dtype: str = "auto"
 
 
-def _escape(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
 def _labels(labels: Mapping[str, str]) -> str:
-    return "{" + ",".join(f'{name}="{_escape(labels[name])}"' for name in sorted(labels)) + "}"
+    return "{" + ",".join(f'{name}="{escape(labels[name])}"' for name in sorted(labels)) + "}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +75,7 @@ class VllmPage:
             if family.histogram is None:
                 lines.append(tuple((family.name, f"{family.name}{_labels(choice)} ") for choice in choices))
             else:
-                bounds = [_number(bound) for bound in (*family.histogram(server).bounds, float("inf"))]
+                bounds = [go_number(bound) for bound in (*family.histogram(server).bounds, float("inf"))]
                 bucket, plain = f"{family.name}_bucket", _labels(labels)
                 histogram_lines = [(bucket, f"{bucket}{_labels(labels | {'le': bound})} ") for bound in bounds]
                 histogram_lines += [
@@ -139,7 +131,7 @@ class VllmPage:
             for server, lines in zip(self._servers, block.lines, strict=False):
                 values = self._values(block, server, len(lines))
                 body += [
-                    f"{start}{_number(value)}\n"
+                    f"{start}{go_number(value)}\n"
                     for (name, start), value in zip(lines, values, strict=True)
                     if names is None or name in names
                 ]

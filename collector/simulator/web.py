@@ -1,13 +1,13 @@
 """Simulated servers over HTTP on loopback, in virtual time that follows an injected clock.
 
-As vLLM 0.33 answers: `/metrics` (never compressed, `name[]` ignored), `/metrics/` (gzip where accepted, `name[]`
-honoured), `/v1/models`, `/version`. Apart from those: `/sim/truth` and `/sim/gpus`, JSON of what no server tells.
+Each answers as its dialect's `Site` says. Apart from those paths: `/sim/truth` and `/sim/gpus`, JSON of what no server
+tells.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from ipaddress import ip_address
 
@@ -16,9 +16,8 @@ from aiohttp import web
 from collector.clock import Clock
 from collector.errors import BreakevenError
 from collector.simulator.scenarios import SimulatedReplica
-from collector.simulator.vllm_page import CONTENT_TYPE
+from collector.simulator.site import Route
 
-VERSION = "0.33.0"
 SLICE_EVENTS = 250
 """Events simulated without giving way to other tasks: some 5 ms."""
 CALL_SLICES = 400
@@ -49,48 +48,21 @@ class _Site:
     def application(self) -> web.Application:
         """The routes."""
         app = web.Application()
-        app.add_routes(
-            [
-                web.get("/metrics", self._metrics),
-                web.get("/metrics/", self._filtered_metrics),
-                web.get("/v1/models", self._models),
-                web.get("/version", self._version),
-                web.get("/sim/truth", self._truth),
-                web.get("/sim/gpus", self._gpus),
-            ]
-        )
+        app.add_routes([web.get(path, self._handler(route)) for path, route in self._replica.site.routes.items()])
+        app.add_routes([web.get("/sim/truth", self._truth), web.get("/sim/gpus", self._gpus)])
         return app
 
-    async def _metrics(self, request: web.Request) -> web.Response:
-        await self._catch_up()
-        return self._page(self._replica.page.render())
+    def _handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def handle(request: web.Request) -> web.Response:
+            await self._catch_up()
+            names = request.query.getall("name[]", [])
+            answer = route(frozenset(names) if names else None)
+            response = web.Response(body=answer.body, headers={"Content-Type": answer.content_type, **answer.headers})
+            if answer.compressible:
+                response.enable_compression()
+            return response
 
-    async def _filtered_metrics(self, request: web.Request) -> web.Response:
-        await self._catch_up()
-        names = request.query.getall("name[]", [])
-        response = self._page(self._replica.page.render(frozenset(names) if names else None))
-        response.enable_compression()
-        return response
-
-    @staticmethod
-    def _page(text: str) -> web.Response:
-        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
-
-    async def _models(self, request: web.Request) -> web.Response:
-        name, created = self._replica.spec.model.name, int(self._replica.started_unix_s)
-        model = {
-            "id": name,
-            "object": "model",
-            "created": created,
-            "owned_by": "vllm",
-            "root": name,
-            "parent": None,
-            "max_model_len": self._replica.spec.settings.max_model_len,
-        }
-        return web.json_response({"object": "list", "data": [model]})
-
-    async def _version(self, request: web.Request) -> web.Response:
-        return web.json_response({"version": VERSION})
+        return handle
 
     async def _truth(self, request: web.Request) -> web.Response:
         await self._catch_up()

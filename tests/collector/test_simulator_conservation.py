@@ -131,6 +131,8 @@ def assert_same_as_the_literal_engine(workload: Workload) -> SimulatedServer:
             (truth.busy_s, truth.exclusive_prefill_s, truth.marginal_prefill_s), rel=1e-9, abs=1e-12
         )
         for name, values in reference.seen.items():
+            if name == "token_gap_s" and not workload.settings.mixed_steps:
+                continue  # without the steps that sequences sat out
             histogram = histograms(server)[name]
             buckets = np.searchsorted(histogram.bounds, values, side="left")
             assert np.bincount(buckets, minlength=len(histogram.counts)).tolist() == histogram.counts, name

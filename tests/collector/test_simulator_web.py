@@ -14,7 +14,11 @@ import pytest
 
 from analyzer.samples import GpuSample
 from collector.errors import BreakevenError
+from collector.scrape.fetch import Fetcher
+from collector.scrape.target import TargetScraper
+from collector.servers import detect
 from collector.simulator import web
+from collector.simulator.dialects import DIALECTS
 from collector.simulator.scenarios import SimulatedReplica, build, demo_fleet
 from collector.simulator.speculation import Speculation
 from collector.simulator.truth import Truth
@@ -232,3 +236,25 @@ def test_drafting_servers_are_served_too() -> None:
         assert "vllm:spec_decode_num_drafts_total" in body.decode()
 
     served(test, replicas=build([drafting], 1, 0.0))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_each_dialect_is_read_over_http_by_the_real_scraper(dialect: str) -> None:
+    replicas = build(demo_fleet(dialect)[:1], 1, 1_795_000_000.0)
+
+    async def test(handle: ServedFleet, clock: HandClock, session: aiohttp.ClientSession) -> None:
+        clock.advance(30.0)
+        url = handle.urls[0] + replicas[0].site.page_path
+        scraper = TargetScraper(url, Fetcher(session), detect)
+        assert (await scraper.scrape()).engine == DIALECTS[dialect].engine
+        told = await scraper.identify()
+        clock.advance(30.0)
+        scrape = await scraper.scrape()
+        (one,) = scrape.reading.replicas
+        assert {**told.fields, **one.identity}["model_path"].startswith("meta-llama/Llama-3.1-8B-Instruct")
+        assert not scrape.notes
+        assert (one.fields["generation_tokens_total"] or 0) > 0
+        assert (one.fields["prompt_tokens_total"] or 0) > 0
+        assert (await get(session, f"{handle.urls[0]}/nothing"))[0] == 404
+
+    served(test, replicas=replicas)

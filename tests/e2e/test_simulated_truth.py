@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,13 +13,10 @@ from analyzer.batching import decode_batch
 from analyzer.evidence import Estimate
 from analyzer.hardware import Hardware, resolve
 from analyzer.phases import PhaseAccount, account
-from analyzer.samples import Identity, ReplicaKey, ReplicaSample
+from analyzer.samples import Identity, ReplicaSample, bounds_of
 from analyzer.throughput import generation_tokens_per_s, prefill_tokens_per_s
 from analyzer.windows import Totals, add_up, pairwise_totals
-from collector.scrape.limits import Limits
-from collector.scrape.page import PageParser
-from collector.scrape.reading import read
-from collector.servers import engine_specs
+from collector.jobs.simulated_polls import SimulatedPolls
 from collector.simulator.scenarios import SimulatedReplica, build, demo_fleet
 from collector.simulator.truth import Truth
 
@@ -38,14 +36,15 @@ class Seen:
 
 
 def watched(replica: SimulatedReplica, start_s: float) -> Seen:
-    spec = engine_specs()["vllm"]
-    parser = PageParser(spec.wanted, Limits())
+    return asyncio.run(_watched(replica, start_s))
+
+
+async def _watched(replica: SimulatedReplica, start_s: float) -> Seen:
+    polls = SimulatedPolls(replica, exclusive=False)
     samples, utilization = [], []
     for number in range(int(SPAN_S / INTERVAL_S) + 1):
         at_s = start_s + number * INTERVAL_S
-        replica.server.advance(at_s)
-        one = read(spec, parser.parse(replica.page.render().encode(), "text/plain"), {}).replicas[0]
-        samples.append(ReplicaSample(ReplicaKey("t", one.model, one.rank), 1, at_s, INTERVAL_S, **one.fields))
+        samples.append((await polls.poll(at_s, INTERVAL_S)).sample("t", 1, at_s, INTERVAL_S))
         utilization.append(replica.gpus.read(INTERVAL_S)[0]["utilization_ratio"])
         if number == 0:
             before = replica.server.truth()
@@ -75,6 +74,24 @@ def seen() -> list[Seen]:
 def value(figure: object) -> float:
     assert isinstance(figure, Estimate), figure
     return figure.value
+
+
+def test_histograms_told_once_a_minute_hold_every_step_and_request(seen: list[Seen]) -> None:
+    """Half an hour from minute to minute: as many as the counters say, and their sum lies between the buckets' ends."""
+    for one in seen:
+        for name, count, tokens in (
+            ("step_tokens", "steps_total", "step_tokens_total"),
+            ("prompt_lengths", "requests_finished_total", "finished_prompt_tokens_total"),
+            ("generation_lengths", "requests_finished_total", "finished_generation_tokens_total"),
+        ):
+            counts, total = one.totals.histograms[name], one.totals.deltas[tokens]
+            ends = (0.0, *bounds_of(ReplicaSample, name), 1e7)
+            assert counts is not None, one.name
+            assert total is not None
+            assert sum(counts) == one.totals.deltas[count], one.name
+            least = sum(number * low for number, low in zip(counts, ends, strict=False))
+            most = sum(number * high for number, high in zip(counts, ends[1:], strict=True))
+            assert least < total <= most, one.name
 
 
 def test_decode_batch_is_within_three_percent(seen: list[Seen]) -> None:

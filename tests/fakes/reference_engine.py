@@ -117,6 +117,7 @@ class ReferenceEngine:
     def schedule(self) -> list[tuple[Req, int]]:
         budget = self.settings.max_num_batched_tokens
         work: list[tuple[Req, int]] = []
+        held = {req: req.blocks for req in self.running}
         preempted = False
         index = 0
         while index < len(self.running) and budget > 0:
@@ -133,7 +134,7 @@ class ReferenceEngine:
             if not fits:
                 break
             work.append((req, tokens))
-            budget -= tokens
+            budget -= tokens if self.settings.mixed_steps or not req.caught_up else 0
             index += 1
         while self.waiting and budget > 0 and not preempted and len(self.running) < self.settings.max_num_seqs:
             req = self.waiting[0]
@@ -153,7 +154,12 @@ class ReferenceEngine:
             assert self.allocate(req, tokens)
             work.append((req, tokens))
             budget -= tokens
-        return work
+        if self.settings.mixed_steps or all(req.caught_up for req, _ in work):
+            return work
+        for req, _ in work:
+            if req.caught_up:
+                req.blocks = held[req]
+        return [(req, tokens) for req, tokens in work if not req.caught_up]
 
     def preempt(self, req: Req) -> None:
         req.blocks = req.computed = 0

@@ -86,6 +86,7 @@ def workloads(draw: st.DrawFn, accept_all_or_none: bool = False) -> Workload:
         block_size=draw(st.sampled_from([1, 4, 16])),
         prefix_caching=draw(st.booleans()),
         speculation=speculation,
+        mixed_steps=draw(st.booleans()),
     )
     # Gaps are random numbers of a seeded generator: drawn ones would fall on step ends, where rounding decides.
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
