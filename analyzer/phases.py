@@ -1,12 +1,12 @@
 """Totals -> where a replica's time went: phase mix (marginal and exclusive), components, memory-bound share.
 
-The evidence ladder is a tuple of rungs tried in order, best first; each either accounts for the time or says why it
-cannot: the engine's own timers, then the roofline. The place of a fitted step-time model is between the two.
+The evidence ladder, best first: the engine's own timers, the step-time model fitted to this server, the roofline. A
+rung that cannot tell a figure leaves it to the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analyzer.batching import decode_batch
@@ -15,9 +15,14 @@ from analyzer.evidence import Estimate, Evidence, Figure, Missing, worst
 from analyzer.hardware import Hardware
 from analyzer.roofline import Seconds, corners, work
 from analyzer.samples import Identity
+from analyzer.steptime.account import Share, SpanShares, coefficient, interval, shares
+from analyzer.steptime.fit import StepModel
+from analyzer.steptime.parts import Part
 from analyzer.windows import Totals
 
 COMPONENTS = ("weight_read", "kv_read", "decode_compute", "prefill", "overhead", "idle")
+NO_MODEL = Missing("no step-time model is fitted to this replica yet")
+STEP_MODEL = "step_time_model"
 ARTICLE_LARGE_BATCH = 16
 """The article's own bound: decode at a larger batch is not called memory-bound."""
 
@@ -54,21 +59,28 @@ def account(
     identity: Identity,
     hardware: Hardware | Missing,
     gpu_utilization: float | None,
+    model: StepModel | Missing = NO_MODEL,
+    parts: Sequence[Part] = (),
 ) -> PhaseAccount:
-    """The best account that the evidence allows."""
+    """The best account that the evidence allows.
+
+    `model` is the replica's fitted step-time model, `parts` are the totals in parts within which the load may swing.
+    """
     busy = busy_ratio(totals, gpu_utilization)
-    modelled = _modelled(totals, hardware, busy)
-    measured = _measured_prefill(totals, busy)
+    below = _fitted(totals, hardware, busy, model, parts)
+    if isinstance(below, Missing):
+        below = _modelled(totals, hardware, busy)
+    measured = measured_prefill(totals, busy)
     if isinstance(measured, Missing):
-        return modelled
-    marginal: Figure = measured
-    if identity.mixed_steps is not False:
-        marginal = modelled.prefill_marginal
-    components, memory = modelled.components, modelled.memory_bound
+        return below
+    marginal: Figure = _measured_marginal(totals, busy)
+    if isinstance(marginal, Missing):
+        marginal = measured if identity.mixed_steps is False else below.prefill_marginal
+    components, memory = below.components, below.memory_bound
     if isinstance(memory, Missing):
         memory = _article_memory_bound(totals, measured, memory)
     return PhaseAccount(
-        busy=busy,
+        busy=below.busy if isinstance(busy, Missing) else busy,
         prefill_marginal=marginal,
         prefill_exclusive=measured,
         memory_bound=memory,
@@ -77,7 +89,7 @@ def account(
     )
 
 
-def _measured_prefill(totals: Totals, busy: Figure) -> Figure:
+def measured_prefill(totals: Totals, busy: Figure) -> Figure:
     """Exclusive prefill share of busy time from the engine's own timers."""
     prefill_s, decode_s = totals.deltas["prefill_s_total"], totals.deltas["decode_s_total"]
     if prefill_s is None:
@@ -97,6 +109,71 @@ def _measured_prefill(totals: Totals, busy: Figure) -> Figure:
 
     low, high = of_busy(busy.high), of_busy(busy.low)
     return Estimate(of_busy(busy.value), low, high, busy.evidence, "engine_prefill_timer_per_busy")
+
+
+def _measured_marginal(totals: Totals, busy: Figure) -> Figure:
+    """Marginal prefill share of busy time where the engine's own record of every step tells it."""
+    marginal_s = totals.deltas["prefill_marginal_s_total"]
+    if marginal_s is None or isinstance(busy, Missing) or busy.value <= 0 or busy.evidence is not Evidence.MEASURED:
+        return Missing("the engine does not say how long each step took")
+    share = min(1.0, marginal_s / (busy.value * totals.covered_s))
+    return Estimate.exact(share, Evidence.MEASURED, "engine_step_records")
+
+
+def _fitted(
+    totals: Totals, hardware: Hardware | Missing, busy: Figure, model: StepModel | Missing, parts: Sequence[Part]
+) -> PhaseAccount | Missing:
+    """The account of the fitted step-time model.
+
+    It is `fitted` where live data decide what a step costs. Which part of that the reads of weights take no counter
+    tells: that split is a roofline's, and so at most `modelled`.
+    """
+    if isinstance(model, Missing):
+        return model
+    found = shares(model, parts)
+    if isinstance(found, Missing):
+        return found
+    guess = Evidence.MODELLED if isinstance(hardware, Missing) or not hardware.assumed else Evidence.ASSUMED
+    decided = coefficient(model, "step_s").identified
+    if isinstance(busy, Missing):
+        ratio = min(1.0, found.busy_s / found.covered_s)
+        busy = Estimate(ratio, ratio * 0.9, min(1.0, ratio * 1.1), Evidence.FITTED if decided else guess, STEP_MODEL)
+    if busy.value <= 0:
+        return Missing("the server was idle")
+    told = Evidence.FITTED if decided else guess
+
+    def figure(name: str, evidence: Evidence) -> Estimate:
+        return Estimate(*interval(found.shares[name]), evidence, STEP_MODEL)
+
+    components: Mapping[str, Estimate] | Missing
+    memory: Figure
+    if model.split:
+        components, memory = _components(found, busy, worst(busy.evidence, guess)), figure("memory", guess)
+    else:
+        why = hardware if isinstance(hardware, Missing) else Missing("nothing tells weight reads from overhead")
+        components, memory = why, why
+    return PhaseAccount(
+        busy=busy,
+        prefill_marginal=figure("marginal", told),
+        prefill_exclusive=figure("exclusive", told),
+        memory_bound=memory,
+        components=components,
+        request_seconds_prefill=_request_seconds(totals),
+    )
+
+
+def _components(found: SpanShares, busy: Estimate, evidence: Evidence) -> Mapping[str, Estimate]:
+    """Components of wall time from shares of busy time: they sum to 1 with the idle time."""
+    result = {}
+    for name in COMPONENTS:
+        if name == "idle":
+            continue
+        share: Share = found.shares[name]
+        value, low, high = interval(share)
+        result[name] = Estimate(value * busy.value, low * busy.low, min(1.0, high * busy.high), evidence, STEP_MODEL)
+    idle = max(0.0, 1 - sum(one.value for one in result.values()))
+    low, high = min(idle, 1 - busy.high), max(idle, 1 - busy.low)
+    return {**result, "idle": Estimate(idle, max(0.0, low), min(1.0, high), busy.evidence, busy.method)}
 
 
 def _article_memory_bound(totals: Totals, prefill: Estimate, why: Missing) -> Figure:

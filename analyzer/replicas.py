@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
 
-from analyzer.assumptions import Deployment
+from analyzer.assumptions import DEFAULT_SCHEMES, Deployment
 from analyzer.batching import decode_batch, mean_gauge, mean_per
-from analyzer.evidence import Figure, Missing
+from analyzer.chain import Chain, fit_chain, span_chain
+from analyzer.crosscheck import NO_ACTIVITY, CrossCheck, GpuActivity, cross_check, widened
+from analyzer.evidence import Evidence, Figure, Missing
 from analyzer.hardware import Hardware, gpus_of_replica, resolve
-from analyzer.phases import PhaseAccount, account
+from analyzer.phases import NO_MODEL, PhaseAccount, account
+from analyzer.predict import Prediction
 from analyzer.samples import Identity, ReplicaKey, ReplicaSample
+from analyzer.stepsizes import StepSizes, step_sizes
+from analyzer.steptime.account import StepTime, step_time
+from analyzer.steptime.fit import StepModel, fit
+from analyzer.steptime.parts import Part, merged
 from analyzer.throughput import cached_prompt_ratio, generation_tokens_per_s, prefill_tokens_per_s
+from analyzer.whatif import predict_schemes
 from analyzer.windows import Totals
 
 FRESH_INTERVALS = 3
@@ -39,6 +49,12 @@ class ReplicaHistory:
     gpu_utilization_history: float | None = None
     lumpy: frozenset[str] = frozenset()
     unreported: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+    """The decision span in parts of some minutes, without the epoch's warm-up: what a step-time model is fitted to."""
+    model: StepModel | Missing = NO_MODEL
+    gpu_uuids: tuple[str, ...] = ()
+    gpu_activity: GpuActivity = NO_ACTIVITY
+    """Of the joined GPUs over the live span."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +74,13 @@ class ReplicaReport:
     history_coverage: float | None
     phases: PhaseAccount
     decision: PhaseAccount
+    predicted: Mapping[str, Prediction | Missing] = field(metadata={"plain": False})
+    """Each scheme's effect over the decision span. Not in a plain report: the deployment's has what matters of it."""
+    cross_check: CrossCheck
+    """The model against the GPU's activity counters over the live span; what disagrees widened the intervals above."""
+    step_time: StepTime | Missing
+    step_sizes: StepSizes | Missing
+    history_step_sizes: StepSizes | Missing
     gpus: int | None
     """GPUs of the replica; None when nobody told."""
     decode_batch: Figure
@@ -73,9 +96,25 @@ class ReplicaReport:
     inter_token_s: Figure
     hardware: Hardware | Missing
     unreported: tuple[str, ...]
+    chain: Chain
 
+
+SPAN_PARTS = 48
+"""A long span is accounted for in so many parts: the load within each is near its mean."""
 
 _NO_WINDOW = Missing("no usable pair of samples in this span yet")
+_NO_CHECK = CrossCheck(_NO_WINDOW, _NO_WINDOW)
+
+
+def fit_replica(known: ReplicaHistory, deployment: Deployment, fine: Sequence[Part] = ()) -> StepModel | Missing:
+    """The step-time model of one replica's current epoch, or why there is none.
+
+    `fine` are shorter parts of the newest stretch: they take the place of the history's parts from there on.
+    """
+    begin_s = fine[0].totals.start_s if fine else inf
+    older = [part for part in known.parts if part.totals.end_s <= begin_s]
+    mixed = known.identity.mixed_steps is not False
+    return fit([*older, *fine], resolve(known.identity, deployment, known.joined_gpus), mixed=mixed)
 
 
 def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) -> ReplicaReport:
@@ -85,6 +124,11 @@ def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) 
     recent, last = known.recent, known.last
     lumpy = "generation_tokens_total" in known.lumpy
     usable = recent if recent is not None and recent.windows > 0 else None
+    check = _NO_CHECK if usable is None else cross_check(usable, hardware, known.gpu_activity)
+    phases = widened(_account(known, recent, hardware, known.gpu_utilization_recent, ()), check)
+    decision = widened(_account(known, history, hardware, known.gpu_utilization_history, known.parts), check)
+    model = known.model
+    told = model if isinstance(model, Missing) else step_time(model)
     return ReplicaReport(
         replica=known.replica,
         job=known.job,
@@ -97,8 +141,20 @@ def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) 
         history_covered_s=0.0 if history is None else history.covered_s,
         history_span_s=0.0 if history is None else history.end_s - history.start_s,
         history_coverage=None if history is None else history.coverage_ratio,
-        phases=_account(recent, known.identity, hardware, known.gpu_utilization_recent),
-        decision=_account(history, known.identity, hardware, known.gpu_utilization_history),
+        phases=phases,
+        decision=decision,
+        cross_check=check,
+        predicted=predict_schemes(
+            deployment.schemes or DEFAULT_SCHEMES,
+            known.identity,
+            hardware,
+            known.parts or _whole(known),
+            known.model,
+            decision.busy,
+        ),
+        step_time=told,
+        step_sizes=_NO_WINDOW if usable is None else _sizes(usable, model, told, hardware),
+        history_step_sizes=_NO_WINDOW if past is None else _sizes(past, model, told, hardware),
         gpus=gpus_of_replica(known.identity, deployment, known.joined_gpus),
         decode_batch=_NO_WINDOW if usable is None else decode_batch(usable),
         history_decode_batch=_NO_WINDOW if past is None else decode_batch(past),
@@ -115,7 +171,25 @@ def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) 
         ),
         hardware=hardware,
         unreported=known.unreported,
+        chain=Chain(
+            span_chain(recent, phases, hardware, known.gpu_utilization_recent, model),
+            span_chain(history, decision, hardware, known.gpu_utilization_history, model),
+            fit_chain(model, told),
+        ),
     )
+
+
+def _whole(known: ReplicaHistory) -> tuple[Part, ...]:
+    return () if known.history is None else (Part(known.history, known.gpu_utilization_history),)
+
+
+def _sizes(
+    totals: Totals, model: StepModel | Missing, told: StepTime | Missing, hardware: Hardware | Missing
+) -> StepSizes | Missing:
+    """Steps by size; their lengths are `fitted` where live data decide what a step costs."""
+    guess = Evidence.ASSUMED if isinstance(hardware, Hardware) and hardware.assumed else Evidence.MODELLED
+    decided = isinstance(told, StepTime) and told.coefficients["step_s"].identified
+    return step_sizes(totals, model, Evidence.FITTED if decided else guess)
 
 
 def _generation(totals: Totals | None, lumpy: bool) -> Figure:
@@ -125,8 +199,13 @@ def _generation(totals: Totals | None, lumpy: bool) -> Figure:
 
 
 def _account(
-    totals: Totals | None, identity: Identity, hardware: Hardware | Missing, gpu_utilization: float | None
+    known: ReplicaHistory,
+    totals: Totals | None,
+    hardware: Hardware | Missing,
+    gpu_utilization: float | None,
+    parts: Sequence[Part],
 ) -> PhaseAccount:
     if totals is None or totals.windows == 0:
         return PhaseAccount(_NO_WINDOW, _NO_WINDOW, _NO_WINDOW, _NO_WINDOW, _NO_WINDOW, _NO_WINDOW)
-    return account(totals, identity, hardware, gpu_utilization)
+    inside = merged(parts, SPAN_PARTS) if parts else [Part(totals, gpu_utilization)]
+    return account(totals, known.identity, hardware, gpu_utilization, known.model, inside)

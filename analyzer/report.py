@@ -70,7 +70,8 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, float) and not isfinite(value):
         return "infinite" if value > 0 else "-infinite"
     if is_dataclass(value) and not isinstance(value, type):
-        plain = {one.name: as_plain(getattr(value, one.name)) for one in fields(value)}
+        shown = [one.name for one in fields(value) if one.metadata.get("plain", True)]
+        plain = {name: as_plain(getattr(value, name)) for name in shown}
         return {"missing": plain["reason"]} if type(value).__name__ == "Missing" else plain
     if isinstance(value, Mapping):
         return {str(key): as_plain(item) for key, item in value.items()}

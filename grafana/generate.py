@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gpus import gpu_row
 from panels import DATASOURCE, Panel
-from sources import freshness_row, gpu_row
+from sources import freshness_row
+from steps import step_row
 from verdicts import verdict_row
 from workload import batch_row, phase_row, time_row, token_row
 
@@ -18,7 +20,7 @@ DASHBOARD = Path(__file__).parent / "dashboards" / "breakeven.json"
 
 def dashboard() -> dict[str, Any]:
     """The dashboard in Grafana's classic model, schema 39: Grafana 9 to 13 load it."""
-    rows = (verdict_row, phase_row, batch_row, token_row, time_row, freshness_row, gpu_row)
+    rows = (verdict_row, phase_row, batch_row, token_row, time_row, step_row, freshness_row, gpu_row)
     return {
         "id": None,
         "uid": "breakeven",

@@ -47,3 +47,10 @@ def weighted_phase(phase: str, accounting: str) -> str:
 def or_nan(expression: str, by: str, every: str) -> str:
     """The expression, with NaN for each of `every` that it lacks: a table's cell then says so instead of being gone."""
     return f"{expression} or on ({by}) (max by ({by}) ({every}) * NaN)"
+
+
+def weighted_size() -> str:
+    """The share of busy time by step size over the selected replicas, each weighing as much as it was busy."""
+    share, busy = series("breakeven_step_size_time_ratio", REPLICA), p50("breakeven_busy_ratio", REPLICA)
+    whole = f"scalar(sum({busy} and {_ON_REPLICA} {share}))"
+    return f"sum by (tokens) ({share} * {_ON_REPLICA} group_left () {busy}) / {whole}"

@@ -1,4 +1,4 @@
-"""The bottom of the dashboard: how fresh the data are, how the targets and the daemon do, and the GPUs."""
+"""Near the bottom of the dashboard: how fresh the data are, how the targets and the daemon do."""
 
 from __future__ import annotations
 
@@ -13,82 +13,6 @@ _UP = {"1": ("up", "green"), "0": ("down", "red")}
 def freshness_row() -> list[Panel]:
     """The row `Freshness and targets`."""
     return [row("Freshness and targets"), _targets(), *_freshness(), _replicas(), _unreported(), *_daemon()]
-
-
-def gpu_row() -> list[Panel]:
-    """The row `GPUs`."""
-    energy = f"rate({series('breakeven_gpu_energy_joules_total', DAEMON)}[$__rate_interval])"
-    power = series("breakeven_gpu_power_watts", DAEMON)
-    throttled = series("breakeven_gpu_throttled", DAEMON)
-    memory = (
-        f"{series('breakeven_gpu_memory_used_bytes', DAEMON)} "
-        f"/ on (job, instance, gpu_uuid) {series('breakeven_gpu_memory_total_bytes', DAEMON)}"
-    )
-    up = series("breakeven_gpu_up", DAEMON)
-    return [
-        row("GPUs of the daemons' own machines"),
-        timeseries(
-            "GPU utilization",
-            "Share of time with a kernel running. A busy GPU is not a well-used one. Absent where the driver does not "
-            "report it, as under MIG.",
-            "percentunit",
-            [Query(series("breakeven_gpu_utilization_ratio", DAEMON), "{{gpu_uuid}}")],
-            low=0,
-            high=1,
-            width=8,
-        ),
-        timeseries(
-            "GPU memory in use",
-            "Share of each GPU's memory in use.",
-            "percentunit",
-            [Query(memory, "{{gpu_uuid}}")],
-            low=0,
-            high=1,
-            width=8,
-        ),
-        timeseries(
-            "GPU power",
-            "From the energy counter, or as the driver states it where there is no such counter.",
-            "watt",
-            [Query(f"{energy} or on (job, instance, gpu_uuid) {power}", "{{gpu_uuid}}")],
-            low=0,
-            width=8,
-        ),
-        timeseries(
-            "GPU temperature",
-            "As the driver states it.",
-            "celsius",
-            [Query(series("breakeven_gpu_temperature_celsius", DAEMON), "{{gpu_uuid}}")],
-            width=8,
-        ),
-        timeseries(
-            "GPU throttled",
-            "1 while the driver names a slowdown or a power cap: figures of that time are of a slower GPU.",
-            "none",
-            [Query(throttled, "{{gpu_uuid}}")],
-            low=0,
-            high=1,
-            width=8,
-        ),
-        table(
-            "GPU health",
-            "Whether the last reading of the driver and of each GPU succeeded, else the reason.",
-            [
-                Query(f"max by (instance, gpu_uuid, gpu, reason) ({up})"),
-                Query(f"max by (instance, reason) ({series('breakeven_gpu_source_up', DAEMON)})"),
-            ],
-            [
-                Column("Time"),
-                Column("gpu", "GPU"),
-                Column("gpu_uuid", "UUID"),
-                Column("Value #A", "GPU answers", words=_UP),
-                Column("Value #B", "Driver answers", words=_UP),
-                Column("reason", "Reason"),
-                Column("instance", "Daemon"),
-            ],
-            width=8,
-        ),
-    ]
 
 
 def _targets() -> Panel:

@@ -83,7 +83,7 @@ def _verdicts() -> Panel:
         return Query(or_nan(f"max by ({', '.join((_BY_SCHEME, *labels))}) ({expression})", _BY_SCHEME, every))
 
     def speedup(bound: str) -> str:
-        return series("breakeven_scheme_speedup_ratio", SCHEME, rule="amdahl", bound=bound)
+        return series("breakeven_scheme_speedup_ratio", SCHEME, rule="adopted", bound=bound)
 
     def quality(source: str) -> str:
         by = f"{_BY_SCHEME}, source"
@@ -180,7 +180,7 @@ def _history() -> list[Panel]:
     def by_scheme(expression: str) -> str:
         return f"max by (deployment, scheme) ({expression})"
 
-    ours = p50("breakeven_scheme_speedup_ratio", SCHEME, rule="amdahl")
+    ours = p50("breakeven_scheme_speedup_ratio", SCHEME, rule="adopted")
     article = p50("breakeven_scheme_speedup_ratio", SCHEME, rule="article")
     return [
         timeseries(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -12,7 +14,7 @@ from collector.cli.configured import DEFAULT_DATABASE, DEMO_DATABASE, config_opt
 from collector.clock import SystemClock
 from collector.errors import StoreError
 from collector.export.text import print_report
-from collector.store import Store
+from collector.store import Reader, Store, StoredReport
 
 
 @click.command()
@@ -21,19 +23,28 @@ from collector.store import Store
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def report(config_file: Path | None, demo: bool, as_json: bool) -> None:
     """Print the last report: per deployment and scheme the verdict, with the reasons for and against."""
+    with last_report(config_file, demo=demo) as (stored, _):
+        body = stored.body
+    if as_json:
+        click.echo(json.dumps(body, indent=2))
+        return
+    print_report(body, Console(), SystemClock().wall_s())
+
+
+@contextmanager
+def last_report(config_file: Path | None, *, demo: bool) -> Iterator[tuple[StoredReport, Reader]]:
+    """The newest report, and the open database that it is in. Raises StoreError, also when there is no report yet."""
     settings = None if config_file is None else configured(config_file)
     url = DEMO_DATABASE if demo else database_url(settings, _default_database())
     store = Store.open_to_read(url)
     try:
         stored = store.reader.latest_report()
+        if stored is None:
+            named = url if settings is None else "the database"
+            raise StoreError(f"{named} holds no report yet: is the daemon running?")
+        yield stored, store.reader
     finally:
         store.close()
-    if stored is None:
-        raise StoreError(f"{url if settings is None else 'the database'} holds no report yet: is the daemon running?")
-    if as_json:
-        click.echo(json.dumps(stored.body, indent=2))
-        return
-    print_report(stored.body, Console(), SystemClock().wall_s())
 
 
 def _default_database() -> str:

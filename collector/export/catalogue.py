@@ -33,7 +33,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "breakeven_scheme_speedup_ratio",
         "gauge",
         ("deployment", "scheme", "rule", *ESTIMATE),
-        "Step speed-up of the scheme: `amdahl` is ours, `article` the additive rule shown beside it.",
+        "Step speed-up of the scheme: `adopted` is the verdict's, `amdahl` and `article` are rules over published figures.",
     ),
     Metric(
         "breakeven_scheme_gpus_released",
@@ -136,6 +136,42 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("breakeven_time_to_first_token_seconds", "gauge", REPLICA, "Mean time to first token."),
     Metric("breakeven_inter_token_seconds", "gauge", REPLICA, "Mean gap between a sequence's decode steps."),
     Metric(
+        "breakeven_step_coefficient_seconds",
+        "gauge",
+        (*REPLICA, "coefficient", *ESTIMATE),
+        "What a step costs, by the step-time model: per step, per sequence, per KV token read, per prompt token.",
+    ),
+    Metric(
+        "breakeven_step_coefficient_identified",
+        "gauge",
+        (*REPLICA, "coefficient"),
+        "1 when live data decide the coefficient, 0 when it still rests on the prior that the fit began from.",
+    ),
+    Metric(
+        "breakeven_step_held_out_error_ratio",
+        "gauge",
+        REPLICA,
+        "Median relative error of the step-time model on stretches of the history that it was not fitted to.",
+    ),
+    Metric(
+        "breakeven_step_overlapped_weight_ratio",
+        "gauge",
+        REPLICA,
+        "How likely it is that arithmetic hides behind bytes moved, rather than adding to them.",
+    ),
+    Metric(
+        "breakeven_step_size_steps_ratio",
+        "gauge",
+        (*REPLICA, "tokens"),
+        "Share of steps by the tokens they processed; not cumulative: the sizes of a replica sum to 1.",
+    ),
+    Metric(
+        "breakeven_step_size_time_ratio",
+        "gauge",
+        (*REPLICA, "tokens", "evidence"),
+        "Share of busy time by the tokens of the step, by modelled step lengths; the sizes of a replica sum to 1.",
+    ),
+    Metric(
         "breakeven_history_covered_seconds",
         "gauge",
         REPLICA,
@@ -182,6 +218,24 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("breakeven_gpu_power_watts", "gauge", ("gpu_uuid",), "Power, where the GPU has no energy counter."),
     Metric("breakeven_gpu_temperature_celsius", "gauge", ("gpu_uuid",), "GPU temperature."),
     Metric("breakeven_gpu_throttled", "gauge", ("gpu_uuid",), "1 while the driver names a slowdown or a power cap."),
+    Metric("breakeven_gpu_ecc_errors_total", "counter", ("gpu_uuid",), "Uncorrected memory errors of the GPU."),
+    Metric(
+        "breakeven_gpu_sm_active_ratio", "gauge", ("gpu_uuid",), "Share of time with a warp on an SM, over all SMs."
+    ),
+    Metric("breakeven_gpu_sm_occupancy_ratio", "gauge", ("gpu_uuid",), "Share of the most warps that fit on the SMs."),
+    Metric("breakeven_gpu_tensor_active_ratio", "gauge", ("gpu_uuid",), "Share of time with the tensor cores at work."),
+    Metric(
+        "breakeven_gpu_dram_active_ratio",
+        "gauge",
+        ("gpu_uuid",),
+        "Share of time with data moving to or from GPU memory.",
+    ),
+    Metric(
+        "breakeven_gpu_unreported_info",
+        "info",
+        ("gpu_uuid", "series", "reason"),
+        "A figure that the GPU does not report, and why: `inconsistent` where zeros stood beside a busy GPU.",
+    ),
     # The daemon itself.
     Metric("breakeven_build_info", "info", ("version",), "The release that runs."),
     Metric("breakeven_simulated", "gauge", (), "1 when any target is the bundled simulator: figures are invented."),

@@ -46,5 +46,7 @@ def _target(one: TargetHealth) -> dict[str, Any]:
         "engine": one.engine,
         "simulated": one.simulated,
         "unreported": list(one.unreported),
+        "gpu_uuids": list(one.gpu_uuids),
+        "gpu_join": one.gpu_join,
         "remedy": None if one.reason is None else REMEDIES.get(one.reason),
     }

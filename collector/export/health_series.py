@@ -79,9 +79,16 @@ def gpu_series(state: State) -> Iterator[Series]:
             ("breakeven_gpu_power_watts", sample.power_w if sample.energy_j_total is None else None),
             ("breakeven_gpu_temperature_celsius", sample.temperature_celsius),
             ("breakeven_gpu_throttled", sample.throttled_ratio),
+            ("breakeven_gpu_ecc_errors_total", sample.ecc_errors_total),
+            ("breakeven_gpu_sm_active_ratio", sample.sm_active_ratio),
+            ("breakeven_gpu_sm_occupancy_ratio", sample.sm_occupancy_ratio),
+            ("breakeven_gpu_tensor_active_ratio", sample.tensor_active_ratio),
+            ("breakeven_gpu_dram_active_ratio", sample.dram_active_ratio),
         ):
             if value is not None:
                 yield name, just, value
+        for figure, reason in state.gpu_absent.get(uuid, {}).items():
+            yield "breakeven_gpu_unreported_info", {**just, "series": figure, "reason": reason}, 1.0
 
 
 def text(value: object) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isinf
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from analyzer.deployments import DeploymentReport, SchemeReport
-from analyzer.evidence import Estimate, Figure
+from analyzer.evidence import Estimate, Evidence, Figure
 from analyzer.replicas import ReplicaReport
 from analyzer.report import Report
+from analyzer.stepsizes import StepSizes
+from analyzer.steptime.account import StepTime
 from analyzer.verdict import Verdict
 from collector.clock import Clock
 from collector.export.catalogue import by_name
@@ -127,6 +130,7 @@ def _replica(one: ReplicaReport) -> Iterator[Series]:
     yield from _plain("breakeven_kv_usage_ratio", labels, one.kv_usage)
     yield from _plain("breakeven_time_to_first_token_seconds", labels, one.time_to_first_token_s)
     yield from _plain("breakeven_inter_token_seconds", labels, one.inter_token_s)
+    yield from _steps(one, labels)
 
 
 def _phases(one: ReplicaReport, labels: Mapping[str, str]) -> Iterator[Series]:
@@ -144,6 +148,26 @@ def _phases(one: ReplicaReport, labels: Mapping[str, str]) -> Iterator[Series]:
     yield from _bounds("breakeven_busy_ratio", labels, account.busy)
     yield from _bounds("breakeven_memory_bound_ratio", labels, account.memory_bound)
     yield from _plain("breakeven_request_seconds_prefill_ratio", labels, account.request_seconds_prefill)
+
+
+def _steps(one: ReplicaReport, labels: Mapping[str, str]) -> Iterator[Series]:
+    """What a step costs, by the model of the current epoch, and the live span's steps by size."""
+    model = one.step_time
+    if isinstance(model, StepTime):
+        for name, known in model.coefficients.items():
+            with_name = {**labels, "coefficient": name}
+            yield from _bounds("breakeven_step_coefficient_seconds", with_name, known.estimate)
+            yield "breakeven_step_coefficient_identified", with_name, float(known.identified)
+        if model.held_out_error is not None:
+            yield "breakeven_step_held_out_error_ratio", labels, model.held_out_error
+        yield "breakeven_step_overlapped_weight_ratio", labels, model.overlapped
+    if isinstance(one.step_sizes, StepSizes):
+        for size in one.step_sizes.sizes:
+            tokens = "+Inf" if isinf(size.up_to_tokens) else f"{size.up_to_tokens:.0f}"
+            yield "breakeven_step_size_steps_ratio", {**labels, "tokens": tokens}, size.steps
+            if size.busy is not None and isinstance(one.step_sizes.evidence, Evidence):
+                with_evidence = {**labels, "tokens": tokens, "evidence": one.step_sizes.evidence.value}
+                yield "breakeven_step_size_time_ratio", with_evidence, size.busy
 
 
 def _deployment(one: DeploymentReport) -> Iterator[Series]:
@@ -176,7 +200,8 @@ def _scheme(one: SchemeReport, labels: Mapping[str, str]) -> Iterator[Series]:
     for verdict in Verdict:
         yield "breakeven_verdict", {**labels, "verdict": verdict.value}, float(one.verdict is verdict)
     yield "breakeven_verdict_since_timestamp_seconds", labels, one.state.since_s
-    yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "amdahl"}, one.speedup)
+    yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "adopted"}, one.speedup)
+    yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "amdahl"}, one.amdahl_speedup)
     yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "article"}, one.article_speedup)
     yield from _bounds("breakeven_scheme_gpus_released", labels, one.money.gpus_released)
     yield from _bounds("breakeven_scheme_saving_usd_per_month", labels, one.money.saving_usd_per_month)

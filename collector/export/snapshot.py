@@ -18,5 +18,7 @@ class State:
     health: DaemonHealth
     report: Report | None = None
     gpus: Mapping[str, GpuSample] = field(default_factory=dict)
+    gpu_absent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Why a GPU does not report a figure, by UUID and figure."""
     ready: bool = False
     urls: tuple[str, ...] = ()

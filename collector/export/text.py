@@ -11,6 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from collector.export.step_line import evidence_line
+
 Plain = Mapping[str, Any]
 STALE_S = 900.0
 WIDE_COLUMNS = 120
@@ -36,10 +38,11 @@ def print_report(report: Plain, console: Console, now_s: float) -> None:
         console.print("No inference server has been seen yet.")
     for deployment in report["deployments"]:
         console.print()
-        console.print(_deployment(deployment, wide=console.width >= WIDE_COLUMNS))
+        members = [one for one in report["replicas"] if one["deployment"] == deployment["name"]]
+        console.print(_deployment(deployment, members, wide=console.width >= WIDE_COLUMNS))
 
 
-def _deployment(one: Plain, *, wide: bool) -> RenderableType:
+def _deployment(one: Plain, members: Sequence[Plain], *, wide: bool) -> RenderableType:
     lines = [Text(f"{one['name']}: {one['model'] or 'model not reported'}", "bold")]
     hardware = "GPU not known" if one["gpu"] is None else f"{one['gpus']} x {one['gpu']}"
     stale = ", older than 90 days" if one["price_stale"] else ""
@@ -53,10 +56,18 @@ def _deployment(one: Plain, *, wide: bool) -> RenderableType:
     cost = f"{figure(one['usd_per_million_tokens'], '${:,.2f}')} per million generated tokens ({price})"
     answering = f"{one['fresh_replicas']} of {one['replicas']} replicas answer, {hardware}"
     lines += [Text(f"  {line}") for line in (answering, mix, cost)]
+    lines += [Text(f"  {_address(member)}: {evidence_line(member)}", "dim") for member in members]
     lines += [Text(f"  assumed: {text}", "yellow") for text in one.get("assumed", ())]
     if wide:
         return Group(*lines, _table(one["schemes"]))
     return Group(*lines, *(line for scheme in one["schemes"] for line in _scheme(scheme)))
+
+
+def _address(member: Plain) -> str:
+    """Host and port, with the rank where there are several."""
+    target, rank = str(member["replica"]["target"]), member["replica"]["rank"]
+    address = target.partition("://")[2].partition("/")[0] or target
+    return address if rank == "0" else f"{address} rank {rank}"
 
 
 def _table(schemes: Sequence[Plain]) -> Table:

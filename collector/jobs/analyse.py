@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+import numpy as np
+
 from analyzer.assumptions import Context, Costs, Deployment, Policy, Price, Quality, QualityResult
+from analyzer.columns import sum_of_windows, totals_by_span
+from analyzer.crosscheck import activity_of
+from analyzer.histograms import HISTOGRAM_SPAN_S
 from analyzer.replicas import ReplicaHistory
 from analyzer.report import Report, analyse, as_plain
-from analyzer.samples import GpuSample, ReplicaKey
+from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
 from analyzer.verdict import VerdictState
-from analyzer.windows import DIP_WINDOWS, MAX_GAP_INTERVALS, Totals, add_up, pairwise_totals
+from analyzer.windows import DIP_WINDOWS, MAX_GAP_INTERVALS, Totals, add_up_whole
 from collector.jobs.duty import DutyCycles
 from collector.jobs.polled import Polled
-from collector.settings.model import DeploymentConfig, Settings
+from collector.jobs.step_models import StepModels
+from collector.settings.deployments import DeploymentConfig
+from collector.settings.model import Settings
 from collector.store import Store
 
 
@@ -27,6 +34,10 @@ class Spans:
     history_s: float
 
 
+MINUTE_S = 60.0
+"""What one missed answer of the last minutes silences at most, until they are in a bucket."""
+
+
 class Analyse:
     """Makes one report from what the store holds; the configuration names the deployments."""
 
@@ -34,6 +45,7 @@ class Analyse:
         self._store = store
         self._spans = Spans(settings.analysis.recent, settings.analysis.history)
         self._duty = DutyCycles(store.reader)
+        self._models = StepModels(store.reader, self._duty)
         self._configs = settings.deployments
         self._stated = tuple(map(deployment_of, settings.deployments))
         analysis = settings.analysis
@@ -55,6 +67,12 @@ class Analyse:
         named = {deployment.name for deployment in self._stated}
         automatic = sorted({known.deployment for known in fleet} - named)
         deployments = [*self._stated, *(Deployment(name) for name in automatic)]
+        self._models.keep(roster)
+        by_name = {deployment.name: deployment for deployment in deployments}
+        fleet = [
+            replace(known, model=self._models.model(known, by_name[known.deployment], epochs[known.replica], now_s))
+            for known in fleet
+        ]
         return analyse(
             fleet,
             deployments,
@@ -76,12 +94,12 @@ class Analyse:
         since_s, recent_since_s = now_s - spans.history_s, now_s - spans.recent_s
         buckets = [totals for _, totals in reader.totals(since_s, now_s, polled.replica)]
         cut_s = max((totals.end_s for totals in buckets), default=since_s)
-        overlap_s = (MAX_GAP_INTERVALS + DIP_WINDOWS) * polled.interval_s
+        overlap_s = max((MAX_GAP_INTERVALS + DIP_WINDOWS) * polled.interval_s, HISTOGRAM_SPAN_S)
         samples = reader.samples(min(cut_s - overlap_s, recent_since_s), now_s + 1, polled.replica)
         fresh = [one for one in samples if one.epoch == epoch]
-        recent = add_up(pairwise_totals(one for one in fresh if one.at_s >= recent_since_s))
+        recent = sum_of_windows([one for one in fresh if one.at_s >= recent_since_s])
         stored = [totals for totals in buckets if totals.epoch == epoch]
-        history = add_up([*stored, *_after(pairwise_totals(fresh), cut_s)])
+        history = add_up_whole([*stored, *_after(fresh, cut_s)])
         name = self._deployment_of(polled)
         identity = polled.identity
         own = polled.gpu_uuids if alone else ()
@@ -103,6 +121,9 @@ class Analyse:
             gpu_utilization_history=self._long_utilization(own, spans_s[1], now_s),
             lumpy=polled.lumpy,
             unreported=polled.unreported,
+            parts=self._models.parts(stored, own, now_s),
+            gpu_uuids=tuple(own),
+            gpu_activity=activity_of(gpus),
         )
 
     def _long_utilization(self, uuids: Sequence[str], since_s: float, now_s: float) -> float | None:
@@ -131,9 +152,10 @@ def matches(config: DeploymentConfig, polled: Polled) -> bool:
     return all(pattern is None or fnmatchcase(value, pattern) for pattern, value in wanted)
 
 
-def _after(parts: Iterable[Totals], cut_s: float) -> list[Totals]:
-    """The windows that end after the last stored bucket's: those before it are in the buckets already."""
-    return [part for part in parts if part.end_s > cut_s + 1e-6]
+def _after(fresh: Sequence[ReplicaSample], cut_s: float) -> list[Totals]:
+    """By the minute, the windows that end after the last stored bucket's: earlier ones are in the buckets already."""
+    spans = totals_by_span(fresh, lambda ends_s: np.maximum(np.ceil((ends_s - cut_s - 1e-6) / MINUTE_S), 0))
+    return [totals for minute, totals in spans.items() if minute > 0]
 
 
 def _utilization(gpus: Sequence[Sequence[GpuSample]]) -> float | None:

@@ -23,14 +23,16 @@ REPLICAS = (("chat", "t1", "m1", "0"), ("chat", "t2", "m1", "0"), ("chat", "t2",
 VALUES: Mapping[str, tuple[str, ...]] = {
     "accounting": ("marginal", "exclusive"),
     "bound": ("p10", "p50", "p90"),
+    "coefficient": ("step_s", "kv_token_s"),
     "component": COMPONENTS,
     "deployment": ("chat", "code"),
     "gpu_uuid": ("GPU-1", "GPU-2"),
     "phase": ("prefill", "decode"),
-    "rule": ("amdahl", "article"),
+    "rule": ("adopted", "amdahl", "article"),
     "scheme": ("fp8-w8a8", "w4a16"),
     "source": ("operator", "published"),
     "target": ("t1", "t2", "t3"),
+    "tokens": ("8", "+Inf"),
     "verdict": tuple(Verdict),
     "basis": ("allocation",),
     "simulated": ("false",),
@@ -123,6 +125,19 @@ def test_a_replica_weighs_as_much_as_it_is_busy(tmp_path: Path) -> None:
         (_query("Memory-bound share", "C"), {"{}": 0.375}),
         (_query("Memory-bound share", "A"), {}),
     ]
+    assert _evaluate(tmp_path, series, expected) == ""
+
+
+def test_step_sizes_are_weighed_by_busy_time_and_sum_to_one(tmp_path: Path) -> None:
+    """As above: 0.75 * 0.25 + 0.25 * 0.75 = 0.375 of the time in small steps; t4 has no sizes and no weight."""
+    series: dict[str, str] = {}
+    for target, value in {"t1": 0.75, "t2": 0.25, "t4": 1.0}.items():
+        series |= _replica("breakeven_busy_ratio", target, value, bound="p50", evidence="measured")
+    for target, value in {"t1": 0.25, "t2": 0.75}.items():
+        for tokens, share in (("8", value), ("+Inf", 1 - value)):
+            series |= _replica("breakeven_step_size_time_ratio", target, share, tokens=tokens, evidence="fitted")
+
+    expected = [(_query("Busy time by size of step"), {'{tokens="8"}': 0.375, '{tokens="+Inf"}': 0.625})]
     assert _evaluate(tmp_path, series, expected) == ""
 
 

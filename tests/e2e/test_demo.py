@@ -58,6 +58,33 @@ def test_the_live_page_has_phase_mix_batch_tokens_and_a_verdict(demo: DaemonProc
     assert "insufficient_data" not in {verdict for *_, verdict in stands}
 
 
+def test_a_step_model_is_fitted_to_the_simulated_day_and_shown(demo: DaemonProcess, folder: Path) -> None:
+    """On the page, in the report and in the chain of one replica; the sizes of a replica's steps sum to 1."""
+    demo.until(lambda: "breakeven_step_size_time_ratio{" in demo.text("/metrics"))
+    page = demo.text("/metrics")
+    told = cli(folder, "explain", "--demo", "summarise")
+    unnamed = cli(folder, "explain", "--demo")
+
+    for name in ("step_s", "sequence_s", "kv_token_s", "prefill_token_s"):
+        assert re.search(
+            rf'^breakeven_step_coefficient_seconds\{{bound="p50",coefficient="{name}",', page, re.MULTILINE
+        )
+        assert re.search(
+            rf'^breakeven_step_coefficient_identified\{{coefficient="{name}",.*\}} [01]\.0$', page, re.MULTILINE
+        )
+    sizes: dict[str, float] = {}
+    for target, share in re.findall(
+        r'^breakeven_step_size_time_ratio\{.*target="([^"]+)".*\} (\S+)$', page, re.MULTILINE
+    ):
+        sizes[target] = sizes.get(target, 0.0) + float(share)
+    assert sizes
+    assert all(total == pytest.approx(1) for total in sizes.values())
+    assert "a step costs" in cli(folder, "report", "--demo").stdout
+    assert told.returncode == 0
+    assert "decode_sequence_steps_total" in told.stdout
+    assert (unnamed.returncode, "there are several replicas" in unnamed.stderr) == (2, True)
+
+
 def test_components_of_each_replica_sum_to_one(demo: DaemonProcess) -> None:
     report = demo.report()
     assert report is not None

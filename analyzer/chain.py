@@ -1,0 +1,227 @@
+"""From raw counters to shares: what a replica's figures were made of, kept in the report for whoever asks how.
+
+The ladder says of each rung which figures it gave, and of those above the lowest used why they did not give more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import exp, log, sqrt
+
+import numpy as np
+
+from analyzer.evidence import Estimate, Evidence, Missing
+from analyzer.hardware import Hardware
+from analyzer.phases import STEP_MODEL, PhaseAccount, measured_prefill
+from analyzer.roofline import work
+from analyzer.steptime.account import (
+    COEFFICIENT_ERROR,
+    COMPONENTS_OF,
+    IDENTIFIED_SD,
+    NARROWED,
+    Z80,
+    Coefficient,
+    StepTime,
+)
+from analyzer.steptime.blocks import Lengths
+from analyzer.steptime.fit import StepModel
+from analyzer.windows import Totals
+
+FIGURES = ("busy", "prefill_marginal", "prefill_exclusive", "memory_bound")
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One rung of the evidence ladder: `gave` names the figures of the account that rest on it.
+
+    `reason` is why it gave no share of the busy time, or one of less evidence; else None.
+    """
+
+    evidence: Evidence
+    source: str
+    gave: tuple[str, ...]
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpanChain:
+    """A span's increases by counter and means by gauge; what is not named was not reported throughout.
+
+    `gpu_utilization` is the joined GPUs' mean duty cycle, `active_s` the seconds with requests running at both ends of
+    a window. `refused` counts pairs of samples that made no window, by reason.
+    """
+
+    start_s: float
+    end_s: float
+    covered_s: float
+    windows: int
+    refused: Mapping[str, int]
+    deltas: Mapping[str, float]
+    means: Mapping[str, float]
+    active_s: float | None
+    gpu_utilization: float | None
+    ladder: tuple[Rung, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a coefficient's value (seconds) comes from: the prior, and by how much live data narrowed it.
+
+    `sd` and `prior_sd` are relative standard deviations; `why_not` is why live data do not decide it, None if they do.
+    """
+
+    prior: Estimate
+    prior_sd: float
+    sd: float
+    why_not: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """One law of how a step's costs add up with one limit of prompt tokens per step, and its posterior weight."""
+
+    law: str
+    chunk_tokens: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class FitChain:
+    """What the step-time model rests on. `drafts` are draft tokens per sequence and step."""
+
+    lengths: Lengths
+    drafts: float
+    origins: Mapping[str, Origin]
+    assumptions: tuple[Assumption, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Both spans and the model, or why there is none."""
+
+    recent: SpanChain | Missing
+    history: SpanChain | Missing
+    fit: FitChain | Missing
+
+
+def span_chain(
+    totals: Totals | None,
+    account: PhaseAccount,
+    hardware: Hardware | Missing,
+    gpu_utilization: float | None,
+    model: StepModel | Missing,
+) -> SpanChain | Missing:
+    """What one span's account was made of."""
+    if totals is None or totals.windows == 0:
+        return Missing("no usable pair of samples in this span yet")
+    means = {name: totals.mean(name) for name in totals.integrals}
+    return SpanChain(
+        start_s=totals.start_s,
+        end_s=totals.end_s,
+        covered_s=totals.covered_s,
+        windows=totals.windows,
+        refused={reason.value: count for reason, count in totals.refusals.items()},
+        deltas={name: value for name, value in totals.deltas.items() if value is not None},
+        means={name: value for name, value in means.items() if value is not None},
+        active_s=totals.active_s,
+        gpu_utilization=gpu_utilization,
+        ladder=ladder(totals, account, hardware, model),
+    )
+
+
+def ladder(
+    totals: Totals, account: PhaseAccount, hardware: Hardware | Missing, model: StepModel | Missing
+) -> tuple[Rung, ...]:
+    """Every rung, best first, with what it gave to this account."""
+    known = {name: one for name in FIGURES if isinstance(one := getattr(account, name), Estimate)}
+
+    def gave(*sources: str) -> tuple[str, ...]:
+        return tuple(name for name, one in known.items() if one.method.startswith(sources))
+
+    timers = gave("engine_", "gpu_duty_cycle")
+    fitted, modelled = gave(STEP_MODEL), gave("roofline", "steps_times", "requests_running")
+    assumed = gave("article_")
+    measured = measured_prefill(totals, account.busy)
+    done = work(totals)
+    better = "not needed: a better rung told them"
+    told = _shares(fitted) or not isinstance(measured, Missing)
+    why = hardware if isinstance(hardware, Missing) else done if isinstance(done, Missing) else None
+    lowest = better if told or why is None else why.reason
+    unfitted = better if isinstance(account.prefill_marginal, Estimate) else "this span has too little to apply it to"
+    weaker = {known[name].evidence for name in _shares(fitted) if name != "memory_bound"} - {Evidence.FITTED}
+    undecided = f"live data do not decide what a step costs: {weaker.pop().value} only" if weaker else None
+    return (
+        Rung(
+            Evidence.MEASURED,
+            "the engine's timers and the GPU's duty cycle",
+            timers,
+            measured.reason if isinstance(measured, Missing) else None,
+        ),
+        Rung(
+            Evidence.FITTED,
+            "the step-time model, fitted to this server",
+            fitted,
+            undecided if _shares(fitted) else model.reason if isinstance(model, Missing) else unfitted,
+        ),
+        Rung(
+            Evidence.MODELLED,
+            "the roofline, from token counts, model shape and GPU facts",
+            modelled,
+            None if _shares(modelled) else lowest,
+        ),
+        Rung(
+            Evidence.ASSUMED,
+            "the article's rule that decode is memory-bound",
+            assumed,
+            None
+            if assumed
+            else better
+            if "memory_bound" in known
+            else "prefill is not measured, or the batch is large",
+        ),
+    )
+
+
+def _shares(gave: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in gave if name != "busy")
+
+
+def fit_chain(model: StepModel | Missing, told: StepTime | Missing) -> FitChain | Missing:
+    """What the model rests on; `told` are its own figures."""
+    if isinstance(model, Missing):
+        return model
+    if isinstance(told, Missing):
+        return told
+    return FitChain(
+        lengths=model.seen.lengths,
+        drafts=model.seen.drafts,
+        origins={name: _origin(model, name, one) for name, one in told.coefficients.items()},
+        assumptions=tuple(Assumption(one.law.value, one.chunk_tokens, one.weight) for one in model.hypotheses),
+    )
+
+
+def _origin(model: StepModel, name: str, one: Coefficient) -> Origin:
+    indices = list(COMPONENTS_OF[name])
+    halves = np.exp(model.prior.mean[indices])
+    prior_s = float(halves.sum())
+    prior_sd = float(np.sqrt(((halves * model.prior.sd[indices]) ** 2).sum())) / prior_s
+    spread = exp(Z80 * prior_sd)
+    source = "roofline_prior" if model.split else "vague_prior"
+    whole_sd = log(one.estimate.high / one.estimate.value) / Z80
+    sd = sqrt(max(0.0, whole_sd**2 - COEFFICIENT_ERROR**2))
+    why_not = None
+    if not one.identified:
+        why_not = _why_not(whole_sd, sd, prior_sd)
+    return Origin(
+        Estimate(prior_s, prior_s / spread, prior_s * spread, Evidence.MODELLED, source), prior_sd, whole_sd, why_not
+    )
+
+
+def _why_not(whole_sd: float, sd: float, prior_sd: float) -> str:
+    if whole_sd > IDENTIFIED_SD:
+        return (
+            f"known to {whole_sd:.1%} only, {IDENTIFIED_SD:.1%} are needed: "
+            "the batch, the context or the prompts did not vary enough on their own"
+        )
+    return f"live data narrow the prior's {prior_sd:.1%} to {sd:.1%} only, not by {1 / NARROWED:.0f} times"

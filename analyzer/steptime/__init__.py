@@ -1,0 +1,1 @@
+"""The step-time model: what a step of this server costs, identified from its own live counters."""

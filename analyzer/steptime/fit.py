@@ -1,0 +1,119 @@
+"""Blocks and a prior -> a `StepModel`: the most likely step costs under each hypothesis, and how sure they are.
+
+A hypothesis is a law and a limit of prompt tokens per step; neither is reported by any engine. Hypotheses are averaged
+by their posterior weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.evidence import Missing
+from analyzer.hardware import Hardware
+from analyzer.steptime.blocks import Blocks, blocks
+from analyzer.steptime.laws import Law
+from analyzer.steptime.parts import Part
+from analyzer.steptime.prior import Prior, attention_ratio, prior
+from analyzer.steptime.solve import Equations, held_out, solve
+
+Array = NDArray[np.float64]
+
+CHUNK_TOKENS = (512.0, 2048.0, 8192.0)
+"""Usual limits of prompt tokens per step: chunked prefill's old default, vLLM's, and vLLM's on large GPUs."""
+MIN_COVERED_S = 600.0
+MIN_BLOCKS = 5
+MAX_BLOCKS = 120
+"""More blocks cost time and add little: older ones are thinned out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One law and chunk limit, fitted: log coefficients (shape (6,)), their covariance (6, 6), its posterior weight."""
+
+    law: Law
+    chunk_tokens: float
+    logs: Array
+    covariance: Array
+    cost: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepModel:
+    """What a step of one replica costs, as far as its counters tell.
+
+    `held_out_error` is the median relative error of busy (or inter-token) seconds of blocks that were not fitted.
+    """
+
+    hypotheses: tuple[Hypothesis, ...]
+    prior: Prior
+    seen: Blocks
+    covered_s: float
+    held_out_error: float | None
+    pair_ratio: float
+    """As `blocks` takes it."""
+
+    @property
+    def split(self) -> bool:
+        """Whether weight read can be told from overhead: only the hardware's facts do that."""
+        return self.prior.split
+
+    def weight_of(self, law: Law) -> float:
+        """Posterior weight of a law."""
+        return sum(one.weight for one in self.hypotheses if one.law is law)
+
+
+def fit(
+    parts: Sequence[Part], hardware: Hardware | Missing, *, mixed: bool = True, max_blocks: int = MAX_BLOCKS
+) -> StepModel | Missing:
+    """The model of one epoch from its parts (some minutes each, warm-up left out), or why there is none.
+
+    `mixed`: whether a step may carry prompt and decode tokens at once.
+    """
+    pair_ratio = 0.0 if isinstance(hardware, Missing) else attention_ratio(hardware)
+    seen = blocks(parts, mixed=mixed, pair_ratio=pair_ratio)
+    if isinstance(seen, Missing):
+        return seen
+    covered_s = float(seen.covered_s.sum())
+    if covered_s < MIN_COVERED_S or len(seen) < MIN_BLOCKS:
+        return Missing(
+            f"only {covered_s / 60:.0f} minutes of traffic in this epoch: {MIN_COVERED_S / 60:.0f} are needed"
+        )
+    seen = seen.take(_thinned(len(seen), max_blocks))
+    before = prior(hardware, seen)
+    laws = tuple(Law) if before.split else (Law.ADDITIVE,)
+    hypotheses = _hypotheses(laws, seen, before)
+    best = max(hypotheses, key=lambda one: one.weight)
+    missed = held_out(best.law, best.chunk_tokens, best.logs, seen, before)
+    return StepModel(hypotheses, before, seen, covered_s, missed, pair_ratio)
+
+
+def _thinned(count: int, limit: int) -> NDArray[np.intp]:
+    """All of the newest half of the limit, and the older ones at even distances."""
+    if count <= limit:
+        return np.arange(count)
+    newest = limit // 2
+    older = np.linspace(0, count - newest - 1, limit - newest).round().astype(np.intp)
+    return np.concatenate([older, np.arange(count - newest, count)])
+
+
+def _hypotheses(laws: Sequence[Law], seen: Blocks, before: Prior) -> tuple[Hypothesis, ...]:
+    """Each law under each chunk limit, weighed. Limits that no prompt reaches are one."""
+    reached = [limit for limit in CHUNK_TOKENS if limit < seen.lengths.prefill]
+    beyond = CHUNK_TOKENS[len(reached) :]
+    limits = [*reached, *beyond[:1]]
+    solved = solve(Equations(seen, laws, limits), before, len(seen))
+    # A limit that stands for several carries their joint prior weight.
+    alike = [1.0] * len(reached) + [float(len(beyond))] * len(beyond[:1])
+    cost = solved.cost - np.log(alike * len(laws))
+    weights = np.exp(cost.min() - cost)
+    weights /= weights.sum()
+    named = [(law, limit) for law in laws for limit in limits]
+    return tuple(
+        Hypothesis(law, limit, solved.logs[k], solved.covariance[k], float(cost[k]), float(weights[k]))
+        for k, (law, limit) in enumerate(named)
+    )

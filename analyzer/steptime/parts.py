@@ -1,0 +1,79 @@
+"""Spans of one replica with what its GPUs said, cut from windows and added up."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from math import sqrt
+from operator import add
+
+from analyzer.columns import totals_by_span
+from analyzer.samples import GpuSample, ReplicaSample
+from analyzer.windows import Totals
+
+READING_ERROR = 0.01
+"""A duty cycle comes in whole percent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A span's totals with what its GPUs said: their mean duty cycle and its standard error (0..1), None = no GPU."""
+
+    totals: Totals
+    gpu_utilization: float | None = None
+    gpu_error: float = 0.0
+
+
+def together(parts: Sequence[Part]) -> Part:
+    """All spans as one; the duty cycle is that of the seconds it is known of. Raises ValueError as adding `Totals`."""
+    whole = reduce(add, (part.totals for part in parts))
+    known = [
+        (part.gpu_utilization, part.gpu_error, part.totals.covered_s)
+        for part in parts
+        if part.gpu_utilization is not None
+    ]
+    known_s = sum(span_s for _, _, span_s in known)
+    if known_s <= 0:
+        return Part(whole)
+    mean = sum(value * span_s for value, _, span_s in known) / known_s
+    return Part(whole, mean, sqrt(sum((error * span_s) ** 2 for _, error, span_s in known)) / known_s)
+
+
+def duty_of(readings: Sequence[float]) -> tuple[float | None, float]:
+    """Mean of duty-cycle readings and its standard error, by how much they scatter; (None, 0) without any.
+
+    A driver that samples a part of each interval scatters more than one that covers it, and says so by that.
+    """
+    if not readings:
+        return None, 0.0
+    count = len(readings)
+    mean = sum(readings) / count
+    if count == 1:
+        return mean, sqrt(mean * (1 - mean) + READING_ERROR**2)
+    variance = sum((one - mean) ** 2 for one in readings) / (count - 1)
+    return mean, sqrt((variance + READING_ERROR**2) / count)
+
+
+def merged(parts: Sequence[Part], limit: int) -> list[Part]:
+    """At most `limit` parts: neighbours are added up."""
+    size = max(1, -(-len(parts) // limit))
+    return [together(parts[at : at + size]) for at in range(0, len(parts), size)]
+
+
+def in_spans(samples: Sequence[ReplicaSample], gpus: Sequence[GpuSample], span_s: float) -> list[Part]:
+    """One epoch's windows added up into spans of about `span_s`, each with what its GPUs said during it.
+
+    Raises ValueError for samples of several replicas or epochs.
+    """
+    if not samples:
+        return []
+    begin_s = min(one.at_s for one in samples)
+    spans = totals_by_span(samples, lambda ends_s: (ends_s - begin_s - 1e-6) // span_s)
+    told = [(one.at_s, one.utilization_ratio) for one in gpus if one.utilization_ratio is not None]
+    times, ratios = [at_s for at_s, _ in sorted(told)], [ratio for _, ratio in sorted(told)]
+    return [
+        Part(one, *duty_of(ratios[bisect_right(times, one.start_s) : bisect_right(times, one.end_s)]))
+        for one in spans.values()
+    ]

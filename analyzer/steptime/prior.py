@@ -1,0 +1,96 @@
+"""What a step should cost before anything was seen: a roofline from model shape and GPU facts, with its doubts.
+
+The coefficients' logarithms are normal. Reads share one bandwidth and arithmetic one rate, so each pair is tied.
+Shares of the data sheet's peak were set by hand from published measurements, not fitted: bandwidth 0.80 (decode
+kernels reach 0.65 to 0.92), arithmetic 0.62 in whole steps (bare matrix products reach 0.73 to 0.87 of the peak on
+NVIDIA's data-centre GPUs; attention, norms and sampling take their part).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.evidence import Missing
+from analyzer.hardware import Hardware
+from analyzer.steptime.blocks import Blocks
+
+COEFFICIENTS = (
+    *("weight_read_s", "overhead_s", "sequence_compute_s", "sequence_overhead_s", "kv_token_s", "prefill_token_s"),
+)
+"""Seconds per step, per step, per sequence-step, per sequence-step, per KV token read, per prompt token computed."""
+WEIGHTS, OVERHEAD, COMPUTE, SEQUENCE, KV, PREFILL = range(6)
+
+BANDWIDTH_SHARE, BANDWIDTH_SD = 0.78, 0.12
+ARITHMETIC_SHARE, ARITHMETIC_SD = 0.62, 0.20
+OVERHEAD_S, OVERHEAD_SD = 1.0e-3, 0.9
+"""Launches and host work per step: 0.2 ms with CUDA graphs to several ms where the host is slow."""
+SEQUENCE_S, SEQUENCE_SD = 1e-5, 1.0
+KV_TIE_SD, PREFILL_TIE_SD = 0.06, 0.10
+VAGUE = (5e-3, 1e-3, 5e-5, 1e-5, 5e-8, 5e-5)
+VAGUE_SD = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """Mean of the log coefficients (shape (6,)), and the rows that make their distance from it standard normal.
+
+    `split`: whether it tells weight read from overhead; nothing that is measured does.
+    """
+
+    mean: NDArray[np.float64]
+    rows: NDArray[np.float64]
+    split: bool
+
+    def residuals(self, logs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standardised distances of log coefficients (shape (..., 6)) from the prior."""
+        return (logs - self.mean) @ self.rows.T
+
+    @property
+    def sd(self) -> NDArray[np.float64]:
+        """Standard deviation of each log coefficient (shape (6,))."""
+        return np.sqrt(np.diag(np.linalg.inv(self.rows.T @ self.rows)))
+
+
+def attention_ratio(hardware: Hardware) -> float:
+    """Arithmetic of one pair of tokens over that of a token without attention.
+
+    Two attention products per layer, 2 FLOPs each per width and pair of tokens; 2 FLOPs per parameter and token.
+    """
+    shape = hardware.shape
+    return 4 * shape.layers * shape.attention_heads * shape.head_dim / (2 * shape.active_parameters)
+
+
+def prior(hardware: Hardware | Missing, seen: Blocks) -> Prior:
+    """The prior for one replica; without hardware facts one that says next to nothing."""
+    if isinstance(hardware, Missing):
+        return Prior(np.log(VAGUE), np.eye(6) / VAGUE_SD, split=False)
+    shape = hardware.shape
+    bytes_per_s = hardware.bandwidth_bytes_per_s * BANDWIDTH_SHARE
+    flops_per_s = hardware.flops_per_s * ARITHMETIC_SHARE
+    tokens = float((seen.sequence_steps.sum() + seen.prefill_tokens.sum()) / seen.steps.sum())
+    token_s = 2 * shape.active_parameters / flops_per_s
+    context = max(1.0, seen.lengths.context)
+    means = (
+        hardware.step_weight_bytes(tokens) / bytes_per_s,
+        OVERHEAD_S,
+        token_s * (1 + seen.drafts),
+        SEQUENCE_S,
+        hardware.kv_read_bytes(context) / context / bytes_per_s,
+        token_s * (1 + attention_ratio(hardware) * seen.lengths.prefill_context),
+    )
+    mean = np.array([log(value) for value in means])
+    rows = np.zeros((6, 6))
+    for index, sd in (
+        (WEIGHTS, BANDWIDTH_SD),
+        (OVERHEAD, OVERHEAD_SD),
+        (COMPUTE, ARITHMETIC_SD),
+        (SEQUENCE, SEQUENCE_SD),
+    ):
+        rows[index, index] = 1 / sd
+    rows[KV, [KV, WEIGHTS]] = 1 / KV_TIE_SD, -1 / KV_TIE_SD
+    rows[PREFILL, [PREFILL, COMPUTE]] = 1 / PREFILL_TIE_SD, -1 / PREFILL_TIE_SD
+    return Prior(mean, rows, split=True)

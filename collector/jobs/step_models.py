@@ -1,0 +1,95 @@
+"""Each replica's step-time model: what it is fitted to, and when it is fitted anew."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from analyzer.assumptions import Deployment
+from analyzer.evidence import Missing
+from analyzer.replicas import ReplicaHistory, fit_replica
+from analyzer.samples import GpuSample, ReplicaKey
+from analyzer.steptime.fit import StepModel
+from analyzer.steptime.parts import Part, in_spans
+from analyzer.windows import Totals
+from collector.jobs.duty import BUCKET_S, DutyCycles
+from collector.store.read import Reader
+
+WARM_UP_S = 300.0
+"""What an engine does right after its start, compiling and filling caches, is no evidence of what its steps cost."""
+REFIT_S = 900.0
+"""A model stands this long: some windows more change little."""
+FINE_SPAN_S = 60.0
+"""Of the last hour the fit sees every minute: as the mix of prompt and decode tokens swings, so do their costs."""
+FINE_HOUR_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A model with what it was fitted to; `told` is what the operator and the server said then."""
+
+    epoch: int
+    at_s: float
+    told: tuple[object, ...]
+    model: StepModel | Missing
+
+
+class StepModels:
+    """The models of a fleet. Used by one thread."""
+
+    def __init__(self, reader: Reader, duty: DutyCycles) -> None:
+        self._reader = reader
+        self._duty = duty
+        self._fitted: dict[ReplicaKey, _Fitted] = {}
+
+    def keep(self, replicas: Collection[ReplicaKey]) -> None:
+        """Forget all other replicas."""
+        self._fitted = {key: one for key, one in self._fitted.items() if key in replicas}
+
+    def model(self, known: ReplicaHistory, deployment: Deployment, epoch: int, now_s: float) -> StepModel | Missing:
+        """The model of the replica's epoch, fitted anew when the former one is old or rests on other facts.
+
+        Raises StoreError.
+        """
+        told = (known.identity, deployment, known.joined_gpus)
+        former = self._fitted.get(known.replica)
+        if former is None or former.epoch != epoch or former.told != told or _stale(former, now_s):
+            former = _Fitted(epoch, now_s, told, fit_replica(known, deployment, self._fine(known, epoch, now_s)))
+            self._fitted[known.replica] = former
+        return former.model
+
+    def parts(self, stored: Sequence[Totals], uuids: Sequence[str], now_s: float) -> tuple[Part, ...]:
+        """Stored totals with the duty cycle of the joined GPUs in each, without the epoch's warm-up."""
+        if not stored:
+            return ()
+        begun_s = min(totals.start_s for totals in stored)
+        warm = [totals for totals in stored if totals.start_s >= begun_s + WARM_UP_S - 1]
+        duties = [self._duty.by_bucket(uuid, begun_s, now_s) for uuid in uuids]
+        parts = []
+        for totals in warm:
+            bucket_s = (totals.end_s - 1e-6) // BUCKET_S * BUCKET_S
+            told = [duty[bucket_s] for duty in duties if bucket_s in duty]
+            if told and len(told) == len(duties):
+                mean = sum(value for value, _ in told) / len(told)
+                parts.append(Part(totals, mean, max(error for _, error in told)))
+            else:
+                parts.append(Part(totals))
+        return tuple(parts)
+
+    def _fine(self, known: ReplicaHistory, epoch: int, now_s: float) -> list[Part]:
+        """The last hour by the minute, as far as it lies within the warm parts."""
+        if not known.parts:
+            return []
+        since_s = max(now_s - FINE_HOUR_S, known.parts[0].totals.start_s)
+        samples = [one for one in self._reader.samples(since_s, now_s + 1, known.replica) if one.epoch == epoch]
+        gpus = [self._reader.gpu_samples(since_s, now_s + 1, uuid) for uuid in known.gpu_uuids]
+        return in_spans(samples, mean_gpu(gpus), FINE_SPAN_S)
+
+
+def mean_gpu(gpus: Sequence[Sequence[GpuSample]]) -> Sequence[GpuSample]:
+    """The readings that stand for all joined GPUs: of one, since the engine keeps all of them equally busy."""
+    return gpus[0] if gpus else ()
+
+
+def _stale(former: _Fitted, now_s: float) -> bool:
+    return isinstance(former.model, Missing) or not 0 <= now_s - former.at_s < REFIT_S

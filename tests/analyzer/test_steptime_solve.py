@@ -1,0 +1,63 @@
+"""Hypotheses solved at once are the ones solved one by one, and slopes are those of what is predicted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analyzer.assumptions import Deployment
+from analyzer.evidence import Missing
+from analyzer.hardware import resolve
+from analyzer.samples import Identity
+from analyzer.steptime.blocks import Blocks, blocks
+from analyzer.steptime.laws import Law
+from analyzer.steptime.prior import Prior, prior
+from analyzer.steptime.solve import ENOUGH, Equations, solve
+from tests.fakes.step_blocks import Linear
+
+LIMITS = (512.0, 2048.0, 8192.0)
+
+
+def swinging() -> tuple[Blocks, Prior]:
+    """Two hours of long prompts on an H100, the batch between 6 and 60, and the roofline's prior."""
+    server = Linear(prompt=4000.0)
+    seen = blocks([server.part(33 + 27 * np.sin(k / 4), number=k) for k in range(24)])
+    assert isinstance(seen, Blocks)
+    hardware = resolve(
+        Identity("vllm", model_path="meta-llama/Llama-3.1-8B-Instruct", dtype="bfloat16"),
+        Deployment("d", gpu="NVIDIA H100 80GB HBM3", gpus_per_replica=1),
+    )
+    assert not isinstance(hardware, Missing)
+    return seen, prior(hardware, seen)
+
+
+def test_hypotheses_solved_together_do_not_disturb_one_another() -> None:
+    """Alone, one stops as soon as it has settled: the last step that it leaves out is shorter than `ENOUGH`."""
+    seen, before = swinging()
+    together = solve(Equations(seen, tuple(Law), LIMITS), before, len(seen))
+    hypotheses = [(law, limit) for law in Law for limit in LIMITS]
+    for k, (law, limit) in enumerate(hypotheses):
+        alone = solve(Equations(seen, (law,), (limit,)), before, len(seen))
+        assert together.logs[k] == pytest.approx(alone.logs[0], abs=2 * ENOUGH)
+        assert together.cost[k] == pytest.approx(alone.cost[0], abs=0.01)
+
+
+@pytest.mark.parametrize("law", list(Law))
+def test_slopes_are_those_of_the_predictions(law: Law) -> None:
+    """By central differences of 1e-5 in each log coefficient."""
+    seen, before = swinging()
+    equations = Equations(seen, (law,), LIMITS)
+    logs = np.tile(before.mean + 0.1, (len(LIMITS), 1))
+    _, slopes = equations.predicted(logs)
+    for index in range(6):
+        nudge = 1e-5 * np.eye(6)[index]
+        rise = equations.predicted(logs + nudge)[0] - equations.predicted(logs - nudge)[0]
+        assert slopes[:, index] == pytest.approx(rise / 2e-5, rel=2e-3, abs=1e-3 * float(np.abs(rise).max()) / 2e-5)
+
+
+def test_every_other_block_is_fitted_or_tested_never_both() -> None:
+    seen, _ = swinging()
+    fitted, tested = Equations(seen, (Law.ADDITIVE,), (512.0, 512.0)).every_other()
+    assert not (fitted & tested).any()
+    assert (fitted[0] | fitted[1]).all()
+    assert tested.any(axis=1).all()

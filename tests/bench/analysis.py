@@ -1,0 +1,136 @@
+"""The analysis of a fleet, and the roll-up and the page that go with it, for replicas with an hour of 5 s samples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from prometheus_client import generate_latest
+
+from analyzer.assumptions import Deployment, Policy, Price
+from analyzer.columns import sum_of_windows
+from analyzer.replicas import ReplicaHistory, fit_replica
+from analyzer.report import Report, analyse
+from analyzer.steptime.parts import Part, in_spans
+from analyzer.windows import add_up_whole
+from collector.export.render import registry
+from collector.export.snapshot import State
+from collector.health import DaemonHealth, TargetHealth
+from collector.jobs.duty import BUCKET_S
+from collector.jobs.simulated_polls import Watched
+from collector.jobs.step_models import FINE_SPAN_S
+from collector.store import Store
+from tests.bench.fleet import POLL_S, Member, member
+from tests.bench.measure import Timing, timed
+from tests.bench.table import Row
+from tests.fakes.hand_clock import HandClock
+
+RECENT_S = 300.0
+FLEET = Deployment("fleet", gpu="H100 SXM 80GB", gpus_per_replica=1, weight_bits=16, price=Price(2.0, "bench", 0.0))
+PARTS = ("windows", "fit", "report")
+
+
+@dataclass
+class Spent:
+    """CPU seconds by part of the analysis, summed up over a run."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+
+    @contextmanager
+    def on(self, part: str) -> Iterator[None]:
+        """Books what the block takes."""
+        begun_s = time.process_time()
+        yield
+        self.seconds[part] += time.process_time() - begun_s
+
+
+def analysed(replicas: int, hour: Sequence[Watched]) -> tuple[Report, Spent]:
+    """One recomputation in which every model is due: live span, the hour by the minute, fit and report."""
+    spent = Spent()
+    fleet = []
+    for number in range(replicas):
+        one = member(number, hour)
+        buckets = in_spans(one.samples, one.gpus, BUCKET_S)
+        with spent.on("windows"):
+            known, fine = _windows(one, buckets)
+        with spent.on("fit"):
+            model = fit_replica(known, FLEET, fine)
+        fleet.append(replace(known, model=model))
+    now_s = hour[0].samples[-1].at_s
+    with spent.on("report"):
+        report = analyse(fleet, [FLEET], {}, Policy(), now_s=now_s, recent_s=RECENT_S, history_s=3600.0)
+    return report, spent
+
+
+def _windows(one: Member, buckets: Sequence[Part]) -> tuple[ReplicaHistory, list[Part]]:
+    last = one.samples[-1]
+    recent = sum_of_windows([sample for sample in one.samples if sample.at_s >= last.at_s - RECENT_S])
+    fine = in_spans(one.samples, one.gpus, FINE_SPAN_S)
+    known = ReplicaHistory(
+        replica=one.key,
+        job="bench",
+        deployment=FLEET.name,
+        identity=one.identity,
+        simulated=True,
+        last=last,
+        recent=recent,
+        history=add_up_whole([part.totals for part in buckets]),
+        joined_gpus=1,
+        gpu_utilization_recent=0.5,
+        gpu_utilization_history=0.5,
+        parts=tuple(buckets),
+    )
+    return known, fine
+
+
+def rows(replicas: int, runs: int, hour: Sequence[Watched]) -> tuple[list[Row], Report]:
+    """The analysis by part, and the last report."""
+    report, _ = analysed(min(replicas, 20), hour)
+    found = []
+    for _ in range(runs):
+        report, spent = analysed(replicas, hour)
+        found.append(spent.seconds)
+    made = [Row(f"{part}, {replicas:,} replicas", Timing(tuple(one[part] for one in found)), "s") for part in PARTS]
+    return [*made, Row("together", Timing(tuple(sum(one.values()) for one in found)), "s")], report
+
+
+def roll_up_rows(replicas: int, runs: int, hour: Sequence[Watched], folder: Path) -> list[Row]:
+    """Five minutes of the whole fleet from SQLite into totals, bucket after bucket."""
+    clock = HandClock()
+    store = Store.open(f"sqlite:///{folder / 'bench.db'}", clock)
+    begin_s = hour[0].samples[0].at_s // BUCKET_S * BUCKET_S + BUCKET_S
+    end_s = begin_s + (runs + 2) * BUCKET_S
+    try:
+        for number in range(replicas):
+            one = member(number, hour)
+            epoch = store.writer.register(one.key, one.identity, "bench", "bench", begin_s)
+            store.writer.append([replace(s, epoch=epoch) for s in one.samples if begin_s <= s.at_s < end_s])
+        ends_s = iter(begin_s + number * BUCKET_S + 1 for number in range(1, runs + 2))
+        taken = timed(lambda: store.roll_up(next(ends_s)), runs)
+    finally:
+        store.close()
+    per_hour = taken.times(3600 / BUCKET_S)
+    polls = round(BUCKET_S / POLL_S)
+    return [
+        Row(f"one bucket: {replicas:,} replicas, {polls} samples each (SQLite)", taken, "s"),
+        Row("the same, an hour of buckets", per_hour, "s"),
+    ]
+
+
+def page_rows(report: Report, runs: int) -> list[Row]:
+    """The exported page."""
+    clock = HandClock()
+    health = DaemonHealth(started_s=clock.wall_s())
+    for one in report.replicas:
+        up = TargetHealth(url=one.replica.target, job=one.job, engine="vllm")
+        up.succeeded(clock.wall_s(), 0.01)
+        health.targets[up.url] = up
+    state = State(version="bench", health=health, ready=True)
+    state.report = replace(report, made_at_s=clock.wall_s())
+    metrics = registry(state, clock, 60.0)
+    size = len(generate_latest(metrics))
+    name = f"one answer for {len(report.replicas):,} replicas ({size / 1e6:.1f} MB)"
+    return [Row(name, timed(lambda: generate_latest(metrics), runs), "s")]
