@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+DEFAULT_SCHEMES = ("fp8-w8a8", "int8-w8a8", "w8a16", "w4a16")
+"""What is judged where the operator names no schemes."""
+
 
 class QualityResult(StrEnum):
     """The operator's own evaluation of a quantized model."""

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer.article import identify_bottleneck, quantization_roi
-from analyzer.assumptions import Deployment, Policy, Quality
+from analyzer.assumptions import DEFAULT_SCHEMES, Deployment, Policy, Quality
 from analyzer.combine import total, weighted_mean
 from analyzer.evidence import Estimate, Figure, Missing
 from analyzer.facts.gpus import Gpu, find_gpu
 from analyzer.facts.quality import QualityPrior, quality_prior
 from analyzer.facts.schemes import SCHEMES, Support, is_quantized, memory_bound_speedup, scheme_of, support
 from analyzer.hardware import Hardware, model_shape
+from analyzer.predict import Prediction
 from analyzer.replicas import ReplicaReport
 from analyzer.roi import PRICE_STALE_S, Money, cost_usd_per_million_tokens, money
 from analyzer.samples import Identity
@@ -21,19 +22,24 @@ from analyzer.speedup import amdahl_speedup, article_speedup, spread
 from analyzer.verdict import Case, Judgement, Verdict, VerdictState, judge, settle
 
 Rates = tuple[float, float, float]
-DEFAULT_SCHEMES = ("fp8-w8a8", "int8-w8a8", "w8a16", "w4a16")
 
 
 @dataclass(frozen=True, slots=True)
 class SchemeReport:
-    """What one scheme would be worth here. `speedup` is Amdahl's, `article` stands beside it as published."""
+    """What one scheme would be worth here.
+
+    `speedup` is the model's, Amdahl's law over published figures where it has none; both rules stand beside it.
+    `prediction` is the model's for the busiest replica.
+    """
 
     scheme: str
     state: VerdictState
     judged: Judgement
     support: Support
     speedup: Figure
+    amdahl_speedup: Figure
     article_speedup: Figure
+    prediction: Prediction | Missing
     money: Money
     quality: Quality | None
     prior: QualityPrior | None
@@ -96,6 +102,7 @@ def report_deployment(
     if usd_per_hour is not None:
         cost = cost_usd_per_million_tokens(usd_per_hour, tokens)
     missing = _missing_data(replicas, decided, busy, policy)
+    figures = (busy, memory_bound, tokens)
     schemes = deployment.schemes or DEFAULT_SCHEMES
     return DeploymentReport(
         name=deployment.name,
@@ -118,7 +125,7 @@ def report_deployment(
         assumed=_assumed(replicas),
         price_stale=None if price is None else now_s - price.as_of_s > PRICE_STALE_S,
         schemes=tuple(
-            _scheme(name, deployment, replicas, (busy, memory_bound, tokens), missing, former.get(name), policy, now_s)
+            _scheme(name, deployment, replicas, decided, figures, missing, former.get(name), policy, now_s)
             for name in schemes
         ),
     )
@@ -128,6 +135,7 @@ def _scheme(
     name: str,
     deployment: Deployment,
     replicas: Sequence[ReplicaReport],
+    decided: Sequence[ReplicaReport],
     figures: tuple[Figure, Figure, Figure],
     missing: tuple[str, ...],
     former: VerdictState | None,
@@ -140,8 +148,10 @@ def _scheme(
     gpu: Gpu | None = None if gpu_name is None else find_gpu(gpu_name)
     able = support(name, gpu, None if identity is None else identity.engine)
     rates = _published(name, able, identity)
-    speedup = _spread(amdahl_speedup, memory_bound, rates, "amdahl")
+    amdahl = _spread(amdahl_speedup, memory_bound, rates, "amdahl")
     article = _spread(article_speedup, memory_bound, rates, "article")
+    prediction, predicted = _predicted(name, decided)
+    speedup = amdahl if isinstance(predicted, Missing) else predicted
     per_replica = max((_gpus(one) for one in replicas), default=1)
     worth = money(deployment, len(replicas), per_replica, speedup)
     quality = deployment.quality.get(name)
@@ -168,7 +178,9 @@ def _scheme(
         judged=judged,
         support=able,
         speedup=speedup,
+        amdahl_speedup=amdahl,
         article_speedup=article,
+        prediction=prediction,
         money=worth,
         quality=quality,
         prior=prior,
@@ -232,6 +244,17 @@ def _published(scheme: str, able: Support, identity: Identity | None) -> Rates |
     if found is None:
         return Missing(f"no measured speed-up of {scheme} is published")
     return found.p10, found.p50, found.p90
+
+
+def _predicted(name: str, decided: Sequence[ReplicaReport]) -> tuple[Prediction | Missing, Figure]:
+    """The busiest replica's prediction, and the step speed-up of all of them, weighted by busy time."""
+    if not decided:
+        why = Missing("no replica has a history long enough")
+        return why, why
+    busiest = max(decided, key=_weight).predicted[name]
+    each = [one.predicted[name] for one in decided]
+    figures = [one if isinstance(one, Missing) else one.speedup for one in each]
+    return busiest, weighted_mean(figures, [_weight(one) for one in decided])
 
 
 def _spread(rule: Any, memory_bound: Figure, rates: Rates | Missing, method: str) -> Figure:

@@ -52,6 +52,8 @@ class ReplicaHistory:
     parts: tuple[Part, ...] = ()
     """The decision span in parts of some minutes, without the epoch's warm-up: what a step-time model is fitted to."""
     model: StepModel | Missing = NO_MODEL
+    predicted: Mapping[str, Prediction | Missing] | None = None
+    """What the model predicts of each scheme; None: to be computed."""
     gpu_uuids: tuple[str, ...] = ()
     gpu_activity: GpuActivity = NO_ACTIVITY
     """Of the joined GPUs over the live span."""
@@ -102,6 +104,7 @@ class ReplicaReport:
 SPAN_PARTS = 48
 """A long span is accounted for in so many parts: the load within each is near its mean."""
 
+NO_BUSY = Missing("the busy time is not needed beside a step-time model")
 _NO_WINDOW = Missing("no usable pair of samples in this span yet")
 _NO_CHECK = CrossCheck(_NO_WINDOW, _NO_WINDOW)
 
@@ -117,6 +120,13 @@ def fit_replica(known: ReplicaHistory, deployment: Deployment, fine: Sequence[Pa
     return fit([*older, *fine], resolve(known.identity, deployment, known.joined_gpus), mixed=mixed)
 
 
+def predict_replica(known: ReplicaHistory, deployment: Deployment, busy: Figure) -> Mapping[str, Prediction | Missing]:
+    """What each of the deployment's schemes would do to this replica's steps; `busy` is the decision span's."""
+    hardware = resolve(known.identity, deployment, known.joined_gpus)
+    schemes = deployment.schemes or DEFAULT_SCHEMES
+    return predict_schemes(schemes, known.identity, hardware, known.parts or _whole(known), known.model, busy)
+
+
 def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) -> ReplicaReport:
     """The figures of one replica at `now_s`."""
     hardware = resolve(known.identity, deployment, known.joined_gpus)
@@ -127,6 +137,9 @@ def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) 
     check = _NO_CHECK if usable is None else cross_check(usable, hardware, known.gpu_activity)
     phases = widened(_account(known, recent, hardware, known.gpu_utilization_recent, ()), check)
     decision = widened(_account(known, history, hardware, known.gpu_utilization_history, known.parts), check)
+    predicted = known.predicted
+    if predicted is None:
+        predicted = predict_replica(known, deployment, decision.busy)
     model = known.model
     told = model if isinstance(model, Missing) else step_time(model)
     return ReplicaReport(
@@ -144,14 +157,7 @@ def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) 
         phases=phases,
         decision=decision,
         cross_check=check,
-        predicted=predict_schemes(
-            deployment.schemes or DEFAULT_SCHEMES,
-            known.identity,
-            hardware,
-            known.parts or _whole(known),
-            known.model,
-            decision.busy,
-        ),
+        predicted=predicted,
         step_time=told,
         step_sizes=_NO_WINDOW if usable is None else _sizes(usable, model, told, hardware),
         history_step_sizes=_NO_WINDOW if past is None else _sizes(past, model, told, hardware),

@@ -60,6 +60,8 @@ class Case:
     quality: Quality | None
     prior: QualityPrior | None
     money: Money
+    capacity_known: bool = False
+    """Whether the load that fewer replicas carry within the latency objectives was computed."""
 
 
 def judge(case: Case, policy: Policy) -> Judgement:
@@ -133,6 +135,9 @@ def _against(case: Case, speedup: Estimate, policy: Policy) -> tuple[tuple[str, 
         found.append(
             ("the speed-up is assumed from published figures, not modelled for this server", "a measured canary")
         )
+    elif not case.capacity_known:
+        text = "what fewer replicas carry within your latency objectives is not computed, only how fast a step is"
+        found.append((text, "a measured canary under the peak load"))
     if case.support.level == "weight_only":
         found.append((case.support.reason, "a GPU with native support"))
     if isinstance(case.busy, Estimate) and case.busy.high < 0.4:

@@ -109,6 +109,7 @@ def _verdicts() -> Panel:
             best(p50("breakeven_scheme_payback_months", SCHEME)),
             Query(or_nan(loss, _BY_SCHEME, every)),
             best(f"{series('breakeven_verdict_since_timestamp_seconds', SCHEME)} * 1000"),
+            best(series("breakeven_scheme_break_even_tokens", SCHEME)),
         ],
         [
             *_HIDDEN,
@@ -121,6 +122,7 @@ def _verdicts() -> Panel:
             Column("Value #C", "Speed-up P50", *times),
             Column("Value #D", "Speed-up P90", *times),
             Column("evidence", "Evidence"),
+            Column("Value #J", "Helps below (tokens per step)", decimals=0),
             Column("Value #E", "GPUs given back", decimals=0),
             Column("Value #F", "Saving per month", *usd),
             Column("Value #G", "Payback", *months),
@@ -185,7 +187,7 @@ def _history() -> list[Panel]:
     return [
         timeseries(
             "Step speed-up, ours and the article's",
-            "P50 of Amdahl's law on the memory-bound share, and the article's additive rule, which is never smaller. "
+            "P50 of what this server's own step costs make of the scheme, and the article's additive rule beside it. "
             "The steps' speed-up is neither that of latency nor that of capacity.",
             "suffix:×",
             [

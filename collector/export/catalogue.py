@@ -33,7 +33,13 @@ CATALOGUE: tuple[Metric, ...] = (
         "breakeven_scheme_speedup_ratio",
         "gauge",
         ("deployment", "scheme", "rule", *ESTIMATE),
-        "Step speed-up of the scheme: `adopted` is the verdict's, `amdahl` and `article` are rules over published figures.",
+        "Step speed-up of the scheme: `adopted` is the verdict's; `amdahl`, `article`: rules over published figures.",
+    ),
+    Metric(
+        "breakeven_scheme_break_even_tokens",
+        "gauge",
+        ("deployment", "scheme"),
+        "Tokens per step from which the scheme makes steps slower; +Inf when it helps at any size, 0 when at none.",
     ),
     Metric(
         "breakeven_scheme_gpus_released",

@@ -86,10 +86,7 @@ def _counted(chain: Plain, ends: Ends) -> Iterator[RenderableType]:
     gauges = dict.fromkeys(name for one in means for name in one)
     yield _table(
         ["gauge", *(f"mean, {name}" for name, _ in _spans(chain))],
-        [
-            [name, *(_count(mean, name) for mean in means)]
-            for name in dict.fromkeys(key for one in means for key in one)
-        ],
+        [[name, *(_count(mean, name) for mean in means)] for name in gauges],
     )
 
 
@@ -146,6 +143,9 @@ def _lengths(chain: Plain) -> Iterator[RenderableType]:
     if "missing" in fit:
         return
     lengths, drafts = fit["lengths"], fit["drafts"]
+    if not lengths["told"]:
+        yield _line("over the fit", "no request's lengths are told: context is not told from sequences and tokens")
+        return
     yield _line(
         "over the fit",
         f"a decoding sequence reads {number(lengths['context'])} KV tokens a step, a computed prompt token attends to "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import isinf
+from math import inf, isinf
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from analyzer.deployments import DeploymentReport, SchemeReport
 from analyzer.evidence import Estimate, Evidence, Figure
+from analyzer.predict import Prediction
 from analyzer.replicas import ReplicaReport
 from analyzer.report import Report
 from analyzer.stepsizes import StepSizes
@@ -203,6 +204,9 @@ def _scheme(one: SchemeReport, labels: Mapping[str, str]) -> Iterator[Series]:
     yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "adopted"}, one.speedup)
     yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "amdahl"}, one.amdahl_speedup)
     yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "article"}, one.article_speedup)
+    if isinstance(one.prediction, Prediction):
+        tokens = one.prediction.break_even_tokens
+        yield "breakeven_scheme_break_even_tokens", labels, inf if tokens is None else tokens
     yield from _bounds("breakeven_scheme_gpus_released", labels, one.money.gpus_released)
     yield from _bounds("breakeven_scheme_saving_usd_per_month", labels, one.money.saving_usd_per_month)
     yield from _bounds("breakeven_scheme_payback_months", labels, one.money.payback_months)

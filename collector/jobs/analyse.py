@@ -70,8 +70,7 @@ class Analyse:
         self._models.keep(roster)
         by_name = {deployment.name: deployment for deployment in deployments}
         fleet = [
-            replace(known, model=self._models.model(known, by_name[known.deployment], epochs[known.replica], now_s))
-            for known in fleet
+            self._models.prepared(known, by_name[known.deployment], epochs[known.replica], now_s) for known in fleet
         ]
         return analyse(
             fleet,

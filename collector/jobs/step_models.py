@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from analyzer.assumptions import Deployment
 from analyzer.evidence import Missing
-from analyzer.replicas import ReplicaHistory, fit_replica
+from analyzer.predict import Prediction
+from analyzer.replicas import NO_BUSY, ReplicaHistory, fit_replica, predict_replica
 from analyzer.samples import GpuSample, ReplicaKey
 from analyzer.steptime.fit import StepModel
 from analyzer.steptime.parts import Part, in_spans
@@ -32,6 +33,8 @@ class _Fitted:
     at_s: float
     told: tuple[object, ...]
     model: StepModel | Missing
+    predicted: Mapping[str, Prediction | Missing] | None
+    """None: to be computed with the report, since there is no model that would outlast it."""
 
 
 class StepModels:
@@ -46,17 +49,17 @@ class StepModels:
         """Forget all other replicas."""
         self._fitted = {key: one for key, one in self._fitted.items() if key in replicas}
 
-    def model(self, known: ReplicaHistory, deployment: Deployment, epoch: int, now_s: float) -> StepModel | Missing:
-        """The model of the replica's epoch, fitted anew when the former one is old or rests on other facts.
+    def prepared(self, known: ReplicaHistory, deployment: Deployment, epoch: int, now_s: float) -> ReplicaHistory:
+        """With the model of the replica's epoch and what it predicts of each scheme.
 
-        Raises StoreError.
+        Both are made anew when the former ones are old or rest on other facts. Raises StoreError.
         """
         told = (known.identity, deployment, known.joined_gpus)
         former = self._fitted.get(known.replica)
         if former is None or former.epoch != epoch or former.told != told or _stale(former, now_s):
-            former = _Fitted(epoch, now_s, told, fit_replica(known, deployment, self._fine(known, epoch, now_s)))
+            former = _Fitted(epoch, now_s, told, *_made(known, deployment, self._fine(known, epoch, now_s)))
             self._fitted[known.replica] = former
-        return former.model
+        return replace(known, model=former.model, predicted=former.predicted)
 
     def parts(self, stored: Sequence[Totals], uuids: Sequence[str], now_s: float) -> tuple[Part, ...]:
         """Stored totals with the duty cycle of the joined GPUs in each, without the epoch's warm-up."""
@@ -89,6 +92,19 @@ class StepModels:
 def mean_gpu(gpus: Sequence[Sequence[GpuSample]]) -> Sequence[GpuSample]:
     """The readings that stand for all joined GPUs: of one, since the engine keeps all of them equally busy."""
     return gpus[0] if gpus else ()
+
+
+def _made(
+    known: ReplicaHistory, deployment: Deployment, fine: Sequence[Part]
+) -> tuple[StepModel | Missing, Mapping[str, Prediction | Missing] | None]:
+    """A model that cannot be computed leaves the replica without one and touches no other."""
+    try:
+        model = fit_replica(known, deployment, fine)
+        if isinstance(model, Missing):
+            return model, None
+        return model, predict_replica(replace(known, model=model), deployment, NO_BUSY)
+    except (ArithmeticError, ValueError) as error:
+        return Missing(f"the step-time model could not be computed: {error}"), None
 
 
 def _stale(former: _Fitted, now_s: float) -> bool:

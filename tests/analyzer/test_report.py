@@ -23,14 +23,21 @@ def report(*fleet: ReplicaHistory, deployment: Deployment = CHAT, now_s: float =
 
 
 def test_a_day_of_decode_on_four_replicas_is_judged() -> None:
-    """Memory-bound about 0.64 of busy time; W4A16's published 1.64x gives 1 / (0.36 + 0.64 / 1.64) = 1.33x."""
+    """Memory-bound about 0.64 of busy time; W4A16's published 1.64x gives 1 / (0.36 + 0.64 / 1.64) = 1.33x.
+
+    The model, told that steps take 9 ms where bytes and arithmetic explain 6, sees more than that and less than the 3x
+    by which weights shrink.
+    """
     one = report(*(replica(decode_heavy(), number=number) for number in range(4))).deployments[0]
     w4a16 = next(scheme for scheme in one.schemes if scheme.scheme == "w4a16")
 
     assert isinstance(one.memory_bound, Estimate)
     assert one.memory_bound.value == pytest.approx(0.64, abs=0.01)
+    assert isinstance(w4a16.amdahl_speedup, Estimate)
+    assert w4a16.amdahl_speedup.value == pytest.approx(1.33, abs=0.01)
     assert isinstance(w4a16.speedup, Estimate)
-    assert w4a16.speedup.value == pytest.approx(1.33, abs=0.01)
+    assert 1.33 < w4a16.speedup.value < 2.2
+    assert w4a16.speedup.evidence is Evidence.MODELLED
     assert w4a16.verdict is Verdict.EVALUATE
     assert (one.gpus, one.assumed) == (4, ())
 

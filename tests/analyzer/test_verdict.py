@@ -35,6 +35,7 @@ def case(speedup: Estimate | Missing | None = None, *, replicas: int = 10, quali
         quality=quality,
         prior=quality_prior("fp8-w8a8", None),
         money=money(CHAT, replicas, 1, fast),
+        capacity_known=True,
     )
 
 
@@ -44,6 +45,14 @@ def test_worth_it_needs_speed_money_and_quality_at_the_pessimistic_end() -> None
 
     assert result.verdict is Verdict.WORTH_IT
     assert result.reasons_against != ()
+
+
+def test_without_a_computed_capacity_it_is_at_most_worth_evaluating() -> None:
+    """Faster steps are not fewer replicas: what they carry within the objectives has to be known."""
+    result = judge(replace(case(), capacity_known=False), POLICY)
+
+    assert result.verdict is Verdict.EVALUATE
+    assert any("latency objectives" in reason for reason in result.reasons_against)
 
 
 def test_an_assumed_speedup_is_at_most_worth_evaluating() -> None:
