@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measures and writes. Numerical libraries must be told of the one core before they are imported."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--replicas", type=int, default=1000)
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("BENCHMARKS.md"))
     asked = parser.parse_args(arguments)
     for name in ONE_THREAD:
