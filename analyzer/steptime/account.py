@@ -149,8 +149,10 @@ class StepTime:
 
 def step_time(model: StepModel) -> StepTime:
     """The model's figures for a report."""
-    parts: Mapping[str, float] | Missing = Missing("nothing tells weight reads from overhead")
-    if model.split:
+    parts: Mapping[str, float] | Missing
+    if model.unsplit is not None:
+        parts = model.unsplit
+    else:
         values = np.sum([one.weight * np.exp(one.logs) for one in model.hypotheses], axis=0)
         parts = {name: float(value) for name, value in zip(COEFFICIENTS, values, strict=True)}
     return StepTime(

@@ -37,6 +37,8 @@ FEW_WAITING = 0.5
 SELDOM_OVERLAPPING = 0.4
 """Above so many requests in prefill on average they share chunk steps, and request-seconds count these twice."""
 LARGEST_SHARE_ALONE = 0.9
+UNTOLD_PROMPT_TOKENS = 512.0
+"""Prompt tokens of a step where no request's are counted: llama.cpp's physical batch, whatever a prompt's length."""
 LARGEST_LOAD = 0.5
 """Beyond it the queue's formula leaves out that decoding goes on between the chunks."""
 
@@ -53,6 +55,12 @@ class Lengths:
     context: float
     prefill_context: float
     prefill: float
+    told: bool = True
+    """If not, contexts are 0, so that what they cost is found in the cost of a sequence and of a prompt token."""
+
+
+NO_LENGTHS = Missing("no request's lengths tell how much context is read")
+UNTOLD = Lengths(UNTOLD_PROMPT_TOKENS, 0.0, 0.0, UNTOLD_PROMPT_TOKENS, told=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +118,6 @@ def blocks(parts: Sequence[Part], *, mixed: bool = True, pair_ratio: float = 0.0
             return Missing(f"the engine counts no {what}, so the cost of a step cannot be told")
     usable = [part for part in usable if part.totals.deltas["steps_total"]]
     lengths = _lengths(usable)
-    if isinstance(lengths, Missing):
-        return lengths
     column = {name: _column(usable, name) for name in _NEEDED}
     if not len(column["steps_total"]):
         return Missing("the server was idle")
@@ -171,7 +177,7 @@ def _sum(parts: Sequence[Part], name: str) -> float | None:
     return sum(found) if found else None
 
 
-def _lengths(parts: Sequence[Part]) -> Lengths | Missing:
+def _lengths(parts: Sequence[Part]) -> Lengths:
     """Mean lengths; a sequence's later steps read more, so the context weighs outputs by their own length."""
     prompts, outputs = _sum(parts, "finished_prompt_tokens_total"), _sum(parts, "finished_generation_tokens_total")
     finished = _sum(parts, "requests_finished_total")
@@ -179,7 +185,7 @@ def _lengths(parts: Sequence[Part]) -> Lengths | Missing:
         prompts, outputs = _sum(parts, "prompt_tokens_total"), _sum(parts, "generation_tokens_total")
         finished = _sum(parts, "prefills_total")
     if not finished or prompts is None or outputs is None:
-        return Missing("no request's lengths tell how much context is read")
+        return UNTOLD
     prompt, output = prompts / finished, outputs / finished
     computed, prefills = _sum(parts, "prefill_tokens_total"), _sum(parts, "prefills_total")
     own = prompt if computed is None or not prefills else computed / prefills

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analyzer.evidence import Missing
 from analyzer.hardware import Hardware
-from analyzer.steptime.blocks import Blocks, blocks
+from analyzer.steptime.blocks import NO_LENGTHS, Blocks, blocks
 from analyzer.steptime.laws import Law
 from analyzer.steptime.parts import Part
 from analyzer.steptime.prior import Prior, attention_ratio, prior
@@ -59,8 +59,15 @@ class StepModel:
 
     @property
     def split(self) -> bool:
-        """Whether weight read can be told from overhead: only the hardware's facts do that."""
-        return self.prior.split
+        """Whether weight and KV reads can be told from the rest: that takes hardware facts and requests' lengths."""
+        return self.unsplit is None
+
+    @property
+    def unsplit(self) -> Missing | None:
+        """Why they cannot; None if they can."""
+        if not self.prior.split:
+            return Missing("nothing tells weight reads from overhead")
+        return None if self.seen.lengths.told else NO_LENGTHS
 
     def weight_of(self, law: Law) -> float:
         """Posterior weight of a law."""

@@ -30,6 +30,8 @@ OVERHEAD_S, OVERHEAD_SD = 1.0e-3, 0.9
 """Launches and host work per step: 0.2 ms with CUDA graphs to several ms where the host is slow."""
 SEQUENCE_S, SEQUENCE_SD = 1e-5, 1.0
 KV_TIE_SD, PREFILL_TIE_SD = 0.06, 0.10
+UNTOLD_TIE_SD = 0.3
+"""Prompt tokens of unknown length attend to unknown many: 10,000 make a token of an 8B model a third dearer."""
 VAGUE = (5e-3, 1e-3, 5e-5, 1e-5, 5e-8, 5e-5)
 VAGUE_SD = 3.0
 
@@ -83,14 +85,16 @@ def prior(hardware: Hardware | Missing, seen: Blocks) -> Prior:
         token_s * (1 + attention_ratio(hardware) * seen.lengths.prefill_context),
     )
     mean = np.array([log(value) for value in means])
+    told = seen.lengths.told
     rows = np.zeros((6, 6))
     for index, sd in (
         (WEIGHTS, BANDWIDTH_SD),
         (OVERHEAD, OVERHEAD_SD),
         (COMPUTE, ARITHMETIC_SD),
-        (SEQUENCE, SEQUENCE_SD),
+        (SEQUENCE, SEQUENCE_SD if told else VAGUE_SD),
     ):
         rows[index, index] = 1 / sd
     rows[KV, [KV, WEIGHTS]] = 1 / KV_TIE_SD, -1 / KV_TIE_SD
-    rows[PREFILL, [PREFILL, COMPUTE]] = 1 / PREFILL_TIE_SD, -1 / PREFILL_TIE_SD
+    tie_sd = PREFILL_TIE_SD if told else UNTOLD_TIE_SD
+    rows[PREFILL, [PREFILL, COMPUTE]] = 1 / tie_sd, -1 / tie_sd
     return Prior(mean, rows, split=True)

@@ -143,7 +143,9 @@ def held_out(law: Law, limit: float, logs: Array, seen: Blocks, before: Prior) -
     fitted, tested = equations.every_other()
     found, _, _ = _descend(equations, before, np.tile(logs, (2, 1)), fitted, len(seen) / 2)
     seconds, _ = equations.predicted(found)
-    errors = np.abs(seconds / equations.told_s - 1)[tested]
+    # An idle block's zero busy seconds have no relative error.
+    known = equations.told_s > 0
+    errors = np.abs(seconds / np.where(known, equations.told_s, 1.0) - 1)[tested & known]
     return float(np.median(errors)) if len(errors) else None
 
 

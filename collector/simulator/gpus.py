@@ -27,6 +27,11 @@ class GpuModel:
     memory_clock_hz: float
 
 
+_PROFILED = ("sm_active_ratio", "tensor_active_ratio", "dram_active_ratio")
+_OCCUPANCY = 0.3
+"""Share of the warps that fit which a busy SM holds: an assumption, nothing is concluded from it."""
+
+
 def uuid(number: int) -> str:
     """The UUID of simulated GPU `number`: a pattern that no real driver gives."""
     return f"GPU-51000000-0000-4000-8000-{number:012d}"
@@ -87,6 +92,7 @@ class SimulatedGpus:
                     "memory_used_bytes": self._memory_utilization * model.memory_bytes,
                     "memory_total_bytes": model.memory_bytes,
                     "power_w": None if duty is None else model.idle_w + (model.tdp_w - model.idle_w) * duty,
+                    "ecc_errors_total": 0.0,
                     "energy_j_total": model.idle_w * now.at_s + (model.tdp_w - model.idle_w) * now.busy_s,
                     "sm_clock_hz": model.sm_clock_hz,
                     "memory_clock_hz": model.memory_clock_hz,
@@ -108,11 +114,12 @@ class SimulatedGpus:
         """Pipe and memory activity since the reading before."""
         before, self._before = self._before, now
         if before is None or now.at_s <= before.at_s:
-            return dict.fromkeys(("sm_active_ratio", "tensor_active_ratio", "dram_active_ratio"))
+            return dict.fromkeys((*_PROFILED, "sm_occupancy_ratio"))
         span = now - before
         gpus = len(self._numbers)
         return {
             "sm_active_ratio": min(1.0, span.busy_s / span.at_s),
+            "sm_occupancy_ratio": _OCCUPANCY * min(1.0, span.busy_s / span.at_s),
             "tensor_active_ratio": min(1.0, span.flops / (gpus * self._model.flops_per_s * span.at_s)),
             "dram_active_ratio": min(1.0, span.bytes_read / (gpus * self._model.bandwidth_bytes_per_s * span.at_s)),
         }

@@ -9,6 +9,7 @@ from typing import Any
 MAY_BE_EMPTY: Mapping[tuple[str, str], str] = {
     ("Failed polls", "A"): "there is no series for a failure that never happened",
     ("Recomputing the report", "B"): "there is no series for a failure that never happened",
+    ("Figures that a GPU does not give", "A"): "a GPU that reports every figure has none that is missing",
 }
 """Queries (panel title, refId) that honestly have no result in a healthy daemon, and why."""
 
