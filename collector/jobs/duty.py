@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from analyzer.samples import GpuSample
@@ -19,40 +20,43 @@ class GpuHistory(Protocol):
         """Samples of all GPUs within a span."""
 
 
-@dataclass(slots=True)
-class Sums:
-    """Utilization times seconds, and seconds: readings far apart stand for more time than close ones."""
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Five minutes of one GPU: utilization times seconds, seconds, mean utilization (0..1) and its standard error.
 
-    weighed_s: float = 0.0
-    span_s: float = 0.0
-    readings: list[float] = field(default_factory=list)
+    Readings far apart stand for more time than close ones.
+    """
+
+    weighed_s: float
+    span_s: float
+    mean: float
+    error: float
 
 
-Hour = dict[str, dict[float, Sums]]
+Hour = Mapping[str, Mapping[float, Bucket]]
 """By GPU and start of the bucket."""
 
 
 class DutyCycles:
-    """Sums of utilization by bucket and GPU. Used by one thread."""
+    """Utilization by bucket and GPU. Used by one thread."""
 
     def __init__(self, history: GpuHistory) -> None:
         self._history = history
         self._closed: dict[float, Hour] = {}
+        self._open: tuple[float, Hour] | None = None
+        """The hour that was not over at this instant: read once for all GPUs that are asked for at it."""
 
     def mean(self, uuid: str, since_s: float, now_s: float) -> float | None:
         """Mean utilization (0..1) of one GPU from the hour of `since_s` until now; None when it reported none."""
-        sums = [one for hour in self._hours(since_s, now_s) for one in hour.get(uuid, {}).values()]
-        span_s = sum(one.span_s for one in sums)
-        return sum(one.weighed_s for one in sums) / span_s if span_s > 0 else None
+        found = [one for hour in self._hours(since_s, now_s) for one in hour.get(uuid, {}).values()]
+        span_s = sum(one.span_s for one in found)
+        return sum(one.weighed_s for one in found) / span_s if span_s > 0 else None
 
-    def by_bucket(self, uuid: str, since_s: float, now_s: float) -> dict[float, tuple[float, float]]:
-        """Mean utilization (0..1) of one GPU and its standard error, by start of the five-minute bucket."""
-        found = {}
+    def by_bucket(self, uuid: str, since_s: float, now_s: float) -> dict[float, Bucket]:
+        """One GPU's buckets by their start."""
+        found: dict[float, Bucket] = {}
         for hour in self._hours(since_s, now_s):
-            for bucket_s, sums in hour.get(uuid, {}).items():
-                mean, error = duty_of(sums.readings)
-                assert mean is not None
-                found[bucket_s] = mean, error
+            found.update(hour.get(uuid, {}))
         return found
 
     def _hours(self, since_s: float, now_s: float) -> list[Hour]:
@@ -62,23 +66,30 @@ class DutyCycles:
         hour_s = first
         while hour_s < current:
             if hour_s not in self._closed:
-                self._closed[hour_s] = self._sums(hour_s, hour_s + HOUR_S)
+                self._closed[hour_s] = self._read(hour_s, hour_s + HOUR_S)
             hours.append(self._closed[hour_s])
             hour_s += HOUR_S
-        return [*hours, self._sums(current, now_s)]
+        if self._open is None or self._open[0] != now_s:
+            self._open = now_s, self._read(current, now_s)
+        return [*hours, self._open[1]]
 
-    def _sums(self, since_s: float, until_s: float) -> Hour:
-        sums: Hour = {}
+    def _read(self, since_s: float, until_s: float) -> Hour:
+        samples: dict[str, dict[float, list[tuple[float, float]]]] = {}
         for sample in self._history.gpu_samples(since_s, until_s):
             if sample.utilization_ratio is not None and sample.interval_s > 0:
-                buckets = sums.setdefault(sample.uuid, {})
                 at_s = sample.at_s // BUCKET_S * BUCKET_S
-                one = buckets.setdefault(at_s, Sums())
-                one.weighed_s += sample.utilization_ratio * sample.interval_s
-                one.span_s += sample.interval_s
-                one.readings.append(sample.utilization_ratio)
-        return sums
+                readings = samples.setdefault(sample.uuid, {}).setdefault(at_s, [])
+                readings.append((sample.utilization_ratio, sample.interval_s))
+        return {
+            uuid: {at_s: _bucket(readings) for at_s, readings in buckets.items()} for uuid, buckets in samples.items()
+        }
 
     def _forget(self, before_s: float) -> None:
         for hour_s in [hour_s for hour_s in self._closed if hour_s < before_s]:
             del self._closed[hour_s]
+
+
+def _bucket(readings: Sequence[tuple[float, float]]) -> Bucket:
+    mean, error = duty_of([ratio for ratio, _ in readings])
+    assert mean is not None
+    return Bucket(sum(ratio * span_s for ratio, span_s in readings), sum(span_s for _, span_s in readings), mean, error)

@@ -73,8 +73,7 @@ class StepModels:
             bucket_s = (totals.end_s - 1e-6) // BUCKET_S * BUCKET_S
             told = [duty[bucket_s] for duty in duties if bucket_s in duty]
             if told and len(told) == len(duties):
-                mean = sum(value for value, _ in told) / len(told)
-                parts.append(Part(totals, mean, max(error for _, error in told)))
+                parts.append(Part(totals, sum(one.mean for one in told) / len(told), max(one.error for one in told)))
             else:
                 parts.append(Part(totals))
         return tuple(parts)

@@ -262,6 +262,18 @@ def test_closed_hours_are_read_once() -> None:
     assert len(history.asked) == asked + 1
 
 
+def test_the_open_hour_is_read_once_for_all_gpus_at_one_instant() -> None:
+    history = History(0.5)
+    duty = DutyCycles(history)
+
+    assert duty.mean("g", 3600, 3660) == 0.5
+    asked = len(history.asked)
+    assert duty.mean("g", 3600, 3660) == duty.by_bucket("g", 3600, 3660)[3600].mean
+    assert len(history.asked) == asked
+    duty.mean("g", 3600, 3665)
+    assert len(history.asked) == asked + 1
+
+
 def test_readings_far_apart_stand_for_more_time() -> None:
     """Ten minutes at 1.0 and one second at 0.0: nearly 1."""
 

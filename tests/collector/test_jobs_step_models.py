@@ -1,0 +1,122 @@
+"""When a replica's step-time model is fitted, and to what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from analyzer.assumptions import Deployment
+from analyzer.evidence import Missing
+from analyzer.replicas import ReplicaHistory
+from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
+from analyzer.steptime.fit import StepModel
+from analyzer.steptime.parts import Part
+from collector.jobs.duty import DutyCycles
+from collector.jobs.step_models import REFIT_S, StepModels
+from tests.fakes.step_blocks import KEY, Linear
+
+CHAT = Deployment("chat")
+BATCHES = [6 + 9 * (number % 7) for number in range(24)]
+
+
+class Stored:
+    """A store without raw samples: what is older than their retention. It counts how often it is asked."""
+
+    def __init__(self, utilization: float | None = None) -> None:
+        self.asked = 0
+        self._utilization = utilization
+
+    def samples(self, since_s: float, until_s: float, replica: ReplicaKey) -> list[ReplicaSample]:
+        self.asked += 1
+        return []
+
+    def gpu_samples(self, since_s: float, until_s: float, uuid: str | None = None) -> list[GpuSample]:
+        if self._utilization is None:
+            return []
+        at_s = [second for second in range(0, 4 * 3600, 60) if since_s <= second < until_s]
+        return [GpuSample("g", float(second), 60.0, utilization_ratio=self._utilization) for second in at_s]
+
+
+def models(stored: Stored) -> StepModels:
+    return StepModels(stored, DutyCycles(stored))  # type: ignore[arg-type]
+
+
+def history(parts: tuple[Part, ...]) -> ReplicaHistory:
+    return ReplicaHistory(
+        replica=KEY,
+        job="j",
+        deployment="chat",
+        identity=Identity("vllm"),
+        simulated=False,
+        last=None,
+        recent=None,
+        history=None,
+        parts=parts,
+    )
+
+
+def swinging() -> tuple[Part, ...]:
+    return tuple(Linear().part(batch, number=number) for number, batch in enumerate(BATCHES))
+
+
+def test_a_model_stands_until_it_is_old() -> None:
+    made = models(stored := Stored())
+    first = made.prepared(history(swinging()), CHAT, 1, 0.0)
+    again = made.prepared(history(swinging()), CHAT, 1, REFIT_S - 1)
+    later = made.prepared(history(swinging()), CHAT, 1, REFIT_S)
+
+    assert isinstance(first.model, StepModel)
+    assert again.model is first.model
+    assert later.model is not first.model
+    assert stored.asked == 2
+
+
+def test_another_epoch_or_other_facts_fit_anew() -> None:
+    made = models(Stored())
+    first = made.prepared(history(swinging()), CHAT, 1, 0.0).model
+    next_epoch = made.prepared(history(swinging()), CHAT, 2, 1.0).model
+    named = made.prepared(history(swinging()), replace(CHAT, gpu="H100 SXM 80GB"), 2, 2.0).model
+
+    assert len({id(first), id(next_epoch), id(named)}) == 3
+
+
+def test_a_replica_without_a_model_is_tried_every_time() -> None:
+    made = models(Stored())
+
+    assert isinstance(made.prepared(history(()), CHAT, 1, 0.0).model, Missing)
+    assert isinstance(made.prepared(history(swinging()), CHAT, 1, 1.0).model, StepModel)
+
+
+def test_a_gone_replica_is_forgotten() -> None:
+    made = models(Stored())
+    first = made.prepared(history(swinging()), CHAT, 1, 0.0).model
+    made.keep([])
+
+    assert made.prepared(history(swinging()), CHAT, 1, 1.0).model is not first
+
+
+def test_a_model_that_cannot_be_computed_leaves_only_its_replica_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def singular(*_: object) -> None:
+        raise ValueError("singular matrix")
+
+    monkeypatch.setattr("collector.jobs.step_models.fit_replica", singular)
+    prepared = models(Stored()).prepared(history(swinging()), CHAT, 1, 0.0)
+
+    assert isinstance(prepared.model, Missing)
+    assert "singular matrix" in prepared.model.reason
+
+
+def test_warm_up_is_no_evidence_and_each_part_has_its_own_duty_cycle() -> None:
+    """Buckets from 0 s on: the first five minutes are left out; a GPU at 40 % all the time says so of each."""
+    stored = [part.totals for part in swinging()]
+    parts = models(Stored(0.4)).parts(stored, ["g"], 3 * 3600)
+
+    assert [part.totals.start_s for part in parts] == [300.0 * number for number in range(1, 24)]
+    assert all(part.gpu_utilization == pytest.approx(0.4) for part in parts)
+
+
+def test_a_gpu_that_says_nothing_leaves_the_parts_without_a_duty_cycle() -> None:
+    stored = [part.totals for part in swinging()]
+
+    assert all(part.gpu_utilization is None for part in models(Stored()).parts(stored, ["g"], 3 * 3600))
