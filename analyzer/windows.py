@@ -258,19 +258,19 @@ FEW = 0.1
 """At most this share of the covered time is left out for the sake of series that nearly all of it has."""
 
 
-def add_up_whole(parts: Sequence[Totals]) -> Totals | None:
+def add_up_whole(parts: Sequence[Totals], few: float = FEW) -> Totals | None:
     """The sum without the few parts that lack a series which the rest has; None for no parts.
 
     One missed answer beside a page must not silence a series for as long as the sum's span is. What is left out is
-    missing from `covered_s`.
+    missing from `covered_s`: `few` of the covered time (0..1) at most.
     """
     covered_s = sum(part.covered_s for part in parts)
     lacking: set[int] = set()
     for series in ("deltas", "integrals"):
         for name in COUNTERS if series == "deltas" else GAUGES:
             without = [at for at, part in enumerate(parts) if part.windows > 0 and getattr(part, series)[name] is None]
-            if 0 < sum(parts[at].covered_s for at in without) <= FEW * covered_s:
+            if 0 < sum(parts[at].covered_s for at in without) <= few * covered_s:
                 lacking.update(without)
-    if sum(parts[at].covered_s for at in lacking) > FEW * covered_s:
+    if sum(parts[at].covered_s for at in lacking) > few * covered_s:
         lacking = set()
     return add_up(part for at, part in enumerate(parts) if at not in lacking)

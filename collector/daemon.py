@@ -219,9 +219,8 @@ class Daemon:
 
     def _schedule(self, scheduler: AsyncIOScheduler) -> None:
         retention = self._settings.storage.retention
-        tidy = Tidy(
-            self._store, Keep(retention.samples, retention.totals), self._writer, self._health.tidy, self._clock
-        )
+        keep = Keep(retention.samples, retention.totals, retention.hours)
+        tidy = Tidy(self._store, keep, self._writer, self._health.tidy, self._clock)
         plan: Mapping[str, tuple[Callable[[], Awaitable[None]], float]] = {
             "recompute": (self.recompute.run, self._settings.global_.evaluation_interval),
             "tidy": (tidy.run, TIDY_INTERVAL_S),

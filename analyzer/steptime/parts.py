@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from math import sqrt
+from math import inf, sqrt
 from operator import add
 
 from analyzer.columns import totals_by_span
@@ -57,9 +57,17 @@ def duty_of(readings: Sequence[float]) -> tuple[float | None, float]:
 
 
 def merged(parts: Sequence[Part], limit: int) -> list[Part]:
-    """At most `limit` parts: neighbours are added up."""
-    size = max(1, -(-len(parts) // limit))
-    return [together(parts[at : at + size]) for at in range(0, len(parts), size)]
+    """At most `limit` parts, of about equal covered time however long each of these was: neighbours are added up."""
+    enough_s = sum(part.totals.covered_s for part in parts) / limit * (1 - 1e-9)
+    groups: list[list[Part]] = []
+    filled_s = inf
+    for part in parts:
+        if filled_s >= enough_s and len(groups) < limit:
+            groups.append([])
+            filled_s = 0.0
+        groups[-1].append(part)
+        filled_s += part.totals.covered_s
+    return list(map(together, groups))
 
 
 def in_spans(samples: Sequence[ReplicaSample], gpus: Sequence[GpuSample], span_s: float) -> list[Part]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from operator import itemgetter
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from analyzer.report import Report, analyse, as_plain
 from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
 from analyzer.verdict import VerdictState
 from analyzer.windows import DIP_WINDOWS, MAX_GAP_INTERVALS, Totals, add_up_whole
-from collector.jobs.duty import DutyCycles
+from collector.jobs.duty import HOUR_S, DutyCycles
 from collector.jobs.polled import Polled
 from collector.jobs.step_models import StepModels
 from collector.settings.deployments import DeploymentConfig
@@ -36,6 +37,8 @@ class Spans:
 
 MINUTE_S = 60.0
 """What one missed answer of the last minutes silences at most, until they are in a bucket."""
+BY_BUCKET_S = 86_400.0
+"""The last day is read by five minutes, what is older by the hour: a week in about 450 rows, not 2,016."""
 
 
 class Analyse:
@@ -91,14 +94,14 @@ class Analyse:
         """What is stored of one replica. Only one that is `alone` at its target has the target's GPUs to itself."""
         reader, spans = self._store.reader, self._spans
         since_s, recent_since_s = now_s - spans.history_s, now_s - spans.recent_s
-        buckets = [totals for _, totals in reader.totals(since_s, now_s, polled.replica)]
-        cut_s = max((totals.end_s for totals in buckets), default=since_s)
+        buckets = self._buckets(polled.replica, epoch, since_s, now_s)
+        cut_s = max((totals.end_s for _, totals in buckets), default=since_s)
         overlap_s = max((MAX_GAP_INTERVALS + DIP_WINDOWS) * polled.interval_s, HISTOGRAM_SPAN_S)
         samples = reader.samples(min(cut_s - overlap_s, recent_since_s), now_s + 1, polled.replica)
         fresh = [one for one in samples if one.epoch == epoch]
         recent = sum_of_windows([one for one in fresh if one.at_s >= recent_since_s])
-        stored = [totals for totals in buckets if totals.epoch == epoch]
-        history = add_up_whole([*stored, *_after(fresh, cut_s)])
+        stored = [(start_s, totals) for start_s, totals in buckets if totals.epoch == epoch]
+        history = add_up_whole([*(totals for _, totals in stored), *_after(fresh, cut_s)])
         name = self._deployment_of(polled)
         identity = polled.identity
         own = polled.gpu_uuids if alone else ()
@@ -124,6 +127,21 @@ class Analyse:
             gpu_uuids=tuple(own),
             gpu_activity=activity_of(gpus),
         )
+
+    def _buckets(self, replica: ReplicaKey, epoch: int, since_s: float, now_s: float) -> list[tuple[float, Totals]]:
+        """What is stored of a span by start, each window in one: old hours, and five minutes of the last day.
+
+        The epoch's first hour comes by five minutes too, since its warm-up lies in it. Where five-minute totals are
+        not kept as long, hours stand for them.
+        """
+        reader = self._store.reader
+        cut_s = max((now_s - BY_BUCKET_S) // HOUR_S * HOUR_S, since_s)
+        hours, fine = reader.hours(since_s, now_s, replica), reader.totals(cut_s, now_s, replica)
+        first_s = next((start_s for start_s, totals in hours if totals.epoch == epoch), cut_s)
+        if first_s < cut_s:
+            fine = [*reader.totals(first_s, first_s + HOUR_S, replica), *fine]
+        told = {start_s // HOUR_S for start_s, _ in fine}
+        return sorted([*(one for one in hours if one[0] // HOUR_S not in told), *fine], key=itemgetter(0))
 
     def _long_utilization(self, uuids: Sequence[str], since_s: float, now_s: float) -> float | None:
         """Mean duty cycle of the joined GPUs while this epoch lasted; None when one of them has none."""

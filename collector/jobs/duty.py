@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Protocol
 
 from analyzer.samples import GpuSample
@@ -87,6 +88,23 @@ class DutyCycles:
     def _forget(self, before_s: float) -> None:
         for hour_s in [hour_s for hour_s in self._closed if hour_s < before_s]:
             del self._closed[hour_s]
+
+
+TOLD_RATIO = 0.5
+"""A span of which less is known has no mean: the GPU's load may have been another in the rest."""
+
+
+def duty_within(buckets: Mapping[float, Bucket], since_s: float, until_s: float) -> Bucket | None:
+    """The buckets from the one of `since_s` to the one that ends with or holds `until_s`, as one; None for too few."""
+    first, last = since_s // BUCKET_S, (until_s - 1e-6) // BUCKET_S
+    numbers = range(int(first), int(max(first, last)) + 1)
+    found = [buckets[number * BUCKET_S] for number in numbers if number * BUCKET_S in buckets]
+    if not found or len(found) < TOLD_RATIO * len(numbers):
+        return None
+    span_s = sum(one.span_s for one in found)
+    mean = sum(one.mean * one.span_s for one in found) / span_s
+    error = sqrt(sum((one.error * one.span_s) ** 2 for one in found)) / span_s
+    return Bucket(sum(one.weighed_s for one in found), span_s, mean, error)
 
 
 def _bucket(readings: Sequence[tuple[float, float]]) -> Bucket:

@@ -13,7 +13,7 @@ from analyzer.samples import GpuSample, ReplicaKey
 from analyzer.steptime.fit import StepModel
 from analyzer.steptime.parts import Part, in_spans
 from analyzer.windows import Totals
-from collector.jobs.duty import BUCKET_S, DutyCycles
+from collector.jobs.duty import DutyCycles, duty_within
 from collector.store.read import Reader
 
 WARM_UP_S = 300.0
@@ -61,17 +61,18 @@ class StepModels:
             self._fitted[known.replica] = former
         return replace(known, model=former.model, predicted=former.predicted)
 
-    def parts(self, stored: Sequence[Totals], uuids: Sequence[str], now_s: float) -> tuple[Part, ...]:
-        """Stored totals with the duty cycle of the joined GPUs in each, without the epoch's warm-up."""
+    def parts(self, stored: Sequence[tuple[float, Totals]], uuids: Sequence[str], now_s: float) -> tuple[Part, ...]:
+        """Stored totals by start, with the duty cycle of the joined GPUs in each, without the epoch's warm-up."""
         if not stored:
             return ()
-        begun_s = min(totals.start_s for totals in stored)
-        warm = [totals for totals in stored if totals.start_s >= begun_s + WARM_UP_S - 1]
+        begun_s = min(totals.start_s for _, totals in stored)
+        warm = [(start_s, totals) for start_s, totals in stored if totals.start_s >= begun_s + WARM_UP_S - 1]
         duties = [self._duty.by_bucket(uuid, begun_s, now_s) for uuid in uuids]
         parts = []
-        for totals in warm:
-            bucket_s = (totals.end_s - 1e-6) // BUCKET_S * BUCKET_S
-            told = [duty[bucket_s] for duty in duties if bucket_s in duty]
+        for start_s, totals in warm:
+            # A gap or another epoch may lie between the start of the hour and that of its totals, either way round.
+            since_s = max(start_s, totals.start_s)
+            told = [one for duty in duties if (one := duty_within(duty, since_s, totals.end_s)) is not None]
             if told and len(told) == len(duties):
                 parts.append(Part(totals, sum(one.mean for one in told) / len(told), max(one.error for one in told)))
             else:

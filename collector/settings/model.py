@@ -25,7 +25,16 @@ class Retention(Section):
     """How long what is kept."""
 
     samples: Duration = Field(7 * 86400.0, description="Raw samples.")
-    totals: Duration = Field(400 * 86400.0, description="Five-minute totals and reports.")
+    totals: Duration = Field(30 * 86400.0, description="Five-minute totals.")
+    hours: Duration = Field(
+        400 * 86400.0, description="Hourly totals and the last report of each day; at least as long as `totals`."
+    )
+
+    @model_validator(mode="after")
+    def _hours_outlive_totals(self) -> Retention:
+        if self.hours < self.totals:
+            raise ValueError("hours must be kept at least as long as totals: raise hours or lower totals")
+        return self
 
 
 class Storage(Section):

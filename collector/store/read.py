@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, select
 
 from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
 from analyzer.verdict import Verdict, VerdictState
@@ -18,6 +18,7 @@ from collector.store.schema import (
     epochs,
     gpu_samples,
     gpus,
+    replica_hours,
     replica_samples,
     replica_totals,
     replicas,
@@ -106,17 +107,26 @@ class Reader:
 
     def totals(self, since_s: float, until_s: float, replica: ReplicaKey | None = None) -> list[tuple[float, Totals]]:
         """(start of the bucket, totals) of the five-minute buckets that start within a span, oldest first."""
+        return self._totals(replica_totals, since_s, until_s, replica)
+
+    def hours(self, since_s: float, until_s: float, replica: ReplicaKey | None = None) -> list[tuple[float, Totals]]:
+        """(start of the hour, totals) of the closed hours that start within a span, oldest first."""
+        return self._totals(replica_hours, since_s, until_s, replica)
+
+    def _totals(
+        self, table: Table, since_s: float, until_s: float, replica: ReplicaKey | None
+    ) -> list[tuple[float, Totals]]:
         since_us, until_us = span_us(since_s, until_s)
 
         def work(connection: Connection) -> list[tuple[float, Totals]]:
             keys = replica_of_epoch(connection, replica)
-            start_ms = replica_totals.c.bucket_ms
-            wanted = select(replica_totals).where(start_ms * 1000 >= since_us, start_ms * 1000 < until_us)
+            start_ms = table.c.bucket_ms
+            wanted = select(table).where(start_ms * 1000 >= since_us, start_ms * 1000 < until_us)
             # The bare bounds are what the key is searched by; the exact ones above only trim the ends.
             wanted = wanted.where(start_ms >= since_us // 1000, start_ms <= until_us // 1000)
             if replica is not None:
-                wanted = wanted.where(replica_totals.c.epoch_id.in_(list(keys)))
-            rows = connection.execute(wanted.order_by(start_ms, replica_totals.c.epoch_id)).mappings()
+                wanted = wanted.where(table.c.epoch_id.in_(list(keys)))
+            rows = connection.execute(wanted.order_by(start_ms, table.c.epoch_id)).mappings()
             return [(row["bucket_ms"] / 1000, totals_of(row, keys[row["epoch_id"]])) for row in rows]
 
         return self._engines.read(work)

@@ -10,12 +10,15 @@ from collector.store.codec import microseconds
 from collector.store.engine import Engines
 from collector.store.schema import (
     BUCKET_MS,
+    HOUR_MS,
     gpu_samples,
     metadata,
+    replica_hours,
     replica_samples,
     replica_totals,
     reports,
     stale_buckets,
+    stale_hours,
 )
 
 BATCH_ROWS = 5_000
@@ -32,11 +35,13 @@ _SHRINK_PAGES = 1_000
 class Keep:
     """How long what is kept, in seconds, and how many bytes a SQLite file may use (None: as many as it takes).
 
-    Reports are all kept as long as samples, and the last one of each UTC day as long as totals.
+    Five-minute totals go by whole hours. Reports are all kept as long as samples, and the last one of each UTC day as
+    long as hourly totals.
     """
 
     samples_s: float
     totals_s: float
+    hours_s: float
     max_bytes: int | None = None
 
 
@@ -47,37 +52,45 @@ class Pruned:
     samples: int
     gpu_samples: int
     totals: int
+    hours: int
     reports: int
     used_bytes: int
 
 
 def prune(engines: Engines, keep: Keep, now_s: float) -> Pruned:
-    """Delete what is too old at `now_s`, then the oldest samples and totals until a SQLite file fits its limit.
+    """Delete what is too old at `now_s`, then the oldest samples, totals and hours until a SQLite file fits its limit.
 
-    Samples whose totals are still to be made outlive their time, but not the size limit. Raises StoreError.
+    Samples and totals that are still to be added up outlive their time, but not the size limit. Raises StoreError.
     """
-    oldest_kept_ms = _aligned(now_s - keep.samples_s)
-    unrolled = engines.read(lambda connection: connection.execute(select(func.min(stale_buckets.c.bucket_ms))).scalar())
+    oldest_kept_ms = _aligned(now_s - keep.samples_s, BUCKET_MS)
+    unrolled = _oldest(engines, stale_buckets)
     if unrolled is not None:
         # The bucket before is kept too: its last sample begins the first window.
         oldest_kept_ms = min(oldest_kept_ms, unrolled - BUCKET_MS)
-    totals_ms = _aligned(now_s - keep.totals_s)
+    # Whole hours: a late sample brings its hour back, which is then added up from all of its totals or from none.
+    totals_ms = _aligned(now_s - keep.totals_s, HOUR_MS)
+    unadded = _oldest(engines, stale_hours)
+    if unadded is not None:
+        totals_ms = min(totals_ms, unadded)
+    hours_ms = _aligned(now_s - keep.hours_s, HOUR_MS)
     samples = _delete_before(engines, replica_samples, oldest_kept_ms)
     readings = _delete_before(engines, gpu_samples, oldest_kept_ms)
     totals = _delete_before(engines, replica_totals, totals_ms)
+    hours = _delete_before(engines, replica_hours, hours_ms)
     old_reports = engines.write(
-        lambda connection: _thin_reports(connection, microseconds(now_s - keep.samples_s), totals_ms * 1000)
+        lambda connection: _thin_reports(connection, microseconds(now_s - keep.samples_s), hours_ms * 1000)
     )
     if engines.sqlite and keep.max_bytes is not None:
-        limit_ms = _aligned(now_s - KEPT_WHATEVER_SIZE_S)
-        for table in (replica_samples, gpu_samples, replica_totals):
+        limit_ms = _aligned(now_s - KEPT_WHATEVER_SIZE_S, BUCKET_MS)
+        for table in (replica_samples, gpu_samples, replica_totals, replica_hours):
             while used_bytes(engines) > keep.max_bytes and (gone := _delete_batch(engines, table, limit_ms)):
                 samples += gone if table is replica_samples else 0
                 readings += gone if table is gpu_samples else 0
                 totals += gone if table is replica_totals else 0
+                hours += gone if table is replica_hours else 0
     if engines.sqlite:
         _shrink(engines)
-    return Pruned(samples, readings, totals, old_reports, used_bytes(engines))
+    return Pruned(samples, readings, totals, hours, old_reports, used_bytes(engines))
 
 
 def used_bytes(engines: Engines) -> int:
@@ -93,9 +106,13 @@ def used_bytes(engines: Engines) -> int:
     return engines.read(work)
 
 
-def _aligned(instant_s: float) -> int:
+def _aligned(instant_s: float, length_ms: int) -> int:
     """The bucket (ms) of an instant: whole buckets go or stay."""
-    return microseconds(instant_s) // (BUCKET_MS * 1000) * BUCKET_MS
+    return microseconds(instant_s) // (length_ms * 1000) * length_ms
+
+
+def _oldest(engines: Engines, marks: Table) -> int | None:
+    return engines.read(lambda connection: connection.execute(select(func.min(marks.c.bucket_ms))).scalar())
 
 
 def _delete_before(engines: Engines, table: Table, before_ms: int) -> int:

@@ -33,6 +33,8 @@ from analyzer.windows import Refusal
 
 BUCKET_MS = 300_000
 """Length of a bucket of totals: five minutes. Ticks are never further apart than this."""
+HOUR_MS = 3_600_000
+"""Length of a bucket of hourly totals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,22 @@ def _histograms() -> list[Column[Any]]:
     return [Column(name, LargeBinary, nullable=True) for name in HISTOGRAM_COLUMNS.values()]
 
 
+def _totals() -> list[Column[Any]]:
+    return [
+        Column("bucket_ms", BigInteger, nullable=False),
+        Column("epoch_id", Integer, nullable=False),
+        Column("start_us", BigInteger, nullable=False),
+        Column("end_us", BigInteger, nullable=False),
+        Column("covered_us", BigInteger, nullable=False),
+        Column("active_us", BigInteger),
+        Column("windows", Integer, nullable=False),
+        *(Column(name, Integer, nullable=False) for name in REFUSAL_COLUMNS.values()),
+        *_columns(DELTA_MEASURES),
+        *_columns(INTEGRAL_MEASURES),
+        *_histograms(),
+    ]
+
+
 replicas = Table(
     "replicas",
     metadata,
@@ -180,17 +198,7 @@ gpu_samples = Table(
 replica_totals = Table(
     "replica_totals",
     metadata,
-    Column("bucket_ms", BigInteger, nullable=False),
-    Column("epoch_id", Integer, nullable=False),
-    Column("start_us", BigInteger, nullable=False),
-    Column("end_us", BigInteger, nullable=False),
-    Column("covered_us", BigInteger, nullable=False),
-    Column("active_us", BigInteger),
-    Column("windows", Integer, nullable=False),
-    *(Column(name, Integer, nullable=False) for name in REFUSAL_COLUMNS.values()),
-    *_columns(DELTA_MEASURES),
-    *_columns(INTEGRAL_MEASURES),
-    *_histograms(),
+    *_totals(),
     PrimaryKeyConstraint("bucket_ms", "epoch_id"),
     ForeignKeyConstraint(["epoch_id"], ["epochs.id"]),
     sqlite_with_rowid=False,
@@ -204,6 +212,28 @@ stale_buckets = Table(
     sqlite_with_rowid=False,
 )
 """Buckets with samples that their totals may not reflect yet: set with the samples, cleared with the totals."""
+
+replica_hours = Table(
+    "replica_hours",
+    metadata,
+    *_totals(),
+    Column("pairs", Integer, nullable=False),
+    PrimaryKeyConstraint("bucket_ms", "epoch_id"),
+    ForeignKeyConstraint(["epoch_id"], ["epochs.id"]),
+    sqlite_with_rowid=False,
+)
+"""The sum of the five-minute totals of the hour from `bucket_ms` on, made of so many `pairs` of samples.
+
+Pairs in totals that the sum leaves out count too: fewer of them mean that five-minute totals are gone.
+"""
+
+stale_hours = Table(
+    "stale_hours",
+    metadata,
+    Column("bucket_ms", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+"""Hours whose five-minute totals changed since they were added up: set with those, cleared with the hour's sum."""
 
 reports = Table(
     "reports",

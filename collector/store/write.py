@@ -21,15 +21,18 @@ from collector.store.names import storable, storable_key
 from collector.store.records import Appended
 from collector.store.schema import (
     BUCKET_MS,
+    HOUR_MS,
     REFUSAL_COLUMNS,
     epochs,
     gpu_samples,
     gpus,
+    replica_hours,
     replica_samples,
     replica_totals,
     replicas,
     reports,
     stale_buckets,
+    stale_hours,
     verdicts,
 )
 
@@ -77,7 +80,7 @@ class Writer:
         readings = sorted(gpu_samples_, key=attrgetter("uuid", "at_s"))
 
         def work(connection: Connection) -> tuple[int, dict[str, tuple[int, str | None]]]:
-            _mark_stale(connection, marks)
+            _mark_stale(connection, stale_buckets, marks)
             known = self._known_gpus(connection, readings)
             gpu_rows = [gpu_row(sample, known[sample.uuid][0]) for sample in readings]
             return _add(connection, replica_samples, rows) + _add(connection, gpu_samples, gpu_rows), known
@@ -145,15 +148,22 @@ class Writer:
 
 
 def upsert_totals(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write totals in place of those made from fewer pairs of samples.
+    """Write five-minute totals in place of those made from fewer pairs of samples, and mark their hours.
 
     Once raw samples are gone, a late one must not replace a bucket's totals by what it alone can tell.
     """
+    _upsert(connection, replica_totals, rows, lambda excluded: pairs_in(excluded) >= pairs_in(replica_totals.c))
+    _mark_stale(connection, stale_hours, sorted({row["bucket_ms"] // HOUR_MS * HOUR_MS for row in rows}))
 
-    def pairs(row: Any) -> Any:
-        return sum((row[name] for name in REFUSAL_COLUMNS.values()), row["windows"])
 
-    _upsert(connection, replica_totals, rows, lambda excluded: pairs(excluded) >= pairs(replica_totals.c))
+def upsert_hours(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write hours' totals in place of those made from fewer pairs: once five-minute totals are gone, they stay."""
+    _upsert(connection, replica_hours, rows, lambda excluded: excluded.pairs >= replica_hours.c.pairs)
+
+
+def pairs_in(row: Any) -> Any:
+    """How many pairs of samples a row of totals was made of: windows and refusals."""
+    return sum((row[name] for name in REFUSAL_COLUMNS.values()), row["windows"])
 
 
 def _upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], when: Any = None) -> None:
@@ -182,14 +192,14 @@ def _touched(row: Row) -> tuple[int, int]:
     return start, start + BUCKET_MS
 
 
-def _mark_stale(connection: Connection, marks: Sequence[int]) -> None:
+def _mark_stale(connection: Connection, table: Table, marks: Sequence[int]) -> None:
     if not marks:
         return
-    statement = _insert(connection, stale_buckets)
+    statement = _insert(connection, table)
     if connection.dialect.name == "sqlite":
         statement = statement.on_conflict_do_nothing()
     else:
-        # Touching the row makes a roll-up of this bucket wait for these samples, or these samples for it.
+        # Touching the row makes a roll-up of this bucket wait for what is written here, or this for the roll-up.
         statement = statement.on_conflict_do_update(
             index_elements=["bucket_ms"], set_={"bucket_ms": statement.excluded.bucket_ms}
         )

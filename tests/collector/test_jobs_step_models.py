@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,8 @@ from analyzer.evidence import Missing
 from analyzer.replicas import ReplicaHistory
 from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
 from analyzer.steptime.fit import StepModel
-from analyzer.steptime.parts import Part
+from analyzer.steptime.parts import Part, duty_of
+from analyzer.windows import Totals
 from collector.jobs.duty import DutyCycles
 from collector.jobs.step_models import REFIT_S, StepModels
 from tests.fakes.step_blocks import KEY, Linear
@@ -23,7 +25,7 @@ BATCHES = [6 + 9 * (number % 7) for number in range(24)]
 class Stored:
     """A store without raw samples: what is older than their retention. It counts how often it is asked."""
 
-    def __init__(self, utilization: float | None = None) -> None:
+    def __init__(self, utilization: float | Callable[[int], float | None] | None = None) -> None:
         self.asked = 0
         self._utilization = utilization
 
@@ -35,7 +37,8 @@ class Stored:
         if self._utilization is None:
             return []
         at_s = [second for second in range(0, 4 * 3600, 60) if since_s <= second < until_s]
-        return [GpuSample("g", float(second), 60.0, utilization_ratio=self._utilization) for second in at_s]
+        told = self._utilization if callable(self._utilization) else lambda _: self._utilization
+        return [GpuSample("g", float(second), 60.0, utilization_ratio=told(second)) for second in at_s]
 
 
 def models(stored: Stored) -> StepModels:
@@ -58,6 +61,10 @@ def history(parts: tuple[Part, ...]) -> ReplicaHistory:
 
 def swinging() -> tuple[Part, ...]:
     return tuple(Linear().part(batch, number=number) for number, batch in enumerate(BATCHES))
+
+
+def stored(parts: tuple[Part, ...]) -> list[tuple[float, Totals]]:
+    return [(part.totals.start_s, part.totals) for part in parts]
 
 
 def test_a_model_stands_until_it_is_old() -> None:
@@ -109,14 +116,51 @@ def test_a_model_that_cannot_be_computed_leaves_only_its_replica_without_one(mon
 
 def test_warm_up_is_no_evidence_and_each_part_has_its_own_duty_cycle() -> None:
     """Buckets from 0 s on: the first five minutes are left out; a GPU at 40 % all the time says so of each."""
-    stored = [part.totals for part in swinging()]
-    parts = models(Stored(0.4)).parts(stored, ["g"], 3 * 3600)
+    parts = models(Stored(0.4)).parts(stored(swinging()), ["g"], 3 * 3600)
 
     assert [part.totals.start_s for part in parts] == [300.0 * number for number in range(1, 24)]
     assert all(part.gpu_utilization == pytest.approx(0.4) for part in parts)
 
 
 def test_a_gpu_that_says_nothing_leaves_the_parts_without_a_duty_cycle() -> None:
-    stored = [part.totals for part in swinging()]
+    parts = models(Stored()).parts(stored(swinging()), ["g"], 3 * 3600)
 
-    assert all(part.gpu_utilization is None for part in models(Stored()).parts(stored, ["g"], 3 * 3600))
+    assert all(part.gpu_utilization is None for part in parts)
+
+
+def test_an_hour_takes_its_duty_cycle_from_all_its_buckets() -> None:
+    """A GPU at 20 % until half past and at 60 % after: the hour has 40 %, and an error of one reading among twelve."""
+    hours = [(3600.0, Linear().part(10, number=1, span_s=3600.0).totals)]
+    begun = (0.0, Linear().part(10).totals)
+    half = lambda second: 0.2 if second < 5400 else 0.6  # noqa: E731 - as short as it can be said
+
+    (whole,) = models(Stored(half)).parts([begun, *hours], ["g"], 3 * 3600)
+    one_bucket = duty_of([0.2] * 5)[1]
+
+    assert whole.gpu_utilization == pytest.approx(0.4)
+    assert whole.gpu_error == pytest.approx(one_bucket / 12**0.5, rel=1e-6)
+
+
+def test_an_epoch_that_began_within_the_hour_takes_no_duty_cycle_from_before_it() -> None:
+    """An hour's totals that begin at half past: the GPU stood still until then, and is fully busy since."""
+    begun = (0.0, Linear().part(10).totals)
+    late = (3600.0, replace(Linear().part(10, span_s=1800.0).totals, start_s=5400.0, end_s=7200.0))
+
+    (part,) = models(Stored(lambda second: float(second >= 5400))).parts([begun, late], ["g"], 3 * 3600)
+
+    assert part.gpu_utilization == pytest.approx(1.0)
+
+
+def test_an_hour_of_which_the_gpu_told_little_has_no_duty_cycle() -> None:
+    """Readings in the last five of twelve buckets; in the last six they would do."""
+    begun = (0.0, Linear().part(10).totals)
+    hour = (3600.0, Linear().part(10, number=1, span_s=3600.0).totals)
+
+    found = [
+        models(Stored(lambda second, since_s=since_s: 0.5 if second >= since_s else None)).parts(
+            [begun, hour], ["g"], 3 * 3600
+        )
+        for since_s in (5700, 5400)
+    ]
+
+    assert [part.gpu_utilization for (part,) in found] == [None, pytest.approx(0.5)]

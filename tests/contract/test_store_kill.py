@@ -40,6 +40,7 @@ def test_fifteen_kills_lose_and_double_nothing(tmp_path: Path) -> None:
             assert direct is not None
             assert rolled is not None
             assert (direct.windows, direct.deltas["steps_total"]) == (rolled.windows, rolled.deltas["steps_total"])
+            assert rolled == add_up(totals for _, totals in store.reader.hours(0, 4e9, replica(number)))
 
 
 def killed_after(url: str, before: list[int], batches: int) -> list[int]:

@@ -161,7 +161,7 @@ def test_a_store_opened_to_read_cannot_write(store_url: str, clock: StandingCloc
         with pytest.raises(StoreError, match=r"read-?only"):
             registered(store)
         with pytest.raises(StoreError, match=r"read-?only"):
-            store.prune(Keep(0, 0), START_S)
+            store.prune(Keep(0, 0, 0), START_S)
         assert store.reader.replicas() == []
 
 

@@ -27,37 +27,38 @@ def filled(store: Store, hours: float, interval_s: float = 60.0) -> None:
 
 
 def test_samples_and_totals_are_kept_for_their_own_times(store: Store) -> None:
-    """Ten hours polled each minute; of samples the last 2 h stay, of totals the last 5 h."""
+    """Ten hours polled each minute; of samples the last 2 h stay, of totals the last 5 h, of hours the last 7."""
     filled(store, 10)
     now_s = START_S + 10 * HOUR_S
     assert store.roll_up(now_s) == 120
-    pruned = store.prune(Keep(samples_s=2 * HOUR_S, totals_s=5 * HOUR_S), now_s)
-    assert (pruned.samples, pruned.gpu_samples, pruned.totals) == (480, 480, 60)
+    pruned = store.prune(Keep(samples_s=2 * HOUR_S, totals_s=5 * HOUR_S, hours_s=7 * HOUR_S), now_s)
+    assert (pruned.samples, pruned.gpu_samples, pruned.totals, pruned.hours) == (480, 480, 60, 3)
     assert min(one.at_s for one in store.reader.samples(0, 4e9)) == START_S + 8 * HOUR_S
     assert 120 == len(store.reader.samples(0, 4e9)) == len(store.reader.gpu_samples(0, 4e9))
     assert min(start_s for start_s, _ in store.reader.totals(0, 4e9)) == START_S + 5 * HOUR_S
     assert len(store.reader.totals(0, 4e9)) == 60
+    assert [start_s for start_s, _ in store.reader.hours(0, 4e9)] == [START_S + hour * HOUR_S for hour in range(3, 10)]
 
 
 def test_pruning_again_deletes_nothing(store: Store) -> None:
     filled(store, 3)
     store.roll_up(START_S + 3 * HOUR_S)
-    keep = Keep(HOUR_S, HOUR_S)
+    keep = Keep(HOUR_S, HOUR_S, HOUR_S)
     store.prune(keep, START_S + 3 * HOUR_S)
     pruned = store.prune(keep, START_S + 3 * HOUR_S)
-    assert (pruned.samples, pruned.gpu_samples, pruned.totals, pruned.reports) == (0, 0, 0, 0)
+    assert (pruned.samples, pruned.gpu_samples, pruned.totals, pruned.hours, pruned.reports) == (0, 0, 0, 0, 0)
 
 
 def test_a_new_store_has_nothing_to_prune(store: Store) -> None:
-    assert Pruned(0, 0, 0, 0, store.used_bytes()) == store.prune(Keep(HOUR_S, HOUR_S, max_bytes=1), START_S)
+    assert Pruned(0, 0, 0, 0, 0, store.used_bytes()) == store.prune(Keep(HOUR_S, HOUR_S, HOUR_S, max_bytes=1), START_S)
 
 
 def test_samples_outlive_their_time_until_their_totals_are_made(store: Store) -> None:
     filled(store, 3)
     now_s = START_S + 90 * DAY_S
-    assert store.prune(Keep(HOUR_S, 365 * DAY_S), now_s).samples == 0
+    assert store.prune(Keep(HOUR_S, 365 * DAY_S, 365 * DAY_S), now_s).samples == 0
     store.roll_up(now_s)
-    assert store.prune(Keep(HOUR_S, 365 * DAY_S), now_s).samples == 180
+    assert store.prune(Keep(HOUR_S, 365 * DAY_S, 365 * DAY_S), now_s).samples == 180
     assert len(store.reader.totals(0, 4e9)) == 36
 
 
@@ -67,7 +68,7 @@ def test_pruned_samples_that_come_again_do_not_spoil_their_totals(store: Store) 
     batch = [sample(key, epoch, START_S + 15.0 * n, steps_total=float(n)) for n in range(60)]
     store.writer.append(batch)
     store.roll_up(START_S + DAY_S)
-    store.prune(Keep(HOUR_S, 365 * DAY_S), START_S + DAY_S)
+    store.prune(Keep(HOUR_S, 365 * DAY_S, 365 * DAY_S), START_S + DAY_S)
     assert store.reader.samples(0, 4e9) == []
     before = store.reader.totals(0, 4e9)
     store.writer.append(batch[30:33])
@@ -87,7 +88,7 @@ def test_deletion_goes_in_small_transactions(store: Store, monkeypatch: pytest.M
             deleted.append(cursor.rowcount)
 
     event.listen(store._engines.writing, "after_cursor_execute", count)
-    assert store.prune(Keep(HOUR_S, 365 * DAY_S), START_S + DAY_S).samples == 600
+    assert store.prune(Keep(HOUR_S, 365 * DAY_S, 365 * DAY_S), START_S + DAY_S).samples == 600
     assert deleted == [100] * 6 + [0]
 
 
@@ -96,13 +97,13 @@ def test_reports_are_thinned_to_the_last_of_each_day_and_the_newest_stays(store:
     for n in range(16):
         store.writer.append_report(START_S + n * 6 * HOUR_S, {"n": n})
     now_s = START_S + 16 * 6 * HOUR_S
-    pruned = store.prune(Keep(samples_s=DAY_S, totals_s=3 * DAY_S), now_s)
+    pruned = store.prune(Keep(samples_s=DAY_S, totals_s=2 * DAY_S, hours_s=3 * DAY_S), now_s)
     # Kept: 6 and 10 (22:00 of the second and third day) and 12 to 15. Report 2, of the first day, is too old.
     assert pruned.reports == 10
     latest = store.reader.latest_report()
     assert latest is not None
     assert latest.body == {"n": 15}
-    store.prune(Keep(samples_s=DAY_S, totals_s=3 * DAY_S), now_s + 365 * DAY_S)
+    store.prune(Keep(samples_s=DAY_S, totals_s=2 * DAY_S, hours_s=3 * DAY_S), now_s + 365 * DAY_S)
     assert latest == store.reader.latest_report()
 
 
@@ -113,7 +114,7 @@ def test_a_sqlite_file_is_brought_under_its_size_from_the_old_end(store: Store, 
     store.roll_up(now_s)
     before = store.used_bytes()
     limit = before // 2
-    pruned = store.prune(Keep(365 * DAY_S, 365 * DAY_S, max_bytes=limit), now_s)
+    pruned = store.prune(Keep(365 * DAY_S, 365 * DAY_S, 365 * DAY_S, max_bytes=limit), now_s)
     assert pruned.used_bytes == store.used_bytes() <= limit < before
     kept = store.reader.samples(0, 4e9)
     assert 11_520 - pruned.samples == len(kept) > 0
@@ -125,7 +126,7 @@ def test_a_sqlite_file_is_brought_under_its_size_from_the_old_end(store: Store, 
 def test_the_last_hour_stays_however_small_the_limit(store: Store) -> None:
     filled(store, 12, interval_s=5.0)
     now_s = START_S + 12 * HOUR_S
-    pruned = store.prune(Keep(365 * DAY_S, 365 * DAY_S, max_bytes=1), now_s)
+    pruned = store.prune(Keep(365 * DAY_S, 365 * DAY_S, 365 * DAY_S, max_bytes=1), now_s)
     assert pruned.used_bytes > 1
     assert 720 == len(store.reader.samples(0, 4e9)) == len(store.reader.gpu_samples(0, 4e9))
 
@@ -140,7 +141,7 @@ def test_a_file_that_is_mostly_free_gives_space_back_to_the_disk(
     now_s = START_S + 49 * HOUR_S
     store.roll_up(now_s)
     before = store.used_bytes()
-    after = store.prune(Keep(HOUR_S, HOUR_S), now_s).used_bytes
+    after = store.prune(Keep(HOUR_S, HOUR_S, HOUR_S), now_s).used_bytes
     store.close()
     assert after < before / 4
     assert after <= path.stat().st_size < after * 1.34 + 20 * 4096
