@@ -207,7 +207,7 @@ def _origin(model: StepModel, name: str, one: Coefficient) -> Origin:
     prior_s = float(halves.sum())
     prior_sd = float(np.sqrt(((halves * model.prior.sd[indices]) ** 2).sum())) / prior_s
     spread = exp(Z80 * prior_sd)
-    source = "roofline_prior" if model.split else "vague_prior"
+    source = "roofline_prior" if model.prior.split else "vague_prior"
     whole_sd = log(one.estimate.high / one.estimate.value) / Z80
     sd = sqrt(max(0.0, whole_sd**2 - COEFFICIENT_ERROR**2))
     why_not = None

@@ -147,10 +147,10 @@ def _fitted(
 
     components: Mapping[str, Estimate] | Missing
     memory: Figure
-    if model.split:
+    if model.unsplit is None:
         components, memory = _components(found, busy, worst(busy.evidence, guess)), figure("memory", guess)
     else:
-        why = hardware if isinstance(hardware, Missing) else Missing("nothing tells weight reads from overhead")
+        why = hardware if isinstance(hardware, Missing) else model.unsplit
         components, memory = why, why
     return PhaseAccount(
         busy=busy,

@@ -14,7 +14,7 @@ from analyzer.predict import Baseline, Coefficients, Format, Machine, Prediction
 from analyzer.predict.formats import unquantized
 from analyzer.samples import Identity
 from analyzer.steptime.account import coefficient
-from analyzer.steptime.blocks import Blocks, blocks
+from analyzer.steptime.blocks import NO_LENGTHS, Blocks, blocks
 from analyzer.steptime.fit import CHUNK_TOKENS, StepModel
 from analyzer.steptime.laws import Law, classify
 from analyzer.steptime.parts import Part, merged

@@ -19,7 +19,7 @@ Z80 = 1.2816
 SHARE_ERROR = 0.003
 COEFFICIENT_ERROR = 0.03
 """What the equations miss even where blocks agree with each other: shares absolute, coefficients relative."""
-IDENTIFIED_SD = 0.04
+IDENTIFIED_SD = 0.036
 NARROWED = 0.5
 _NUDGE = 1e-3
 

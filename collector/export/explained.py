@@ -143,7 +143,7 @@ def _lengths(chain: Plain) -> Iterator[RenderableType]:
     if "missing" in fit:
         return
     lengths, drafts = fit["lengths"], fit["drafts"]
-    if not lengths["told"]:
+    if lengths.get("told") is False:
         yield _line("over the fit", "no request's lengths are told: context is not told from sequences and tokens")
         return
     yield _line(

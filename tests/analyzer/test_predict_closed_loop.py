@@ -5,54 +5,27 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import pytest
 
 from analyzer.evidence import Evidence
-from analyzer.facts.model_shape import ModelShape
-from analyzer.predict import Coefficients, Machine, Prediction, Setting, Step, predict, unquantized
+from analyzer.predict import Prediction
+from tests.fakes import closed_loop
+from tests.fakes.closed_loop import BYTES_RATIO, CLEAR_CHANGE, Told, coefficients
 
 CAPTURED = json.loads((Path(__file__).parent / "data" / "llamacpp_closed_loop.json").read_text())
-RUNS: dict[str, dict[str, dict[str, float]]] = CAPTURED["runs"]
-BYTES_RATIO = {"Q8_0": 16 / 8.5, "Q4_0": 16 / 4.5}
-CLEAR_CHANGE = 0.10
-
-
-def machine() -> Machine:
-    """Only the number of parameters is known; every type of GGUF quantizes all of them, so the rest has no say."""
-    shape = ModelShape("s320m", CAPTURED["parameters"], 16, 1024, 16, 16, 64, 4096, 32000, False, ("capture",), ())
-    return Machine(shape, gpu=None, llama_cpp=True, launches=False)
-
-
-def coefficients(load: dict[str, float], loads: dict[str, dict[str, float]]) -> Coefficients:
-    """From counters: the prompt rate, the lone sequence's step less its arithmetic, and the rest as overhead."""
-    prompts = loads["prefill-c4"]
-    token_s = prompts["prompt_s"] / prompts["prompt_tokens"]
-    alone = loads["decode-c1"]
-    read_s = (alone["wall_s"] - alone["prompt_s"]) / alone["steps"] - token_s
-    tokens = (load["sequence_steps"] + load["prompt_tokens"]) / load["steps"]
-    rest_s = load["wall_s"] / load["steps"] - read_s - token_s * tokens
-    return Coefficients(read_s, max(0.0, rest_s), token_s, 0.0, 0.0, token_s, rounding=1.0)
+RUNS = {
+    scheme: {name: Told(**counted) for name, counted in loads.items()} for scheme, loads in CAPTURED["runs"].items()
+}
 
 
 def predicted(scheme: str, name: str) -> Prediction:
-    loads = RUNS["f16"]
-    load = loads[name]
-    step = Step(1.0, load["sequence_steps"] / load["steps"], 100.0, load["prompt_tokens"] / load["steps"])
-    setting = Setting(machine(), "llamacpp", unquantized(), (step,))
-    answer = predict(setting, scheme, coefficients(load, loads))
-    assert isinstance(answer, Prediction)
-    return answer
+    return closed_loop.predicted(scheme, name, RUNS["f16"], CAPTURED["parameters"])
 
 
 def measured(scheme: str, name: str) -> float:
     """Output rate over that of F16."""
-    return rate(RUNS[scheme.lower()][name]) / rate(RUNS["f16"][name])
-
-
-def rate(load: dict[str, Any]) -> float:
-    return float(load["output_tokens"] / load["wall_s"])
+    return RUNS[scheme.lower()][name].output_per_s / RUNS["f16"][name].output_per_s
 
 
 CASES = [(scheme, name) for scheme in BYTES_RATIO for name in RUNS["f16"]]

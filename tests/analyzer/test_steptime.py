@@ -17,7 +17,7 @@ from analyzer.evidence import Evidence, Missing
 from analyzer.hardware import Hardware, resolve
 from analyzer.report import as_plain
 from analyzer.samples import Identity
-from analyzer.steptime.account import coefficients, shares, step_time
+from analyzer.steptime.account import coefficients, interval, shares, step_time
 from analyzer.steptime.blocks import Blocks, blocks
 from analyzer.steptime.fit import MIN_BLOCKS, StepModel, fit
 from analyzer.steptime.laws import Law, classify, longer, spent
@@ -219,6 +219,22 @@ def test_neighbouring_parts_add_up() -> None:
     assert found[0].gpu_error == pytest.approx(0.06 / 2**0.5)
 
 
+@given(st.lists(st.sampled_from([0.0, 1.0, 60.0, 300.0, 3600.0]), max_size=60), st.integers(1, 12))
+def test_merged_parts_are_few_and_leave_nothing_out(spans_s: list[float], limit: int) -> None:
+    parts = [Part(replace(Linear().part(10).totals, covered_s=span_s)) for span_s in spans_s]
+    found = merged(parts, limit)
+    assert len(found) <= limit
+    assert sum(part.totals.windows for part in found) == sum(part.totals.windows for part in parts)
+
+
+def test_hours_and_minutes_merge_into_parts_of_like_length() -> None:
+    """144 hours and 288 times five minutes (168 h) into at most 48, so of 3.5 h or more: 36 of 4 h, 6 of 3.5 h, 3 h."""
+    lengths_s = [3600.0] * 144 + [300.0] * 288
+    parts = [Part(replace(Linear().part(10).totals, covered_s=length_s)) for length_s in lengths_s]
+    hours = [part.totals.covered_s / 3600 for part in merged(parts, 48)]
+    assert hours == [*[4.0] * 36, *[3.5] * 6, 3.0]
+
+
 def test_readings_that_scatter_count_less() -> None:
     """0.4 and 0.6 in turn: mean 0.5; 20 readings that differ by 0.1 from it err by about 0.1 / sqrt(20)."""
     mean, error = duty_of([0.4, 0.6] * 10)
@@ -237,3 +253,50 @@ def test_without_hardware_weight_reads_are_not_told_from_overhead() -> None:
 def test_a_model_is_plain_figures_in_a_report() -> None:
     text = json.dumps(as_plain(step_time(fitted(swinging(Linear()), H100))))
     assert json.loads(text)["coefficients"]["step_s"]["identified"] is True
+
+
+def untold(server: Linear) -> list[Part]:
+    """A page without a count of requests, as llama.cpp's."""
+    parts = swinging(server)
+    for part in parts:
+        for name in ("prefills_total", "requests_finished_total", "inter_token_s_total"):
+            part.totals.deltas[name] = None  # type: ignore[index]
+    return parts
+
+
+def test_where_no_requests_are_counted_context_is_part_of_a_sequences_cost() -> None:
+    """b is 4e-5 s, and 1125 KV tokens of 5e-8 s: 9.625e-5 s; no KV cost is claimed to be known."""
+    model = fitted(untold(Linear()))
+    found = coefficients(model)
+    assert not model.seen.lengths.told
+    assert found["step_s"].estimate.value == pytest.approx(Linear().step_s, rel=0.05)
+    # A step has 4 prompt tokens a sequence (1000 / 250), of 3e-5 s: the two swing together, only their sum is told.
+    sequence_s = found["sequence_s"].estimate.value + 4 * found["prefill_token_s"].estimate.value
+    assert sequence_s == pytest.approx(9.625e-5 + 4 * 3e-5, rel=0.05)
+    assert not found["kv_token_s"].identified
+
+
+def test_where_no_requests_are_counted_the_busy_time_of_other_spans_is_predicted() -> None:
+    """Fitted to every other span: each of the rest lasts the 300 s it lasts."""
+    parts = untold(Linear())
+    model = fitted(parts[::2])
+    for part in parts[1::2]:
+        found = shares(model, [part])
+        assert not isinstance(found, Missing)
+        assert found.busy_s == pytest.approx(300, rel=0.02)
+
+
+def test_where_no_requests_are_counted_the_prefill_share_lies_in_its_interval() -> None:
+    """By hand as above: 0.12 ms of a step a sequence; prompt and batch swing together, so the interval is wide."""
+    parts = untold(Linear())
+    prefill = sum(0.12e-3 * batch * part.totals.deltas["steps_total"] for batch, part in zip(SWING, parts, strict=True))
+    found = shares(fitted(parts, H100), parts)
+    assert not isinstance(found, Missing)
+    _, low, high = interval(found.shares["marginal"])
+    assert low <= prefill / (24 * 300) <= high
+
+
+def test_where_no_requests_are_counted_reads_are_not_told_from_the_rest_even_with_hardware_facts() -> None:
+    plain = step_time(fitted(untold(Linear()), H100))
+    assert isinstance(plain.parts, Missing)
+    assert "lengths" in plain.parts.reason

@@ -67,6 +67,15 @@ def test_the_chain_is_told_link_by_link_with_its_arithmetic(told: Callable[..., 
     assert "99.0%" in section(text, 9)
 
 
+def test_where_no_requests_are_counted_no_context_is_told(told: Callable[..., Result]) -> None:
+    body = plain(0)
+    body["replicas"][0]["chain"]["fit"]["lengths"] |= {"told": False, "context": 0.0}
+    text = section(told(body).stdout, 4)
+
+    assert "no request's lengths are told" in text
+    assert "KV tokens a step" not in text
+
+
 def test_every_coefficient_stands_beside_its_prior_and_says_whether_live_data_decide_it(
     told: Callable[..., Result],
 ) -> None:

@@ -159,7 +159,10 @@ def test_a_browser_shows_the_verdicts(demo: DaemonProcess, tmp_path: Path) -> No
 
     assert "Will quantization pay?" in dom
     assert "Simulated: at least one target is the bundled simulator" in dom
-    for words in ("chat", "summarise", "fp8-w8a8", "evaluate"):
+    report = demo.report()
+    assert report is not None
+    judged = report["deployments"][0]["schemes"][0]["judged"]
+    for words in ("chat", "summarise", "fp8-w8a8", judged["reasons_against"][0]):
         assert words in dom
     assert 'class="up">fresh' in dom
     assert "The daemon does not answer" not in dom

@@ -24,8 +24,13 @@ class Shape:
 NANO = Shape()
 
 
-def write_nano_model(path: Path, seed: int = 7, shape: Shape = NANO) -> None:
-    """A llama-architecture GGUF in F16 with a vocabulary of bytes."""
+def write_nano_model(
+    path: Path,
+    seed: int = 7,
+    shape: Shape = NANO,
+    scheme: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F16,
+) -> None:
+    """A llama-architecture GGUF with a vocabulary of bytes. `scheme`: that of every matrix; 32 must divide its rows."""
     random = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(str(path), "llama")
     writer.add_name("nano")
@@ -37,7 +42,7 @@ def write_nano_model(path: Path, seed: int = 7, shape: Shape = NANO) -> None:
     writer.add_head_count_kv(shape.heads)
     writer.add_rope_dimension_count(shape.embedding // shape.heads)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_file_type(gguf.LlamaFileType[f"MOSTLY_{scheme.name}"])
     tokens, types = _vocabulary()
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("default")
@@ -50,7 +55,8 @@ def write_nano_model(path: Path, seed: int = 7, shape: Shape = NANO) -> None:
         if name.endswith("norm.weight"):
             writer.add_tensor(name, np.ones(size, dtype=np.float32))
         else:
-            writer.add_tensor(name, (random.standard_normal(size) * 0.02).astype(np.float16))
+            weights = (random.standard_normal(size) * 0.02).astype(np.float32)
+            writer.add_tensor(name, gguf.quants.quantize(weights, scheme), raw_dtype=scheme)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

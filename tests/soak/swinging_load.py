@@ -83,7 +83,7 @@ def client(ask: Callable[[int, int, random.Random], Answer], number: int, begin_
 
 
 def ask_llama(port: int, prompt: int, tokens: int, chance: random.Random) -> Answer:
-    """One streamed request; a prompt was done when its first token came, and had taken what the answer's timings say."""
+    """One streamed request. Its prompt was done when its first token came, and took what the answer's timings say."""
     text = "".join(chance.choices("abcdefghijklmnop", k=prompt))
     body = {"prompt": text, "n_predict": tokens, "ignore_eos": True, "cache_prompt": False, "stream": True}
     request = Request(f"http://127.0.0.1:{port}/completion", json.dumps(body).encode())

@@ -6,17 +6,23 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from analyzer.evidence import Missing
+from analyzer.samples import ReplicaSample
+from analyzer.steptime.account import SpanShares, shares
+from analyzer.steptime.fit import StepModel, fit
+from analyzer.steptime.parts import in_spans
+from analyzer.windows import pairwise_totals
 from collector.scrape.fetch import Fetcher, client_session
 from collector.scrape.target import TargetScraper
 from collector.servers import detect
+from tests.e2e.test_llama_eight_slots import union_s
 from tests.e2e.test_llama_server import free_port
 from tests.fakes.daemon_process import helper
 from tests.fakes.nano_model import Shape, write_nano_model
@@ -25,7 +31,7 @@ from tests.soak.install_vllm import main as install
 from tests.soak.swinging_load import CLIENTS, Answer, Recorded, ask_llama, drive
 
 pytestmark = pytest.mark.soak
-WARM_UP_S, WINDOW_S, WINDOWS = 60.0, 300.0, 6
+WARM_UP_S, MINUTE_S, WINDOW_S, WINDOWS = 60.0, 60.0, 300.0, 6
 RUN_S = WARM_UP_S + WINDOW_S * WINDOWS + 15.0
 LLAMA = Shape(embedding=384, layers=6, heads=6, feed_forward=1024)
 """Of 10 million parameters: what a step takes is decided by the model, not by what stands around it."""
@@ -62,3 +68,118 @@ def run_llama(folder: Path, run_s: float) -> Recorded:
     write_nano_model(model, shape=LLAMA)
     with helper("-m", "tests.fakes.llama_process", str(model), str(port), str(CLIENTS), "1") as (process, _):
         return asyncio.run(recorded(port, process.pid, ask_llama, None, run_s))
+
+
+@dataclass(frozen=True)
+class Window:
+    """Five minutes that were not fitted: mean step time in seconds as predicted and as measured.
+
+    `others` is the mean number of processors that processes other than the server kept busy.
+    """
+
+    predicted_s: float
+    measured_s: float
+    steps: float
+    others: float
+    load: float
+
+    @property
+    def error(self) -> float:
+        return self.predicted_s / self.measured_s - 1
+
+
+def untimed(sample: ReplicaSample) -> ReplicaSample:
+    """As from a server whose log of steps nobody reads: without the seconds of its steps."""
+    return replace(sample, prefill_s_total=None, prefill_marginal_s_total=None, decode_s_total=None)
+
+
+def logged_s(run: Recorded, start_s: float, end_s: float) -> float:
+    """vLLM: seconds of the steps that its log tells, between the polls at both ends."""
+    total = 0.0
+    for pair in pairwise_totals(run.samples):
+        if start_s <= pair.start_s and pair.end_s <= end_s:
+            prefill_s, decode_s = pair.deltas["prefill_s_total"], pair.deltas["decode_s_total"]
+            assert prefill_s is not None
+            assert decode_s is not None
+            total += prefill_s + decode_s
+    return total
+
+
+def occupied_s(run: Recorded, start_s: float, end_s: float) -> float:
+    """llama.cpp: seconds in which it had a request under way, by its clients' clock and the prompts' own timings."""
+    spans = ((one.began_s, one.ended_s) for one in run.answers if one.began_s is not None)
+    return union_s((max(begin_s, start_s), min(done_s, end_s)) for begin_s, done_s in spans if begin_s < end_s)
+
+
+def held_out(
+    run: Recorded, samples: list[ReplicaSample], mixed: bool, measured: Callable[[Recorded, float, float], float]
+) -> list[Window]:
+    """Fits to every other five minutes, as the daemon does by the minute and without knowing the hardware."""
+    warm = [one for one in samples if one.at_s >= samples[0].at_s + WARM_UP_S]
+    minutes = in_spans(warm, [], MINUTE_S)
+    each = round(WINDOW_S / MINUTE_S)
+    whole = [minutes[number * each : (number + 1) * each] for number in range(WINDOWS)]
+    model = fit([part for window in whole[::2] for part in window], Missing("a CPU"), mixed=mixed)
+    assert isinstance(model, StepModel), model
+    found = []
+    for window in whole[1::2]:
+        told = shares(model, window)
+        assert isinstance(told, SpanShares)
+        steps = sum(value for part in window if (value := part.totals.deltas["steps_total"]) is not None)
+        start_s, end_s = window[0].totals.start_s, window[-1].totals.end_s
+        inside = [one for one in run.machine if start_s <= one.at_s <= end_s]
+        first, last = inside[0], inside[-1]
+        others_s = (last.busy_s - last.server_s) - (first.busy_s - first.server_s)
+        found.append(
+            Window(
+                told.busy_s / steps,
+                measured(run, start_s, end_s) / steps,
+                steps,
+                others_s / (last.at_s - first.at_s),
+                sum(one.load for one in inside) / len(inside),
+            )
+        )
+    return found
+
+
+def shown(name: str, windows: list[Window]) -> list[Window]:
+    for number, one in enumerate(windows):
+        print(
+            f"{name}, held-out window {number + 1}: predicted {one.predicted_s * 1000:.2f} ms a step, measured "
+            f"{one.measured_s * 1000:.2f} ms, error {one.error:+.1%} ({one.steps:.0f} steps; others kept "
+            f"{one.others:.2f} processors busy, load {one.load:.1f})",
+            file=sys.stderr,
+        )
+    return windows
+
+
+def vllm_windows(run: Recorded) -> list[Window]:
+    return shown("vLLM", held_out(run, [untimed(one) for one in run.samples], True, logged_s))
+
+
+def llama_windows(run: Recorded) -> list[Window]:
+    return shown("llama.cpp", held_out(run, run.samples, True, occupied_s))
+
+
+@pytest.fixture(scope="module")
+def vllm_run(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return run_vllm(tmp_path_factory.mktemp("vllm"), RUN_S)
+
+
+@pytest.fixture(scope="module")
+def llama_run(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return run_llama(tmp_path_factory.mktemp("llama"), RUN_S)
+
+
+def test_vllms_mean_step_time_is_predicted_within_5_percent_from_a_page_without_its_step_log(
+    vllm_run: Recorded,
+) -> None:
+    """After 15 minutes of swinging load, for each of the three windows between them; measured by the log of steps."""
+    windows = vllm_windows(vllm_run)
+    assert [one.predicted_s for one in windows] == pytest.approx([one.measured_s for one in windows], rel=0.05)
+
+
+def test_llama_cpps_mean_step_time_is_predicted_within_5_percent(llama_run: Recorded) -> None:
+    """The same of eight slots; measured by the time in which its clients had a request under way, over its steps."""
+    windows = llama_windows(llama_run)
+    assert [one.predicted_s for one in windows] == pytest.approx([one.measured_s for one in windows], rel=0.05)
