@@ -11,6 +11,7 @@ from rich.progress import track
 from rich.table import Table
 
 from collector.cli.score_file import HELD_OUT, Wanted, score_file
+from collector.cli.score_fleets import score_capacity
 from collector.errors import BreakevenError
 from collector.jobs.phases_page import page
 from collector.jobs.score_simulated import Row, Summary, as_plain, by_dialect, score_all, summarise
@@ -32,9 +33,10 @@ _COLUMNS = (
 @click.command()
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--simulated", is_flag=True, help="Score on simulated workloads, in every engine's dialect.")
+@click.option("--capacity", "fleets", is_flag=True, help="Score capacity on simulated fleets (some minutes).")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Another seed: other traffic.")
 @click.option("--dialect", type=click.Choice(list(DIALECTS)), help="Only this dialect.")
-@click.option("--workload", "part", default="", help="Only workloads whose name holds this text.")
+@click.option("--workload", "part", default="", help="Only workloads or fleets whose name holds this text.")
 @click.option("--processes", type=click.IntRange(min=1), help="Processes at once; as many as cores, if not given.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the summary, of simulated workloads rows too.")
 @click.option("--write", type=_OUTPUT, help="Write the page on the phase mix and its errors.")
@@ -49,6 +51,7 @@ def score(
     *,
     file: Path | None,
     simulated: bool,
+    fleets: bool,
     seed: int,
     dialect: str | None,
     part: str,
@@ -65,13 +68,19 @@ def score(
 
     FILE is a CSV of pairs, a baseline and a quantized figure of one setting. Each is predicted from its setting and its
     baseline; the quantized figure only judges. Simulated workloads, whose truth only the simulator knows, judge the
-    figures that the daemon computes from pages. Nothing is fitted to them.
+    figures that the daemon computes from pages. Nothing is fitted to them. Simulated fleets judge the capacity that is
+    predicted from polls: each is run at rate after rate, with and without a scheme's effect, to its objectives.
     """
+    if fleets:
+        if file is not None or simulated:
+            raise click.UsageError("--capacity stands alone: leave FILE and --simulated out")
+        score_capacity(seed, part, processes, as_json=as_json)
+        return
     if file is not None and not simulated:
         score_file(file, Wanted(everything, uncalibrated, leave_one_out, as_json, predictions, accuracy))
         return
     if file is not None or not simulated:
-        raise click.UsageError("say what to score on: FILE or --simulated")
+        raise click.UsageError("say what to score on: FILE, --simulated or --capacity")
     chosen = [one for one in workloads(seed) if dialect in (None, one.dialect) and part in one.name]
     if not chosen:
         raise click.UsageError(f"no workload's name holds {part!r}")
