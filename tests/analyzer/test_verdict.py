@@ -102,6 +102,9 @@ def test_what_is_served_already_and_what_cannot_run_are_told_apart() -> None:
     assert served.verdict is unable.verdict is Verdict.NO
 
 
+@pytest.mark.fault(
+    "5", "a verdict on missing data", promise="too little data is `insufficient_data`, with what is missing"
+)
 def test_missing_data_are_no_verdict_against_it() -> None:
     result = judge(replace(case(Missing("no GPU")), missing_data=("2.0 h of the 24 h",)), POLICY)
 
@@ -140,6 +143,7 @@ def test_a_verdict_that_comes_and_goes_never_replaces_the_former() -> None:
         assert state.verdict is Verdict.NO
 
 
+@pytest.mark.fault("5", "a verdict on missing data", promise="the former verdict stands for a day, then there is none")
 def test_missing_data_keep_the_former_verdict_for_a_day() -> None:
     state = settle(None, Verdict.WORTH_IT, T, POLICY)
     after_23_h = settle(state, Verdict.INSUFFICIENT_DATA, T + 23 * 3600, POLICY)

@@ -62,6 +62,9 @@ def test_a_counter_that_stands_still_is_zero_not_missing() -> None:
     assert one.deltas["steps_total"] == 0
 
 
+@pytest.mark.fault(
+    "3", "a counter steps back without a restart", promise="the interval is dropped and counted as an anomaly"
+)
 def test_a_counter_that_fell_drops_the_window_and_is_called_an_anomaly() -> None:
     """PromQL would count 170 -> 160 as a reset and add 160."""
     result = window(sample(10, steps_total=170), sample(15, steps_total=160))
@@ -69,6 +72,7 @@ def test_a_counter_that_fell_drops_the_window_and_is_called_an_anomaly() -> None
     assert result is Refusal.ANOMALY
 
 
+@pytest.mark.fault("3", "a counter steps back without a restart", promise="the rise out of the dip is no work")
 def test_the_rise_out_of_a_dip_is_no_work_done() -> None:
     """100, 200, a page with half of it, then 300 and 400: the windows into and out of the dip are refused."""
     counts = (100, 200, 100, 300, 400)
@@ -81,6 +85,7 @@ def test_the_rise_out_of_a_dip_is_no_work_done() -> None:
     assert total.refusals == {Refusal.ANOMALY: 2}
 
 
+@pytest.mark.fault("3", "a server restarts between polls", promise="counted again from the new process on")
 def test_a_counter_that_stays_low_has_restarted_and_is_counted_again() -> None:
     """1,000 falls to 5 and goes on by 10 a poll: only the window of the fall is refused."""
     parts = pairwise_totals([sample(5 * n, steps_total=count) for n, count in enumerate((1000, 5, 15, 25))])
@@ -95,12 +100,16 @@ def test_a_counter_beyond_all_bounds_is_an_anomaly() -> None:
     assert window(sample(10, steps_total=0), sample(15, steps_total=float("inf"))) is Refusal.ANOMALY
 
 
+@pytest.mark.fault(
+    "3", "the model is swapped on the same port", promise="a new epoch; nothing is differenced across it"
+)
 def test_samples_of_two_epochs_are_never_differenced() -> None:
     result = window(sample(10, epoch=1, steps_total=5), sample(15, epoch=2, steps_total=9))
 
     assert result is Refusal.EPOCH
 
 
+@pytest.mark.fault("3", "the wall clock steps back", promise="no interval is made of it")
 def test_a_clock_that_went_back_makes_no_window() -> None:
     assert window(sample(10), sample(10)) is Refusal.CLOCK
     assert window(sample(10), sample(7)) is Refusal.CLOCK

@@ -106,6 +106,7 @@ def test_a_target_that_is_down_carries_the_reason() -> None:
     assert re.search(r'breakeven_target_up\{[^}]*reason="timeout"[^}]*\} 0\.0', page(a_state(clock), clock))
 
 
+@pytest.mark.fault("2", "hostile label text", promise="quotes, markup, NUL and lone surrogates break no exit")
 def test_hostile_names_break_nothing() -> None:
     """Quotes, newlines, markup, a NUL and a lone surrogate from a stranger's page."""
     clock = HandClock()
@@ -214,6 +215,11 @@ def test_before_the_first_report_the_answer_is_that_there_is_none() -> None:
     asked(state, clock, ask)
 
 
+@pytest.mark.fault(
+    "5",
+    "a script in a label",
+    promise="the page makes no markup from text, and its content policy allows no script but its own",
+)
 @pytest.mark.parametrize("name", ["page.html", "page.js"])
 def test_the_page_fetches_nothing_from_elsewhere_and_makes_no_markup_from_text(name: str) -> None:
     from importlib.resources import files

@@ -57,6 +57,7 @@ def states(poll: GpuPoll) -> dict[str, str | None]:
     return {gpu.uuid: gpu.reason for gpu in poll.gpus}
 
 
+@pytest.mark.fault("1", "fewer GPUs than before, or none", promise="a missing GPU stays in the list as missing")
 def test_fewer_gpus_than_before_are_missing_ones_and_a_new_process_looks_for_them(driver: FakeDriver) -> None:
     async def story(reader: NvmlReader, clock: HandClock) -> None:
         driver.say("count 2")
@@ -74,6 +75,9 @@ def test_fewer_gpus_than_before_are_missing_ones_and_a_new_process_looks_for_the
     play(driver, story)
 
 
+@pytest.mark.fault(
+    "1", "fewer GPUs than before, or none", promise="no GPU at all is a failed collection, never an idle machine"
+)
 def test_no_gpu_where_there_were_some_is_a_failure(driver: FakeDriver) -> None:
     async def story(reader: NvmlReader, clock: HandClock) -> None:
         driver.say("count 2")
@@ -90,6 +94,7 @@ def test_no_gpu_where_there_were_some_is_a_failure(driver: FakeDriver) -> None:
     play(driver, story)
 
 
+@pytest.mark.fault("1", "fewer GPUs than before, or none", promise="GPUs are missed across a restart of the daemon")
 def test_a_gpu_that_an_earlier_run_saw_is_missed_from_the_first_poll_on(driver: FakeDriver) -> None:
     async def story(reader: NvmlReader, clock: HandClock) -> None:
         assert states(await reader.read()) == {GPU0: None, GPU1: "missing"}
@@ -97,6 +102,7 @@ def test_a_gpu_that_an_earlier_run_saw_is_missed_from_the_first_poll_on(driver: 
     play(driver, story, expected=[GPU1, GPU0])
 
 
+@pytest.mark.fault("1", "a GPU is renumbered or swapped", promise="GPUs are known by UUID, never by number")
 def test_a_swapped_gpu_is_a_new_one_and_the_old_one_is_missing(driver: FakeDriver) -> None:
     async def story(reader: NvmlReader, clock: HandClock) -> None:
         await reader.read()
@@ -106,6 +112,7 @@ def test_a_swapped_gpu_is_a_new_one_and_the_old_one_is_missing(driver: FakeDrive
     play(driver, story)
 
 
+@pytest.mark.fault("1", "a GPU is lost", promise="it is looked for again, ever more rarely")
 def test_an_only_gpu_that_is_lost_is_looked_for_by_new_processes(driver: FakeDriver) -> None:
     async def story(reader: NvmlReader, clock: HandClock) -> None:
         await reader.read()

@@ -128,6 +128,7 @@ def test_nothing_is_read_that_a_sample_does_not_have(driver: FakeDriver) -> None
     assert only(read(driver, gpm=True)).fields.keys() == FIELD_NAMES
 
 
+@pytest.mark.fault("1", "a field is not supported", promise="the field is absent, never 0")
 def test_zero_is_zero_and_unsupported_is_none(driver: FakeDriver) -> None:
     driver.say("gpu0.util 0", "gpu0.power_mw 0", "gpu0.fn.nvmlDeviceGetTotalEnergyConsumption 3")
     gpu = only(read(driver))
@@ -161,6 +162,7 @@ def test_a_slowdown_is_named_by_the_driver_and_idling_is_none(
     assert session(driver, code) == [throttled_ratio]
 
 
+@pytest.mark.fault("1", "MIG is on", promise="utilization is absent, even where the driver says 0")
 def test_mig_leaves_utilization_out_even_when_the_driver_says_zero(driver: FakeDriver) -> None:
     driver.say("gpu0.mig 1", "gpu0.util 0")
     gpu = only(read(driver))
@@ -170,6 +172,7 @@ def test_mig_leaves_utilization_out_even_when_the_driver_says_zero(driver: FakeD
     assert gpu.fields["power_w"] == 350.25
 
 
+@pytest.mark.fault("1", "the driver lacks newer functions", promise="older names are used, the rest is absent")
 def test_an_older_driver_without_the_newer_functions_is_read_by_the_older_names(tmp_path: Path) -> None:
     newer = ("nvmlDeviceGetTemperatureV", "nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetMigMode")
     driver = FakeDriver(compiled(tmp_path / "old", without=newer), tmp_path)
@@ -181,6 +184,7 @@ def test_an_older_driver_without_the_newer_functions_is_read_by_the_older_names(
     assert gpu.absent == {"mig_enabled": "function_not_found"}
 
 
+@pytest.mark.fault("1", "a GPU is lost", promise="the GPU is down with its reason, the others are read")
 @pytest.mark.parametrize(
     ("code", "reason"), [(15, "gpu_is_lost"), (16, "reset_required"), (28, "gpu_not_found"), (999, "unknown")]
 )
@@ -206,6 +210,7 @@ def test_one_lost_gpu_leaves_the_other(driver: FakeDriver, code: int, reason: st
     assert lost.sample(0.0, 5.0) is None
 
 
+@pytest.mark.fault("1", "a GPU is lost", promise="half a reading is none")
 def test_a_gpu_that_is_lost_in_the_middle_of_its_reading_gives_nothing_of_it(driver: FakeDriver) -> None:
     driver.say("count 2", "gpu1.fn.nvmlDeviceGetTemperatureV 15")
     healthy, lost = read(driver).gpus
@@ -222,6 +227,7 @@ def test_a_gpu_on_which_every_field_fails_in_passing_is_down_and_not_an_empty_re
     assert healthy.reason is None
 
 
+@pytest.mark.fault("1", "a field is not supported", promise="one field costs no other")
 def test_one_failing_field_costs_only_itself(driver: FakeDriver) -> None:
     driver.say("gpu0.fn.nvmlDeviceGetPowerUsage 999")
     gpu = only(read(driver))
@@ -229,6 +235,9 @@ def test_one_failing_field_costs_only_itself(driver: FakeDriver) -> None:
     assert [name for name, value in gpu.fields.items() if value is None] == ["power_w"]
 
 
+@pytest.mark.fault(
+    "1", "a driver that logs every unsupported question", promise="an unsupported field is asked for once an hour"
+)
 def test_an_unsupported_field_is_asked_again_an_hour_later_and_not_before(driver: FakeDriver) -> None:
     """0, 5 and 3599 s are the first hour, 3600 and 7199 s the second."""
     driver.say("gpu0.fn.nvmlDeviceGetPowerUsage 3")
@@ -281,6 +290,9 @@ out.extend([gpu["fields"]["sm_active_ratio"], gpu["fields"]["dram_active_ratio"]
     assert session(driver, code) == [0.5, None, "not_supported"]
 
 
+@pytest.mark.fault(
+    "1", "profiling counters are zero while the GPU works", promise="they are taken back as `inconsistent`"
+)
 @pytest.mark.parametrize(("percent", "absent"), [(100, "inconsistent"), (90, "inconsistent"), (89, None)])
 def test_profiling_counters_that_are_all_zero_beside_a_busy_gpu_are_not_believed(
     driver: FakeDriver, percent: int, absent: str | None
@@ -303,6 +315,7 @@ def test_a_gpu_before_hopper_is_asked_for_profiling_counters_once(driver: FakeDr
     assert driver.calls()["nvmlGpmQueryDeviceSupport gpu0"] == 1
 
 
+@pytest.mark.fault("1", "DCGM's blank values", promise="what cannot be a percentage is none")
 @pytest.mark.parametrize("percent", ["101", "4294967295"])
 def test_a_utilization_that_is_no_percentage_is_none(driver: FakeDriver, percent: str) -> None:
     driver.say(f"gpu0.util {percent}")

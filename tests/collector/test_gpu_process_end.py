@@ -60,6 +60,9 @@ def exists(process: int) -> bool:
     return True
 
 
+@pytest.mark.fault(
+    "1", "a GPU monitor is killed outright", promise="end of input first, then SIGTERM, and SIGKILL only a grace later"
+)
 def test_sigkill_comes_only_a_grace_after_sigterm(tmp_path: Path) -> None:
     told = tmp_path / "told"
 
@@ -107,6 +110,7 @@ def test_a_stopped_child_is_killed_and_replaced(driver: FakeDriver) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.fault("1", "SIGTERM while an NVML call hangs", promise="the end does not wait for the driver")
 def test_close_ends_a_child_that_hangs_in_the_driver_within_its_bound(driver: FakeDriver) -> None:
     """A poll is under way; the end of the input and SIGTERM go unheard, so it takes all three steps of 0.3 s."""
 
@@ -166,6 +170,11 @@ def thaw(folder: Path) -> None:
     subprocess.run(["fsfreeze", "-u", str(folder)], check=True, timeout=60)
 
 
+@pytest.mark.fault(
+    "1",
+    "the NVML process hangs in the kernel",
+    promise="it is reported as stuck, and no second one is started beside it",
+)
 def test_a_child_in_the_kernel_is_stuck_and_no_other_is_started_before_it_is_gone(
     driver: FakeDriver, frozen: Path
 ) -> None:
@@ -196,6 +205,7 @@ def test_a_child_in_the_kernel_is_stuck_and_no_other_is_started_before_it_is_gon
     asyncio.run(run())
 
 
+@pytest.mark.fault("1", "the NVML process hangs in the kernel", promise="the daemon can end without it")
 def test_the_daemon_can_end_while_a_child_is_in_the_kernel(driver: FakeDriver, frozen: Path) -> None:
     """A whole process reads, closes and exits with status 0 while its child is still there."""
     code = """

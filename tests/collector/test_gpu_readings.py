@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,6 +67,7 @@ def test_no_gpu_that_answers_makes_none() -> None:
     assert poll.status.message == "none of 1 listed GPU(s) answers: gpu_is_lost"
 
 
+@pytest.mark.fault("1", "NVML answers Unknown Error", promise="the remedy is that of a container that lost its GPUs")
 def test_gpus_that_all_answer_unknown_error_were_taken_from_the_container() -> None:
     poll = Roster(["GPU-a"]).poll([], nameless=["unknown"])
     assert (poll.gpus, poll.status.state) == ((GpuReading("GPU-a", reason="unknown"),), GpuState.UNKNOWN_ERROR)

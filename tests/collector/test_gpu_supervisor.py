@@ -58,6 +58,7 @@ def states(poll: GpuPoll) -> dict[str, str | None]:
     return {gpu.uuid: gpu.reason for gpu in poll.gpus}
 
 
+@pytest.mark.fault("1", "an NVML call hangs", promise="one poll of the GPUs is lost; the next one asks a new process")
 def test_a_hanging_driver_costs_one_poll_and_the_event_loop_runs_on(driver: FakeDriver) -> None:
     async def story(reader: NvmlReader, clock: HandClock) -> None:
         await reader.read()
@@ -88,6 +89,9 @@ def test_a_hanging_driver_costs_one_poll_and_the_event_loop_runs_on(driver: Fake
     play(driver, story, LIMITS)
 
 
+@pytest.mark.fault(
+    "1", "a GPU monitor is killed outright", promise="a call that returns in time is followed by nvmlShutdown"
+)
 def test_a_call_that_comes_back_after_sigterm_is_followed_by_nvml_shutdown(driver: FakeDriver) -> None:
     """The hanging call returns when its line goes; a SIGKILL would leave no call of nvmlShutdown."""
 
@@ -119,6 +123,9 @@ def test_a_driver_that_is_slow_to_start_gets_more_time_in_each_child(driver: Fak
     play(driver, story, replace(LIMITS, first_answer_s=0.1, first_answer_last_s=0.4))
 
 
+@pytest.mark.fault(
+    "1", "the driver library crashes", promise="one poll of the GPUs is lost; a new process takes the next"
+)
 def test_a_segfault_in_the_driver_costs_one_poll(driver: FakeDriver) -> None:
     async def story(reader: NvmlReader, clock: HandClock) -> None:
         await reader.read()
@@ -147,6 +154,11 @@ def test_a_success_makes_the_next_wait_short_again(driver: FakeDriver) -> None:
     play(driver, story)
 
 
+@pytest.mark.fault(
+    "1",
+    "driver and library are of different versions",
+    promise="the remedy is named; each try is a new process, since the old one holds the old library",
+)
 @pytest.mark.parametrize(
     ("code", "state", "word"),
     [
@@ -178,6 +190,7 @@ def test_a_failed_initialisation_names_its_remedy_and_is_tried_again_in_a_new_pr
     play(driver, story)
 
 
+@pytest.mark.fault("1", "no driver library", promise="the source names its remedy")
 def test_without_the_library_the_source_is_absent(driver: FakeDriver, tmp_path: Path) -> None:
     """An empty file in front of the search path hides a real driver too."""
     nothing = tmp_path / "nothing"
@@ -194,6 +207,7 @@ def test_without_the_library_the_source_is_absent(driver: FakeDriver, tmp_path: 
     play(driver, story)
 
 
+@pytest.mark.fault("1", "the driver library leaks memory", promise="so is one that is six hours old")
 def test_a_child_is_replaced_when_it_is_old(driver: FakeDriver) -> None:
     async def story(reader: NvmlReader, clock: HandClock) -> None:
         started = []
@@ -208,6 +222,7 @@ def test_a_child_is_replaced_when_it_is_old(driver: FakeDriver) -> None:
     play(driver, story, replace(PATIENT, recycle_after_s=100.0))
 
 
+@pytest.mark.fault("1", "the driver library leaks memory", promise="a process that grew is replaced")
 def test_a_child_is_replaced_when_it_is_large(driver: FakeDriver) -> None:
     async def story(reader: NvmlReader, clock: HandClock) -> None:
         polls = [await reader.read() for _ in range(3)]

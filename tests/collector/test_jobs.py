@@ -33,6 +33,7 @@ def test_a_tick_is_at_most_an_interval_before_its_poll(at_s: float, interval_s: 
     assert 0 <= at_s - tick_s < interval_s + 1e-6
 
 
+@pytest.mark.fault("2", "thousands of targets", promise="polls are spread over the interval")
 def test_targets_are_spread_over_the_interval_and_always_alike() -> None:
     """1,000 targets in ten tenths: each holds about 100."""
     offsets = [offset_ratio(f"http://host-{number}:8000/metrics") for number in range(1000)]
@@ -43,6 +44,7 @@ def test_targets_are_spread_over_the_interval_and_always_alike() -> None:
     assert max(tenths) < 150
 
 
+@pytest.mark.fault("3", "a job is slower than its interval", promise="turns are skipped, never hurried after")
 def test_a_poll_that_overruns_skips_turns_and_does_not_hurry_after_them() -> None:
     """Interval 10 s, the first poll takes 25 s: the next turn is at 30 s, not at 10 or 20."""
     clock, begun = HandClock(), []
@@ -162,6 +164,7 @@ def test_the_label_step_log_names_a_targets_log(tmp_path: Path) -> None:
     assert problems == []
 
 
+@pytest.mark.fault("2", "a discovery source fails", promise="the last good list is kept")
 @pytest.mark.parametrize(
     "broken",
     [
@@ -186,6 +189,7 @@ def test_a_file_that_breaks_keeps_the_targets_it_named_last(tmp_path: Path, brok
     assert [target.address for target in files.read()[0]] == ["h:2"]
 
 
+@pytest.mark.fault("2", "thousands of targets", promise="target_limit holds, and what is left out is said")
 def test_too_many_file_targets_are_cut_and_said(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('[{"targets": ["h:1", "h:2", "h:3"]}]')
     settings = parse_settings(

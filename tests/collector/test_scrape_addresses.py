@@ -31,6 +31,7 @@ def test_a_name_that_does_not_resolve_is_dns() -> None:
     )
 
 
+@pytest.mark.fault("2", "discovery names a link-local address", promise="no connection is made")
 @pytest.mark.parametrize(
     "host", ["169.254.169.254", "[fe80::1]", "[fe80::1%25lo]", "[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]"]
 )
@@ -40,6 +41,11 @@ def test_link_local_addresses_are_never_connected_to(host: str) -> None:
     assert "link-local" in text
 
 
+@pytest.mark.fault(
+    "2",
+    "discovery names a link-local address",
+    promise="the address that is connected to is what counts, whatever name led there",
+)
 def test_a_name_that_leads_to_a_link_local_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The address that is connected to is checked, whatever name gave it."""
     metadata = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 80))
@@ -100,6 +106,11 @@ def over_tls(certificate: Path, host: str = "127.0.0.1", **options: object) -> R
     return asyncio.run(go())
 
 
+@pytest.mark.fault(
+    "2",
+    "a certificate that is expired, self-signed or of another name",
+    promise="certificates are checked unless insecure_skip_verify says otherwise",
+)
 def test_a_certificate_nobody_vouches_for_is_refused_unless_told_otherwise(certificate: Path) -> None:
     kind, text = failure(lambda: over_tls(certificate))
     assert kind is Kind.TLS
@@ -107,6 +118,11 @@ def test_a_certificate_nobody_vouches_for_is_refused_unless_told_otherwise(certi
     assert over_tls(certificate, ssl=False).body == rude.PAGE
 
 
+@pytest.mark.fault(
+    "2",
+    "a certificate that is expired, self-signed or of another name",
+    promise="the name is checked too; server_name states another",
+)
 def test_a_certificate_must_carry_the_hosts_name_or_the_stated_one(certificate: Path) -> None:
     trusting = ssl.create_default_context(cafile=str(certificate))
     kind, text = failure(lambda: over_tls(certificate, ssl=trusting))

@@ -47,6 +47,11 @@ def test_the_request_asks_for_plain_text_uncompressed_and_carries_the_given_cred
         assert b"Cookie" not in head
 
 
+@pytest.mark.fault(
+    "2",
+    "a body or headers that trickle",
+    promise="one deadline covers the whole poll; the target is down for `timeout`",
+)
 @pytest.mark.parametrize(
     "handler",
     [
@@ -67,6 +72,7 @@ CHUNKED = rude.HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 BLOCK = b"x" * 65536
 
 
+@pytest.mark.fault("2", "a gzip bomb", promise="uncompressed bytes count; memory stays near body_size_limit")
 @pytest.mark.parametrize(
     ("handler", "expected"),
     [
@@ -95,6 +101,7 @@ def test_a_huge_peer_costs_no_more_than_the_limit(handler: rude.Handler, expecte
     assert peak_bytes < 8 * 1024 * 1024
 
 
+@pytest.mark.fault("2", "an endless body", promise="reading stops at body_size_limit; the poll fails as `too_large`")
 def test_a_body_of_exactly_the_limit_is_accepted_plain_and_compressed() -> None:
     body = b"x" * 1000
     limits = Limits(timeout_s=20, body_size_limit_bytes=1000)
@@ -105,6 +112,9 @@ def test_a_body_of_exactly_the_limit_is_accepted_plain_and_compressed() -> None:
         assert failure(lambda answer=answer: fetch_from(rude.answering(answer), limits))[0] is Kind.TOO_LARGE
 
 
+@pytest.mark.fault(
+    "2", "a redirect to another address", promise="redirects are never followed, and their secrets never told"
+)
 def test_a_redirect_is_not_followed_and_its_secrets_are_not_told() -> None:
     visits: list[str] = []
 
@@ -140,6 +150,7 @@ def test_a_redirect_says_where_it_leads(location: bytes, says: str) -> None:
     assert says in text
 
 
+@pytest.mark.fault("2", "the server wants credentials", promise="401 and 403 have a reason of their own")
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -216,6 +227,7 @@ def test_a_cancelled_fetch_is_cancelled_and_no_source_error() -> None:
     asyncio.run(go())
 
 
+@pytest.mark.fault("2", "a body or headers that trickle", promise="waiting for a connection counts too")
 def test_one_deadline_covers_waiting_for_a_free_connection() -> None:
     async def go() -> None:
         async with rude.serving(rude.silent) as url, client_session(connections=1) as session:

@@ -95,6 +95,7 @@ def test_pages_of_one_shape_share_their_layout_between_parsers() -> None:
     assert [sample.name for sample in other.parse(b"a 1\nb 2\n").samples] == ["b"]
 
 
+@pytest.mark.fault("3", "NaN in a counter", promise="not reported")
 def test_values_that_are_not_numbers_are_absent_and_infinity_is_kept() -> None:
     page = parse("a NaN\nb +Inf\nc -inf\nd 0\n")
     assert {"b": float("inf"), "c": float("-inf"), "d": 0.0} == {one.name: one.value for one in page.samples}
@@ -119,6 +120,7 @@ def test_escapes_are_undone_in_labels() -> None:
     assert page.samples[0].labels == {"x": 'q"b\\s\nl', "y": "\\n", "z": "\\q"}
 
 
+@pytest.mark.fault("2", "hostile label text", promise="text that no exit can show is replaced on entry")
 def test_text_that_could_harm_an_exit_is_replaced() -> None:
     """Invalid UTF-8, an encoded lone surrogate, NUL and terminal escapes: nothing of it comes through."""
     page = parse(b'a{x="\xff",y="\xed\xa0\x80",z="a\x00b\x1b[2J"} 1\n')
@@ -154,6 +156,11 @@ def test_what_is_no_metrics_page_says_what_it_looks_like(body: bytes, content_ty
     assert "\n" not in text
 
 
+@pytest.mark.fault(
+    "2",
+    "duplicate series or broken text",
+    promise="a page that breaks the format gives nothing, and the place is named",
+)
 @pytest.mark.parametrize(
     "body",
     [
@@ -200,6 +207,11 @@ def test_openmetrics_without_its_end_was_cut_off() -> None:
         parser.parse(b"a 1\n", OPENMETRICS)
 
 
+@pytest.mark.fault(
+    "2",
+    "too many samples, labels or too long ones",
+    promise="the whole page fails beyond sample_limit, as in Prometheus",
+)
 def test_more_samples_than_the_limit_fail_the_page_wanted_or_not() -> None:
     text = "".join(f"x{number} 1\n" for number in range(11))
     assert Kind.TOO_MANY_SAMPLES is failure(text, sample_limit=10)[0]
@@ -207,6 +219,9 @@ def test_more_samples_than_the_limit_fail_the_page_wanted_or_not() -> None:
     assert Kind.TOO_MANY_SAMPLES is failure("\n" * 20_000, sample_limit=10)[0]
 
 
+@pytest.mark.fault(
+    "2", "too many samples, labels or too long ones", promise="the whole page fails beyond a label limit"
+)
 @pytest.mark.parametrize(
     ("line", "limit", "value", "fits"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +77,7 @@ def survives(body: bytes) -> bool:
     return all("\n" not in text and len(text) < 500 for text in texts)
 
 
+@pytest.mark.fault("2", "duplicate series or broken text", promise="no bytes whatever do more than fail the poll")
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace"))))
 def test_no_bytes_raise_anything_but_a_source_error(body: bytes) -> None:
     assert survives(body)

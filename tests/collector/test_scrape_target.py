@@ -123,6 +123,7 @@ def test_a_huge_nested_or_odd_identity_is_survived() -> None:
     poll(app, steps)
 
 
+@pytest.mark.fault("3", "the model is swapped on the same port", promise="another engine is told anew")
 def test_another_engine_on_the_same_port_is_told_anew() -> None:
     app = MetricsApp(LLAMA)
 
@@ -178,6 +179,7 @@ def test_credentials_are_asked_for_at_every_request() -> None:
     poll(app, steps, headers=headers, name_filter=False)
 
 
+@pytest.mark.fault("2", "a body or headers that trickle", promise="all requests of a poll share the deadline")
 def test_everything_a_poll_asks_shares_one_deadline() -> None:
     """A filtered page that fails, the plain one after it, and the identity endpoints get what is left, not it all."""
     app = MetricsApp(VLLM, filtering="missing")

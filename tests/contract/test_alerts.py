@@ -40,6 +40,7 @@ def test_promtool_accepts_the_rules() -> None:
     assert _promtool("check", "rules", FOLDER / "alerts.yml") == ""
 
 
+@pytest.mark.fault("5", "a verdict on missing data", promise="no alert of a verdict fires from a gap")
 def test_the_rules_pass_their_unit_tests() -> None:
     assert _promtool("test", "rules", FOLDER / "alerts_test.yml") == ""
 

@@ -98,6 +98,7 @@ def test_a_renamed_series_is_missing_and_never_zero(path: Path) -> None:
 SERIES = 'DCGM_FI_DEV_POWER_USAGE{{UUID="GPU-1",{more}}} {value}\n'
 
 
+@pytest.mark.fault("1", "DCGM's blank values", promise="they are no figures")
 @pytest.mark.parametrize(
     ("value", "power_w", "reason"),
     [
@@ -148,6 +149,7 @@ DCGM_FI_PROF_DRAM_ACTIVE{{UUID="GPU-1"}} {dram}
 """
 
 
+@pytest.mark.fault("1", "profiling counters are zero while the GPU works", promise="the same of a dcgm-exporter")
 @pytest.mark.parametrize(
     ("util", "engine", "tensor", "dram", "expected"),
     [

@@ -37,6 +37,11 @@ def test_an_epoch_goes_on_after_a_restart(store_url: str, clock: StandingClock) 
         assert [one.at_s for one in after.reader.samples(START_S, START_S + 90, KEY)] == [START_S, START_S + 60]
 
 
+@pytest.mark.fault(
+    "3",
+    "the model is swapped on the same port",
+    promise="model, dtype, quantization, parallelism and process start each begin an epoch",
+)
 @pytest.mark.parametrize(
     ("identity", "process_start"),
     [
@@ -100,6 +105,7 @@ def test_eight_threads_that_register_at_once_agree(store: Store) -> None:
     assert len(set(given)) == 5
 
 
+@pytest.mark.fault("2", "hostile label text", promise="the database keeps any name")
 @pytest.mark.parametrize("name", ["nul\x00", "lone surrogate \ud800", "long " + "".join(map(chr, range(300, 6000)))])
 def test_a_name_that_no_database_keeps_is_kept_in_another_form(store: Store, name: str) -> None:
     """Its replica is found under the name as given, and a batch with it goes through."""

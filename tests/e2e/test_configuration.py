@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.fakes.daemon_process import cli
 
 FIVE_MISTAKES = """\
@@ -62,6 +64,7 @@ def test_a_good_configuration_is_said_to_be_good(tmp_path: Path) -> None:
     assert result.stdout == "config.yaml: ok (1 scrape jobs, 0 deployments)\n"
 
 
+@pytest.mark.fault("5", "a secret in a configuration error", promise="a problem names the place and never the value")
 def test_a_secret_never_shows_in_a_problem(tmp_path: Path) -> None:
     text = """\
 scrape_configs:

@@ -30,6 +30,11 @@ def polls(daemon: DaemonProcess) -> int:
     return int(daemon.json("/api/v1/health")["targets"][0]["attempts"])
 
 
+@pytest.mark.fault(
+    "1",
+    "an NVML call hangs",
+    promise="GPU series vanish with their reason; polls of servers go on; SIGTERM still ends all of it",
+)
 def test_a_hanging_driver_costs_gpu_series_and_nothing_else(library: Path, tmp_path: Path) -> None:
     """GPU figures go, the source is down with its reason, polls go on, SIGTERM ends all of it within 10 s, exit 0."""
     driver = FakeDriver(library, tmp_path / "control")
@@ -55,6 +60,7 @@ def _with(daemon: DaemonProcess, text: str) -> str | None:
     return page if text in page else None
 
 
+@pytest.mark.fault("1", "no driver library", promise="the daemon starts, says `absent`, and watches the servers")
 def test_without_a_driver_the_engines_are_watched_all_the_same(tmp_path: Path) -> None:
     with helper("-m", "tests.fakes.simulated_vllm", "0", "1") as (_, url):
         (tmp_path / "config.yaml").write_text(CONFIG.format(address=url.removeprefix("http://")))

@@ -87,6 +87,7 @@ def test_no_interval_is_counted_twice(history: tuple[list[ReplicaSample], list[R
     assert 0 < counted <= last - first
 
 
+@pytest.mark.fault("3", "a server restarts between polls", promise="what lies between is a gap")
 def test_the_restart_is_a_gap_not_an_invented_window(
     history: tuple[list[ReplicaSample], list[ReplicaSample]],
 ) -> None:
