@@ -16,7 +16,6 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from collector import __version__
 from collector.clock import Clock
 from collector.errors import BreakevenError, ConfigError, Problem, SourceError
-from collector.export.render import is_stale, registry
 from collector.export.snapshot import State
 from collector.export.web import make_app
 from collector.gpu.readings import GpuReader
@@ -126,9 +125,8 @@ class Daemon:
     async def _listen(self) -> web.AppRunner:
         host, _, port = self._settings.web.listen_address.rpartition(":")
         interval_s = self._settings.global_.evaluation_interval
-        metrics = registry(self.state, self._clock, interval_s)
-        stale = partial(is_stale, clock=self._clock, evaluation_interval_s=interval_s)
-        runner = web.AppRunner(make_app(self.state, metrics, stale), access_log=None, shutdown_timeout=1.0)
+        app = make_app(self.state, self._clock, interval_s)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
             await web.TCPSite(runner, host.strip("[]"), int(port)).start()

@@ -2,29 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from analyzer.report import as_plain
 from collector.export.snapshot import State
 from collector.health import REMEDIES, Health, TargetHealth
+
+
+@dataclass(frozen=True, slots=True)
+class PartShown:
+    """One source: `up` is None before its first attempt."""
+
+    up: bool | None
+    reason: str | None
+    message: str | None
+    attempts: int
+    failures: Mapping[str, int]
+    last_success_s: float | None
+    last_duration_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetShown(PartShown):
+    """A polled target; `unreported` names wanted series that its last page lacked."""
+
+    job: str
+    url: str
+    engine: str | None
+    simulated: bool
+    unreported: tuple[str, ...]
+    gpu_uuids: tuple[str, ...]
+    gpu_join: str | None
+    remedy: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthShown:
+    """How the daemon and all that it polls are doing now."""
+
+    version: str
+    ready: bool
+    started_s: float
+    simulated: bool
+    notices: tuple[str, ...]
+    targets: tuple[TargetShown, ...]
+    gpu_source: PartShown
+    gpus: Mapping[str, PartShown]
+    store: PartShown
+    analysis: PartShown
+    samples_written: int
+    samples_dropped: int
 
 
 def health_plain(state: State) -> dict[str, Any]:
     """What `/api/v1/health` answers."""
     health = state.health
-    return {
-        "version": state.version,
-        "ready": state.ready,
-        "started_s": health.started_s,
-        "simulated": any(one.simulated for one in health.targets.values()),
-        "notices": list(health.notices),
-        "targets": [_target(one) for one in health.targets.values()],
-        "gpu_source": _part(health.gpu),
-        "gpus": {uuid: _part(one) for uuid, one in health.gpus.items()},
-        "store": _part(health.store),
-        "analysis": _part(health.analysis),
-        "samples_written": health.samples_written,
-        "samples_dropped": health.samples_dropped,
-    }
+    shown = HealthShown(
+        version=state.version,
+        ready=state.ready,
+        started_s=health.started_s,
+        simulated=any(one.simulated for one in health.targets.values()),
+        notices=tuple(health.notices),
+        targets=tuple(_target(one) for one in health.targets.values()),
+        gpu_source=PartShown(**_part(health.gpu)),
+        gpus={uuid: PartShown(**_part(one)) for uuid, one in health.gpus.items()},
+        store=PartShown(**_part(health.store)),
+        analysis=PartShown(**_part(health.analysis)),
+        samples_written=health.samples_written,
+        samples_dropped=health.samples_dropped,
+    )
+    plain: dict[str, Any] = as_plain(shown)
+    return plain
 
 
 def _part(one: Health) -> dict[str, Any]:
@@ -39,14 +89,15 @@ def _part(one: Health) -> dict[str, Any]:
     }
 
 
-def _target(one: TargetHealth) -> dict[str, Any]:
-    return _part(one) | {
-        "job": one.job,
-        "url": one.url,
-        "engine": one.engine,
-        "simulated": one.simulated,
-        "unreported": list(one.unreported),
-        "gpu_uuids": list(one.gpu_uuids),
-        "gpu_join": one.gpu_join,
-        "remedy": None if one.reason is None else REMEDIES.get(one.reason),
-    }
+def _target(one: TargetHealth) -> TargetShown:
+    return TargetShown(
+        **_part(one),
+        job=one.job,
+        url=one.url,
+        engine=one.engine,
+        simulated=one.simulated,
+        unreported=tuple(one.unreported),
+        gpu_uuids=tuple(one.gpu_uuids),
+        gpu_join=one.gpu_join,
+        remedy=None if one.reason is None else REMEDIES.get(one.reason),
+    )

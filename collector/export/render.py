@@ -1,13 +1,9 @@
-"""State -> metric families, made anew at each scrape: a series that nothing reports any more is gone at once."""
+"""State -> series, made anew from what is known: one that nothing reports any more is gone at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import inf, isinf
-
-from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from analyzer.deployments import DeploymentReport, SchemeReport
 from analyzer.evidence import Estimate, Evidence, Figure
@@ -18,7 +14,6 @@ from analyzer.stepsizes import StepSizes
 from analyzer.steptime.account import StepTime
 from analyzer.verdict import Verdict
 from collector.clock import Clock
-from collector.export.catalogue import by_name
 from collector.export.health_series import Series, gpu_series, health_series, text
 from collector.export.snapshot import State
 
@@ -26,60 +21,23 @@ REPORT_STALE_INTERVALS = 5
 """A report older than this many recomputations is not shown: its figures would be yesterday's."""
 
 
-class StateCollector(Collector):
-    """Yields every series of the catalogue that has a value now."""
+def live_series(state: State) -> Iterator[Series]:
+    """What changes with every poll: health, targets, GPUs."""
+    yield from health_series(state)
+    yield from gpu_series(state)
 
-    def __init__(self, state: State, clock: Clock, evaluation_interval_s: float) -> None:
-        self._state = state
-        self._clock = clock
-        self._evaluation_interval_s = evaluation_interval_s
-        self._catalogue = by_name()
 
-    def collect(self) -> Iterator[Metric]:
-        """All families, in the catalogue's order."""
-        grouped: dict[str, list[tuple[Mapping[str, str], float]]] = {}
-        for name, labels, value in self._series():
-            grouped.setdefault(name, []).append((labels, value))
-        for name, metric in self._catalogue.items():
-            if name not in grouped:
-                continue
-            made = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
-            family = made(name, metric.help, labels=metric.labels)
-            for labels, value in grouped.pop(name):
-                if labels.keys() != set(metric.labels):
-                    raise KeyError(f"{name} has labels {sorted(labels)}, the catalogue {sorted(metric.labels)}")
-                family.add_metric([_clean(labels[label]) for label in metric.labels], value)
-            yield family
-        if grouped:
-            raise KeyError(f"not in the catalogue: {sorted(grouped)}")
-
-    def _series(self) -> Iterator[Series]:
-        yield from health_series(self._state)
-        yield from gpu_series(self._state)
-        report = self._state.report
-        if report is None or is_stale(report, self._clock, self._evaluation_interval_s):
-            return
-        for replica in report.replicas:
-            yield from _replica(replica)
-        for deployment in report.deployments:
-            yield from _deployment(deployment)
+def report_series(report: Report) -> Iterator[Series]:
+    """What a report says, the same until the next one."""
+    for replica in report.replicas:
+        yield from _replica(replica)
+    for deployment in report.deployments:
+        yield from _deployment(deployment)
 
 
 def is_stale(report: Report, clock: Clock, evaluation_interval_s: float) -> bool:
     """Whether a report is too old to be shown as today's."""
     return clock.wall_s() - report.made_at_s > REPORT_STALE_INTERVALS * evaluation_interval_s
-
-
-def registry(state: State, clock: Clock, evaluation_interval_s: float) -> CollectorRegistry:
-    """A registry of our own with the one collector."""
-    made = CollectorRegistry(auto_describe=False)
-    made.register(StateCollector(state, clock, evaluation_interval_s))
-    return made
-
-
-def _clean(text: str) -> str:
-    """A label value that any encoder accepts: one lone surrogate would otherwise break the whole page."""
-    return text.encode("utf-8", "replace").decode().replace("\x00", "�")
 
 
 def _bounds(name: str, labels: Mapping[str, str], figure: Figure) -> Iterator[Series]:

@@ -1,20 +1,21 @@
-"""Our HTTP side: /metrics, health, the report as JSON and a page that shows the verdict without Grafana.
+"""Our HTTP side: /metrics, health, the JSON and the pages that show the verdict without Grafana.
 
-Every answer is made from memory: no request ever waits for a poll, a database or a driver.
+Every answer is made from memory: no request ever waits for a poll, a database or a driver. What takes long to write
+is written in a thread of its own.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
-from importlib.resources import files
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 
-from analyzer.report import Report, as_plain
-from collector.export.health_json import health_plain
+from collector.clock import Clock
+from collector.export.answers import answer
+from collector.export.api import Api
+from collector.export.assets import Asset, assets
+from collector.export.metrics_page import MetricsPage
 from collector.export.snapshot import State
 
 HEADERS = {
@@ -25,24 +26,26 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-_STATIC = {
-    "/": ("page.html", "text/html"),
-    "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(state: State, metrics: CollectorRegistry, stale: Callable[[Report], bool]) -> web.Application:
-    """The application over one state; `stale` says whether a report is too old to be shown as today's."""
+def make_app(state: State, clock: Clock, evaluation_interval_s: float) -> web.Application:
+    """The application over one state. A report older than some evaluation intervals is not shown as today's."""
     app = web.Application(middlewares=[_with_headers])
-    app.router.add_get("/metrics", _metrics(metrics))
+    executor = ThreadPoolExecutor(1, thread_name_prefix="export")
+
+    async def end(_: web.Application) -> None:
+        executor.shutdown(wait=False, cancel_futures=True)
+
+    app.on_cleanup.append(end)
+    app.router.add_get("/metrics", _metrics(MetricsPage(state, clock, evaluation_interval_s, executor), executor))
     app.router.add_get("/-/healthy", _healthy)
     app.router.add_get("/-/ready", _ready(state))
-    app.router.add_get("/api/v1/report", _report(state, stale))
-    app.router.add_get("/api/v1/health", _health(state))
-    for path, (name, content_type) in _STATIC.items():
-        app.router.add_get(path, _static(name, content_type))
+    api = Api(state, clock, evaluation_interval_s, executor)
+    for path, handler in api.routes().items():
+        app.router.add_get(path, handler)
+    for asset in assets():
+        app.router.add_get(asset.path, _asset(asset, executor))
     return app
 
 
@@ -53,16 +56,15 @@ async def _with_headers(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as error:
         error.headers.update(HEADERS)
         raise
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
     return response
 
 
-def _metrics(registry: CollectorRegistry) -> Handler:
+def _metrics(page: MetricsPage, executor: Executor) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        response = web.Response(body=encode(registry))
-        response.headers["Content-Type"] = content_type
-        return response
+        body, content_type = await page.body(request.headers.get("Accept", ""))
+        return await answer(request, body, content_type, executor)
 
     return handle
 
@@ -80,31 +82,8 @@ def _ready(state: State) -> Handler:
     return handle
 
 
-def _report(state: State, stale: Callable[[Report], bool]) -> Handler:
-    async def handle(_: web.Request) -> web.StreamResponse:
-        if state.report is None:
-            return _json({"error": "no report has been made yet"}, 503)
-        return _json(as_plain(state.report) | {"stale": stale(state.report)})
-
-    return handle
-
-
-def _health(state: State) -> Handler:
-    async def handle(_: web.Request) -> web.StreamResponse:
-        return _json(health_plain(state))
-
-    return handle
-
-
-def _json(value: object, status: int = 200) -> web.Response:
-    text = json.dumps(value, allow_nan=False)
-    return web.Response(status=status, text=text + "\n", content_type="application/json")
-
-
-def _static(name: str, content_type: str) -> Handler:
-    body = files("collector.export").joinpath("static", name).read_text(encoding="utf-8")
-
-    async def handle(_: web.Request) -> web.StreamResponse:
-        return web.Response(text=body, content_type=content_type, charset="utf-8")
+def _asset(asset: Asset, executor: Executor) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await answer(request, asset.body, asset.content_type, executor, tag=asset.tag)
 
     return handle

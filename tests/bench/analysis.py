@@ -8,17 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from prometheus_client import generate_latest
-
 from analyzer.assumptions import Deployment, Policy, Price
 from analyzer.columns import sum_of_windows
 from analyzer.replicas import ReplicaHistory, fit_replica
 from analyzer.report import Report, analyse
 from analyzer.steptime.parts import Part, in_spans
 from analyzer.windows import add_up_whole
-from collector.export.render import registry
-from collector.export.snapshot import State
-from collector.health import DaemonHealth, TargetHealth
 from collector.jobs.duty import BUCKET_S
 from collector.jobs.simulated_polls import Watched
 from collector.jobs.step_models import FINE_SPAN_S
@@ -118,19 +113,3 @@ def roll_up_rows(replicas: int, runs: int, hour: Sequence[Watched], folder: Path
         Row(f"one bucket: {replicas:,} replicas, {polls} samples each (SQLite)", taken, "s"),
         Row("the same, an hour of buckets", per_hour, "s"),
     ]
-
-
-def page_rows(report: Report, runs: int) -> list[Row]:
-    """The exported page."""
-    clock = HandClock()
-    health = DaemonHealth(started_s=clock.wall_s())
-    for one in report.replicas:
-        up = TargetHealth(url=one.replica.target, job=one.job, engine="vllm")
-        up.succeeded(clock.wall_s(), 0.01)
-        health.targets[up.url] = up
-    state = State(version="bench", health=health, ready=True)
-    state.report = replace(report, made_at_s=clock.wall_s())
-    metrics = registry(state, clock, 60.0)
-    size = len(generate_latest(metrics))
-    name = f"one answer for {len(report.replicas):,} replicas ({size / 1e6:.1f} MB)"
-    return [Row(name, timed(lambda: generate_latest(metrics), runs), "s")]

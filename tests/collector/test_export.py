@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
@@ -20,13 +19,14 @@ from analyzer.report import Report, analyse, as_plain
 from analyzer.samples import GpuSample, ReplicaKey
 from collector.errors import Kind, SourceError
 from collector.export.catalogue import by_name
-from collector.export.render import is_stale, registry
+from collector.export.render import live_series, report_series
 from collector.export.snapshot import State
 from collector.export.text import print_report
 from collector.export.web import make_app
 from collector.health import DaemonHealth, TargetHealth
 from tests.fakes.hand_clock import HandClock
 from tests.fakes.histories import CHAT, DAY_S, decode_heavy, replica
+from tests.fakes.metrics_text import OPENMETRICS, client_text, served_text
 
 HOSTILE = '<script>alert(1)</script>"\\\n\udc80\x00{}'
 
@@ -51,7 +51,7 @@ def a_state(clock: HandClock) -> State:
 
 
 def page(state: State, clock: HandClock) -> str:
-    return generate_latest(registry(state, clock, 60.0)).decode()
+    return served_text(state, clock)
 
 
 def test_every_series_is_in_the_catalogue_with_its_labels() -> None:
@@ -159,9 +159,7 @@ Ask = Callable[[Client], Awaitable[None]]
 
 def asked(state: State, clock: HandClock, ask: Ask) -> None:
     async def main() -> None:
-        async with TestClient(
-            TestServer(make_app(state, registry(state, clock, 60.0), lambda report: is_stale(report, clock, 60.0)))
-        ) as client:
+        async with TestClient(TestServer(make_app(state, clock, 60.0))) as client:
             await ask(client)
 
     asyncio.run(main())
@@ -178,8 +176,8 @@ def test_the_endpoints_answer_from_memory() -> None:
             ("/api/v1/report", "application/json"),
             ("/api/v1/health", "application/json"),
             ("/", "text/html"),
-            ("/page.js", "text/javascript"),
-            ("/page.css", "text/css"),
+            ("/static/page.js", "text/javascript"),
+            ("/static/page.css", "text/css"),
         ):
             answer = await client.get(path)
             assert (answer.status, answer.content_type) == (200, kind), path
@@ -190,6 +188,65 @@ def test_the_endpoints_answer_from_memory() -> None:
         assert (await client.post("/metrics")).status == 405
 
     asked(a_state(clock), clock, ask)
+
+
+@pytest.mark.parametrize("accept", ["", "text/plain; version=1.0.0", OPENMETRICS])
+def test_the_page_is_to_the_byte_what_prometheus_client_makes_of_the_same_series(accept: str) -> None:
+    """In each format; infinity, large and tiny values, hostile names, counters with and without labels."""
+    clock = HandClock()
+    state = a_state(clock)
+    assert state.report is not None
+    first, *others = state.report.replicas
+    state.report = replace(state.report, replicas=(replace(first, replica=ReplicaKey(HOSTILE, "a,b=\u202e")), *others))
+    state.health.clock_steps = 12_345_678
+    series = [*live_series(state), *report_series(state.report)]
+
+    assert served_text(state, clock, accept) == client_text(series, accept)
+
+
+def test_a_page_is_gzipped_for_whom_asks() -> None:
+    clock = HandClock()
+
+    async def ask(client: Client) -> None:
+        for header, encoding in (("gzip", "gzip"), ("identity", None), ("gzip;q=0", None)):
+            answer = await client.get("/metrics", headers={"Accept-Encoding": header})
+            assert answer.headers.get("Content-Encoding") == encoding, header
+            assert "breakeven_build_info" in await answer.text()
+
+    asked(a_state(clock), clock, ask)
+
+
+def test_the_next_report_replaces_what_was_kept_of_the_last() -> None:
+    clock = HandClock()
+    state = a_state(clock)
+
+    async def ask(client: Client) -> None:
+        before = await (await client.get("/metrics")).text()
+        assert state.report is not None
+        state.report = replace(state.report, deployments=())
+        state.health.samples_written = 7
+        after = await (await client.get("/metrics")).text()
+        assert "breakeven_verdict{" in before
+        assert "breakeven_verdict{" not in after
+        assert "breakeven_store_samples_written_total 7.0" in after
+
+    asked(state, clock, ask)
+
+
+def test_an_answer_that_the_asker_has_is_not_sent_again() -> None:
+    clock = HandClock()
+    state = a_state(clock)
+
+    async def ask(client: Client) -> None:
+        for path in ("/", "/static/page.js", "/api/v1/report"):
+            first = await client.get(path)
+            again = await client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+            assert (first.status, again.status, await again.read()) == (200, 304, b""), path
+        clock.advance(301)
+        old = await client.get("/api/v1/report", headers={"If-None-Match": first.headers["ETag"]})
+        assert (old.status, (await old.json())["stale"]) == (200, True)
+
+    asked(state, clock, ask)
 
 
 def test_openmetrics_is_given_to_whom_asks_for_it() -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
@@ -15,13 +14,13 @@ from analyzer.evidence import Missing
 from analyzer.report import Report, as_plain
 from analyzer.stepsizes import StepSizes
 from analyzer.steptime.account import StepTime
-from collector.export.render import registry
 from collector.export.snapshot import State
 from collector.export.step_line import duration, evidence_line, model_line, significant, span
 from collector.export.text import print_report
 from collector.health import DaemonHealth
 from tests.fakes.hand_clock import HandClock
 from tests.fakes.histories import decode_heavy, replica
+from tests.fakes.metrics_text import served_text
 from tests.fakes.modelled import modelled, modelled_report
 
 Found = dict[str, list[tuple[dict[str, str], float]]]
@@ -32,7 +31,7 @@ def shown(report: Report) -> Found:
     clock = HandClock()
     state = State(version="1", health=DaemonHealth(started_s=clock.wall_s()), ready=True)
     state.report = replace(report, made_at_s=clock.wall_s())
-    page = generate_latest(registry(state, clock, 60.0)).decode()
+    page = served_text(state, clock)
     found: Found = {}
     for family in text_string_to_metric_families(page):
         for sample in family.samples:
