@@ -35,6 +35,7 @@ class SchemeReport:
     scheme: str
     state: VerdictState
     judged: Judgement
+    already_served: bool
     support: Support
     speedup: Figure
     amdahl_speedup: Figure
@@ -73,6 +74,7 @@ class DeploymentReport:
     usd_per_hour: float | None
     usd_per_million_tokens: Figure
     price_source: str | None
+    price_as_of_s: float | None
     price_stale: bool | None
     assumed: tuple[str, ...]
     """What nobody told and was assumed, with what to state instead."""
@@ -122,6 +124,7 @@ def report_deployment(
         usd_per_hour=usd_per_hour,
         usd_per_million_tokens=cost,
         price_source=None if price is None else price.source,
+        price_as_of_s=None if price is None else price.as_of_s,
         assumed=_assumed(replicas),
         price_stale=None if price is None else now_s - price.as_of_s > PRICE_STALE_S,
         schemes=tuple(
@@ -176,6 +179,7 @@ def _scheme(
         scheme=name,
         state=settle(former, judged.verdict, now_s, policy, at_once=judged.settled),
         judged=judged,
+        already_served=case.already_served,
         support=able,
         speedup=speedup,
         amdahl_speedup=amdahl,

@@ -57,6 +57,9 @@ class ReplicaHistory:
     gpu_uuids: tuple[str, ...] = ()
     gpu_activity: GpuActivity = NO_ACTIVITY
     """Of the joined GPUs over the live span."""
+    epoch_started_s: float | None = None
+    calibrated_to_s: float | None = None
+    """Unix time up to which `model` has seen traffic; None where there is no model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,9 @@ class ReplicaReport:
     """Each scheme's effect over the decision span. Not in a plain report: the deployment's has what matters of it."""
     cross_check: CrossCheck
     """The model against the GPU's activity counters over the live span; what disagrees widened the intervals above."""
+    epoch_started_s: float | None
+    calibrated_to_s: float | None
+    """Unix time up to which the step-time model has seen traffic."""
     step_time: StepTime | Missing
     step_sizes: StepSizes | Missing
     history_step_sizes: StepSizes | Missing
@@ -94,6 +100,7 @@ class ReplicaReport:
     running_requests: Figure
     waiting_requests: Figure
     kv_usage: Figure
+    preemptions_per_request: Figure
     time_to_first_token_s: Figure
     inter_token_s: Figure
     hardware: Hardware | Missing
@@ -158,6 +165,8 @@ def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) 
         decision=decision,
         cross_check=check,
         predicted=predicted,
+        epoch_started_s=known.epoch_started_s,
+        calibrated_to_s=known.calibrated_to_s,
         step_time=told,
         step_sizes=_NO_WINDOW if usable is None else _sizes(usable, model, told, hardware),
         history_step_sizes=_NO_WINDOW if past is None else _sizes(past, model, told, hardware),
@@ -171,6 +180,9 @@ def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) 
         running_requests=_NO_WINDOW if usable is None else mean_gauge(usable, "running_requests"),
         waiting_requests=_NO_WINDOW if usable is None else mean_gauge(usable, "waiting_requests"),
         kv_usage=_NO_WINDOW if usable is None else mean_gauge(usable, "kv_usage_ratio"),
+        preemptions_per_request=(
+            _NO_WINDOW if usable is None else mean_per(usable, "preemptions_total", "prefills_total")
+        ),
         time_to_first_token_s=_NO_WINDOW if usable is None else mean_per(usable, "ttft_s_total", "prefills_total"),
         inter_token_s=(
             _NO_WINDOW if usable is None else mean_per(usable, "inter_token_s_total", "decode_sequence_steps_total")

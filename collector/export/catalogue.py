@@ -30,6 +30,12 @@ CATALOGUE: tuple[Metric, ...] = (
         "Unix time since when the verdict stands.",
     ),
     Metric(
+        "breakeven_scheme_already_served",
+        "gauge",
+        ("deployment", "scheme"),
+        "1 when every replica of the deployment serves the scheme already.",
+    ),
+    Metric(
         "breakeven_scheme_speedup_ratio",
         "gauge",
         ("deployment", "scheme", "rule", *ESTIMATE),
@@ -65,6 +71,18 @@ CATALOGUE: tuple[Metric, ...] = (
         ("deployment", "scheme", "source"),
         "Relative quality loss, entered by the operator or published (median).",
     ),
+    Metric(
+        "breakeven_scheme_quality_timestamp_seconds",
+        "gauge",
+        ("deployment", "scheme"),
+        "Unix time of the quality evaluation that the operator entered.",
+    ),
+    Metric(
+        "breakeven_prediction_realised_ratio",
+        "gauge",
+        ("deployment", "scheme", *ESTIMATE),
+        "Realised over predicted step speed-up, of a scheme that was tried on a canary.",
+    ),
     # A deployment as a whole, over the decision span.
     Metric("breakeven_deployment_replicas", "gauge", ("deployment",), "Replicas of the deployment."),
     Metric("breakeven_deployment_fresh_replicas", "gauge", ("deployment",), "Replicas whose last poll is recent."),
@@ -89,6 +107,7 @@ CATALOGUE: tuple[Metric, ...] = (
         ("deployment", "basis", *ESTIMATE),
         "US dollars per million generated tokens, on the basis named.",
     ),
+    Metric("breakeven_deployment_price_timestamp_seconds", "gauge", ("deployment",), "Unix time of the price used."),
     Metric(
         "breakeven_deployment_price_stale",
         "gauge",
@@ -139,6 +158,12 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("breakeven_running_requests", "gauge", REPLICA, "Mean requests in the batch, prefilling ones included."),
     Metric("breakeven_waiting_requests", "gauge", REPLICA, "Mean requests waiting."),
     Metric("breakeven_kv_usage_ratio", "gauge", REPLICA, "Mean share of KV memory in use."),
+    Metric(
+        "breakeven_preemptions_per_request",
+        "gauge",
+        REPLICA,
+        "Preemptions per prefilled request: sequences thrown out of KV memory and computed again.",
+    ),
     Metric("breakeven_time_to_first_token_seconds", "gauge", REPLICA, "Mean time to first token."),
     Metric("breakeven_inter_token_seconds", "gauge", REPLICA, "Mean gap between a sequence's decode steps."),
     Metric(
@@ -158,6 +183,12 @@ CATALOGUE: tuple[Metric, ...] = (
         "gauge",
         REPLICA,
         "Median relative error of the step-time model on stretches of the history that it was not fitted to.",
+    ),
+    Metric(
+        "breakeven_calibration_timestamp_seconds",
+        "gauge",
+        REPLICA,
+        "Unix time up to which the step-time model has seen traffic.",
     ),
     Metric(
         "breakeven_step_overlapped_weight_ratio",
@@ -184,6 +215,12 @@ CATALOGUE: tuple[Metric, ...] = (
         "Seconds of the decision span that usable windows cover, in the current epoch.",
     ),
     Metric("breakeven_last_sample_timestamp_seconds", "gauge", REPLICA, "Unix time of the replica's last sample."),
+    Metric(
+        "breakeven_epoch_start_timestamp_seconds",
+        "gauge",
+        REPLICA,
+        "Unix time when the replica's current epoch began: its process, model, precision or GPU was another before.",
+    ),
     # Where the data come from.
     Metric(
         "breakeven_target_up",
@@ -244,6 +281,12 @@ CATALOGUE: tuple[Metric, ...] = (
     ),
     # The daemon itself.
     Metric("breakeven_build_info", "info", ("version",), "The release that runs."),
+    Metric(
+        "breakeven_facts_timestamp_seconds",
+        "gauge",
+        ("facts",),
+        "Unix time when the published figures that this release ships were compiled, by kind.",
+    ),
     Metric("breakeven_simulated", "gauge", (), "1 when any target is the bundled simulator: figures are invented."),
     Metric("breakeven_start_timestamp_seconds", "gauge", (), "Unix time when the daemon started."),
     Metric("breakeven_analysis_runs_total", "counter", (), "Recomputations of the report."),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from analyzer.evidence import Evidence
+from analyzer.facts.compiled import COMPILED_S
 from analyzer.phases import COMPONENTS
 from analyzer.verdict import Verdict
 from collector.errors import Kind
@@ -46,6 +47,7 @@ LABELS: Mapping[str, str] = {
     "engine": "server software that the page is from; empty before the first good page",
     "engine_version": "version the engine reports; empty when not reported",
     "evidence": f"how the figure was obtained, best first: {_values(Evidence)}",
+    "facts": f"kind of published figures: {_values(COMPILED_S)}",
     "gpu": "GPU model; empty when not known",
     "gpu_uuid": "UUID of the GPU",
     "job": "`job_name` of the scrape job that polls the target; Prometheus shows it as `exported_job`",
@@ -68,8 +70,8 @@ LABELS: Mapping[str, str] = {
 
 _STALE = f"All of them are absent once the last report is older than {REPORT_STALE_INTERVALS} `evaluation_interval`s."
 _SILENT = """\
-A replica whose last poll is not recent keeps only `breakeven_last_sample_timestamp_seconds` and
-`breakeven_history_covered_seconds`."""
+A replica whose last poll is not recent keeps only `breakeven_last_sample_timestamp_seconds`,
+`breakeven_history_covered_seconds` and `breakeven_epoch_start_timestamp_seconds`."""
 _SECTIONS: tuple[tuple[str, str, Callable[[Metric], bool]], ...] = (
     ("Verdicts, per deployment and scheme", _STALE, lambda metric: "scheme" in metric.labels),
     (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from analyzer.facts.compiled import COMPILED_S
 from collector.export.snapshot import State
 from collector.health import TargetHealth
 
@@ -14,6 +15,8 @@ def health_series(state: State) -> Iterator[Series]:
     """The daemon's own series and those of its targets."""
     health = state.health
     yield "breakeven_build_info", {"version": state.version}, 1.0
+    for facts, compiled_s in COMPILED_S.items():
+        yield "breakeven_facts_timestamp_seconds", {"facts": facts}, compiled_s
     yield "breakeven_simulated", {}, float(any(one.simulated for one in health.targets.values()))
     yield "breakeven_start_timestamp_seconds", {}, health.started_s
     yield "breakeven_analysis_runs_total", {}, float(health.analysis.attempts)

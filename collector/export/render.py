@@ -22,9 +22,11 @@ REPORT_STALE_INTERVALS = 5
 
 
 def live_series(state: State) -> Iterator[Series]:
-    """What changes with every poll: health, targets, GPUs."""
+    """What changes with every poll: health, targets, GPUs, and checked predictions, which come when they come."""
     yield from health_series(state)
     yield from gpu_series(state)
+    for (name, scheme), realised in state.realised.items():
+        yield from _bounds("breakeven_prediction_realised_ratio", {"deployment": name, "scheme": scheme}, realised)
 
 
 def report_series(report: Report) -> Iterator[Series]:
@@ -62,6 +64,8 @@ def _replica(one: ReplicaReport) -> Iterator[Series]:
     if one.last_sample_s is not None:
         yield "breakeven_last_sample_timestamp_seconds", labels, one.last_sample_s
     yield "breakeven_history_covered_seconds", labels, one.history_covered_s
+    if one.epoch_started_s is not None:
+        yield "breakeven_epoch_start_timestamp_seconds", labels, one.epoch_started_s
     if not one.fresh:
         return
     identity = one.identity
@@ -87,6 +91,7 @@ def _replica(one: ReplicaReport) -> Iterator[Series]:
     yield from _plain("breakeven_running_requests", labels, one.running_requests)
     yield from _plain("breakeven_waiting_requests", labels, one.waiting_requests)
     yield from _plain("breakeven_kv_usage_ratio", labels, one.kv_usage)
+    yield from _plain("breakeven_preemptions_per_request", labels, one.preemptions_per_request)
     yield from _plain("breakeven_time_to_first_token_seconds", labels, one.time_to_first_token_s)
     yield from _plain("breakeven_inter_token_seconds", labels, one.inter_token_s)
     yield from _steps(one, labels)
@@ -120,6 +125,8 @@ def _steps(one: ReplicaReport, labels: Mapping[str, str]) -> Iterator[Series]:
         if model.held_out_error is not None:
             yield "breakeven_step_held_out_error_ratio", labels, model.held_out_error
         yield "breakeven_step_overlapped_weight_ratio", labels, model.overlapped
+    if one.calibrated_to_s is not None:
+        yield "breakeven_calibration_timestamp_seconds", labels, one.calibrated_to_s
     if isinstance(one.step_sizes, StepSizes):
         for size in one.step_sizes.sizes:
             tokens = "+Inf" if isinf(size.up_to_tokens) else f"{size.up_to_tokens:.0f}"
@@ -147,6 +154,8 @@ def _deployment(one: DeploymentReport) -> Iterator[Series]:
     yield from _bounds("breakeven_deployment_memory_bound_ratio", labels, one.memory_bound)
     if one.usd_per_hour is not None:
         yield "breakeven_deployment_cost_usd_per_hour", labels, one.usd_per_hour
+    if one.price_as_of_s is not None:
+        yield "breakeven_deployment_price_timestamp_seconds", labels, one.price_as_of_s
     if one.price_stale is not None:
         yield "breakeven_deployment_price_stale", labels, float(one.price_stale)
     with_basis = {**labels, "basis": "allocation"}
@@ -159,6 +168,7 @@ def _scheme(one: SchemeReport, labels: Mapping[str, str]) -> Iterator[Series]:
     for verdict in Verdict:
         yield "breakeven_verdict", {**labels, "verdict": verdict.value}, float(one.verdict is verdict)
     yield "breakeven_verdict_since_timestamp_seconds", labels, one.state.since_s
+    yield "breakeven_scheme_already_served", labels, float(one.already_served)
     yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "adopted"}, one.speedup)
     yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "amdahl"}, one.amdahl_speedup)
     yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "article"}, one.article_speedup)
@@ -168,6 +178,8 @@ def _scheme(one: SchemeReport, labels: Mapping[str, str]) -> Iterator[Series]:
     yield from _bounds("breakeven_scheme_gpus_released", labels, one.money.gpus_released)
     yield from _bounds("breakeven_scheme_saving_usd_per_month", labels, one.money.saving_usd_per_month)
     yield from _bounds("breakeven_scheme_payback_months", labels, one.money.payback_months)
+    if one.quality is not None:
+        yield "breakeven_scheme_quality_timestamp_seconds", labels, one.quality.as_of_s
     if one.quality is not None and one.quality.relative_loss is not None:
         yield "breakeven_scheme_quality_loss_ratio", {**labels, "source": "operator"}, one.quality.relative_loss
     if one.prior is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from analyzer.evidence import Estimate
 from analyzer.report import Report
 from analyzer.samples import GpuSample
 from collector.health import DaemonHealth
@@ -20,5 +21,7 @@ class State:
     gpus: Mapping[str, GpuSample] = field(default_factory=dict)
     gpu_absent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Why a GPU does not report a figure, by UUID and figure."""
+    realised: Mapping[tuple[str, str], Estimate] = field(default_factory=dict)
+    """Realised over predicted speed-up by (deployment, scheme), of the predictions that were checked."""
     ready: bool = False
     urls: tuple[str, ...] = ()

@@ -49,6 +49,7 @@ class Analyse:
         self._spans = Spans(settings.analysis.recent, settings.analysis.history)
         self._duty = DutyCycles(store.reader)
         self._models = StepModels(store.reader, self._duty)
+        self._epoch_starts: dict[int, float] = {}
         self._configs = settings.deployments
         self._stated = tuple(map(deployment_of, settings.deployments))
         analysis = settings.analysis
@@ -126,7 +127,14 @@ class Analyse:
             parts=self._models.parts(stored, own, now_s),
             gpu_uuids=tuple(own),
             gpu_activity=activity_of(gpus),
+            epoch_started_s=self._epoch_start_s(polled.replica, epoch),
         )
+
+    def _epoch_start_s(self, replica: ReplicaKey, epoch: int) -> float | None:
+        """When an epoch began; it is asked for once, since that never changes."""
+        if epoch not in self._epoch_starts:
+            self._epoch_starts |= {one.id: one.started_at_s for one in self._store.reader.epochs(replica)}
+        return self._epoch_starts.get(epoch)
 
     def _buckets(self, replica: ReplicaKey, epoch: int, since_s: float, now_s: float) -> list[tuple[float, Totals]]:
         """What is stored of a span by start, each window in one: old hours, and five minutes of the last day.

@@ -33,6 +33,8 @@ class _Fitted:
     at_s: float
     told: tuple[object, ...]
     model: StepModel | Missing
+    seen_to_s: float | None
+    """Unix time up to which the model has seen traffic; None without a model."""
     predicted: Mapping[str, Prediction | Missing] | None
     """None: to be computed with the report, since there is no model that would outlast it."""
 
@@ -57,9 +59,12 @@ class StepModels:
         told = (known.identity, deployment, known.joined_gpus)
         former = self._fitted.get(known.replica)
         if former is None or former.epoch != epoch or former.told != told or _stale(former, now_s):
-            former = _Fitted(epoch, now_s, told, *_made(known, deployment, self._fine(known, epoch, now_s)))
+            fine = self._fine(known, epoch, now_s)
+            model, predicted = _made(known, deployment, fine)
+            seen_to_s = None if isinstance(model, Missing) else _last_traffic_s([*known.parts, *fine])
+            former = _Fitted(epoch, now_s, told, model, seen_to_s, predicted)
             self._fitted[known.replica] = former
-        return replace(known, model=former.model, predicted=former.predicted)
+        return replace(known, model=former.model, predicted=former.predicted, calibrated_to_s=former.seen_to_s)
 
     def parts(self, stored: Sequence[tuple[float, Totals]], uuids: Sequence[str], now_s: float) -> tuple[Part, ...]:
         """Stored totals by start, with the duty cycle of the joined GPUs in each, without the epoch's warm-up."""
@@ -105,6 +110,10 @@ def _made(
         return model, predict_replica(replace(known, model=model), deployment, NO_BUSY)
     except (ArithmeticError, ValueError) as error:
         return Missing(f"the step-time model could not be computed: {error}"), None
+
+
+def _last_traffic_s(parts: Sequence[Part]) -> float | None:
+    return max((part.totals.end_s for part in parts if part.totals.deltas["steps_total"]), default=None)
 
 
 def _stale(former: _Fitted, now_s: float) -> bool:

@@ -79,6 +79,22 @@ def test_a_model_stands_until_it_is_old() -> None:
     assert stored.asked == 2
 
 
+def test_a_model_says_up_to_when_it_has_seen_traffic() -> None:
+    """Idle minutes at the end are no traffic; without a model there is nothing to say."""
+    parts = swinging()
+    idle = replace(parts[-1], totals=replace(parts[-1].totals, start_s=9e6, end_s=9e6 + 60, deltas=_no_steps(parts)))
+    seen = models(Stored()).prepared(history((*parts, idle)), CHAT, 1, 0.0)
+    none = models(Stored()).prepared(history(parts[:1]), CHAT, 1, 0.0)
+
+    assert seen.calibrated_to_s == max(part.totals.end_s for part in parts)
+    assert isinstance(none.model, Missing)
+    assert none.calibrated_to_s is None
+
+
+def _no_steps(parts: tuple[Part, ...]) -> dict[str, float | None]:
+    return {**parts[-1].totals.deltas, "steps_total": 0.0}
+
+
 def test_another_epoch_or_other_facts_fit_anew() -> None:
     made = models(Stored())
     first = made.prepared(history(swinging()), CHAT, 1, 0.0).model

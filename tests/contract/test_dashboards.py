@@ -29,6 +29,14 @@ NOT_SHOWN = {
     "breakeven_analysis_runs_total": "the age and duration of the last one say more",
     "breakeven_store_recovered_total": "happens at the start; an alert says so for a day",
     "breakeven_clock_steps_total": "rare, and in the log",
+    "breakeven_scheme_already_served": "for alerts: a scheme that was rolled out is no news",
+    "breakeven_scheme_quality_timestamp_seconds": "for alerts",
+    "breakeven_prediction_realised_ratio": "for alerts",
+    "breakeven_deployment_price_timestamp_seconds": "for alerts; the table says whether the price is old",
+    "breakeven_preemptions_per_request": "for alerts",
+    "breakeven_calibration_timestamp_seconds": "for alerts",
+    "breakeven_epoch_start_timestamp_seconds": "for alerts",
+    "breakeven_facts_timestamp_seconds": "for alerts",
 }
 """Metrics that no panel shows, and why."""
 
