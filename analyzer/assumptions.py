@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from analyzer.objectives import Objectives
+
 DEFAULT_SCHEMES = ("fp8-w8a8", "int8-w8a8", "w8a16", "w4a16")
 """What is judged where the operator names no schemes."""
 
@@ -93,10 +95,17 @@ class Deployment:
     costs: Costs = field(default_factory=Costs)
     quality: Mapping[str, Quality] = field(default_factory=dict)
     context: Context = field(default_factory=Context)
+    objectives: Objectives | None = None
+    """None: nobody stated any, and capacity is a share of what can be served at all."""
+    seats: int | None = None
+    """Most sequences that run at once in a replica, and most tokens of a step, where no endpoint tells them."""
+    chunk_tokens: int | None = None
 
     def __post_init__(self) -> None:
         if self.minimum_replicas < 1:
             raise ValueError(f"{self.name}: at least one replica serves a deployment")
+        if min(one for one in (self.seats, self.chunk_tokens, 1) if one is not None) < 1:
+            raise ValueError(f"{self.name}: a replica takes at least one sequence and one token at once")
         if self.gpus_per_replica is not None and self.gpus_per_replica < 1:
             raise ValueError(f"{self.name}: a replica runs on at least one GPU")
 

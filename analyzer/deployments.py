@@ -8,6 +8,7 @@ from typing import Any
 
 from analyzer.article import identify_bottleneck, quantization_roi
 from analyzer.assumptions import DEFAULT_SCHEMES, Deployment, Policy, Quality
+from analyzer.capacity.fleet import FleetCapacity, SchemeCapacity, fleet_capacity, scheme_capacity
 from analyzer.combine import total, weighted_mean
 from analyzer.evidence import Estimate, Figure, Missing
 from analyzer.facts.gpus import Gpu, find_gpu
@@ -41,6 +42,8 @@ class SchemeReport:
     amdahl_speedup: Figure
     article_speedup: Figure
     prediction: Prediction | Missing
+    capacity: SchemeCapacity
+    """The load that the replicas carry under it, and how many of them the peak needs."""
     money: Money
     quality: Quality | None
     prior: QualityPrior | None
@@ -71,6 +74,8 @@ class DeploymentReport:
     decode_batch: Figure
     bottleneck: str | Missing
     generation_tokens_per_s: Figure
+    capacity: FleetCapacity
+    """The peak load, what a replica carries of it, and how many replicas it needs as they are."""
     usd_per_hour: float | None
     usd_per_million_tokens: Figure
     price_source: str | None
@@ -106,6 +111,7 @@ def report_deployment(
     missing = _missing_data(replicas, decided, busy, policy)
     figures = (busy, memory_bound, tokens)
     schemes = deployment.schemes or DEFAULT_SCHEMES
+    fleet = fleet_capacity([one.capacity for one in decided], len(replicas))
     return DeploymentReport(
         name=deployment.name,
         replicas=len(replicas),
@@ -121,6 +127,7 @@ def report_deployment(
         decode_batch=batch,
         bottleneck=_bottleneck(marginal, batch),
         generation_tokens_per_s=tokens,
+        capacity=fleet,
         usd_per_hour=usd_per_hour,
         usd_per_million_tokens=cost,
         price_source=None if price is None else price.source,
@@ -128,7 +135,7 @@ def report_deployment(
         assumed=_assumed(replicas),
         price_stale=None if price is None else now_s - price.as_of_s > PRICE_STALE_S,
         schemes=tuple(
-            _scheme(name, deployment, replicas, decided, figures, missing, former.get(name), policy, now_s)
+            _scheme(name, deployment, replicas, decided, fleet, figures, missing, former.get(name), policy, now_s)
             for name in schemes
         ),
     )
@@ -139,6 +146,7 @@ def _scheme(
     deployment: Deployment,
     replicas: Sequence[ReplicaReport],
     decided: Sequence[ReplicaReport],
+    fleet: FleetCapacity,
     figures: tuple[Figure, Figure, Figure],
     missing: tuple[str, ...],
     former: VerdictState | None,
@@ -154,6 +162,7 @@ def _scheme(
     amdahl = _spread(amdahl_speedup, memory_bound, rates, "amdahl")
     article = _spread(article_speedup, memory_bound, rates, "article")
     prediction, predicted = _predicted(name, decided)
+    busiest = max(decided, key=_weight).capacity if decided else None
     speedup = amdahl if isinstance(predicted, Missing) else predicted
     per_replica = max((_gpus(one) for one in replicas), default=1)
     worth = money(deployment, len(replicas), per_replica, speedup)
@@ -185,6 +194,7 @@ def _scheme(
         amdahl_speedup=amdahl,
         article_speedup=article,
         prediction=prediction,
+        capacity=scheme_capacity(name, [one.capacity for one in decided], fleet, busiest),
         money=worth,
         quality=quality,
         prior=prior,

@@ -8,6 +8,7 @@ from math import inf
 
 from analyzer.assumptions import DEFAULT_SCHEMES, Deployment
 from analyzer.batching import decode_batch, mean_gauge, mean_per
+from analyzer.capacity.live import ReplicaCapacity, Stated, replica_capacity
 from analyzer.chain import Chain, fit_chain, span_chain
 from analyzer.crosscheck import NO_ACTIVITY, CrossCheck, GpuActivity, cross_check, widened
 from analyzer.evidence import Evidence, Figure, Missing
@@ -54,6 +55,8 @@ class ReplicaHistory:
     model: StepModel | Missing = NO_MODEL
     predicted: Mapping[str, Prediction | Missing] | None = None
     """What the model predicts of each scheme; None: to be computed."""
+    capacity: ReplicaCapacity | None = None
+    """What the replica carries; None: to be computed."""
     gpu_uuids: tuple[str, ...] = ()
     gpu_activity: GpuActivity = NO_ACTIVITY
     """Of the joined GPUs over the live span."""
@@ -81,6 +84,8 @@ class ReplicaReport:
     decision: PhaseAccount
     predicted: Mapping[str, Prediction | Missing] = field(metadata={"plain": False})
     """Each scheme's effect over the decision span. Not in a plain report: the deployment's has what matters of it."""
+    capacity: ReplicaCapacity
+    """What load it carries within the objectives, as it is and under each scheme."""
     cross_check: CrossCheck
     """The model against the GPU's activity counters over the live span; what disagrees widened the intervals above."""
     epoch_started_s: float | None
@@ -134,6 +139,20 @@ def predict_replica(known: ReplicaHistory, deployment: Deployment, busy: Figure)
     return predict_schemes(schemes, known.identity, hardware, known.parts or _whole(known), known.model, busy)
 
 
+def capacity_of_replica(
+    known: ReplicaHistory, deployment: Deployment, predicted: Mapping[str, Prediction | Missing]
+) -> ReplicaCapacity:
+    """What load this replica carries, as it is and under each scheme that is predicted."""
+    hardware = resolve(known.identity, deployment, known.joined_gpus)
+    parts = known.parts or _whole(known)
+    return replica_capacity(known.identity, hardware, parts, known.model, predicted, stated_limits(deployment))
+
+
+def stated_limits(deployment: Deployment) -> Stated:
+    """What the operator states that bounds a replica."""
+    return Stated(deployment.objectives, deployment.seats, deployment.chunk_tokens)
+
+
 def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) -> ReplicaReport:
     """The figures of one replica at `now_s`."""
     hardware = resolve(known.identity, deployment, known.joined_gpus)
@@ -147,6 +166,9 @@ def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) 
     predicted = known.predicted
     if predicted is None:
         predicted = predict_replica(known, deployment, decision.busy)
+    capacity = known.capacity
+    if capacity is None:
+        capacity = capacity_of_replica(known, deployment, predicted)
     model = known.model
     told = model if isinstance(model, Missing) else step_time(model)
     return ReplicaReport(
@@ -167,6 +189,7 @@ def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) 
         predicted=predicted,
         epoch_started_s=known.epoch_started_s,
         calibrated_to_s=known.calibrated_to_s,
+        capacity=capacity,
         step_time=told,
         step_sizes=_NO_WINDOW if usable is None else _sizes(usable, model, told, hardware),
         history_step_sizes=_NO_WINDOW if past is None else _sizes(past, model, told, hardware),

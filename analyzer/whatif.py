@@ -59,7 +59,7 @@ def _setting(
 ) -> Setting | Missing:
     if isinstance(hardware, Missing):
         return hardware
-    before = _format(identity, hardware)
+    before = served_format(identity, hardware)
     if isinstance(before, Missing):
         return before
     seen = blocks(merged(parts, LOADS), mixed=identity.mixed_steps is not False)
@@ -72,7 +72,7 @@ def _setting(
     return Setting(machine, identity.engine, before, work_of(seen, _chunk_tokens(model)))
 
 
-def _format(identity: Identity, hardware: Hardware) -> Format | Missing:
+def served_format(identity: Identity, hardware: Hardware) -> Format | Missing:
     """What is served now; compared from where it is."""
     plain = unquantized(hardware.kv_element_bytes, hardware.weight_bits)
     told = identity.quantization

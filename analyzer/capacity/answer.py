@@ -1,60 +1,31 @@
-"""`capacity`: the largest load of a replica before and after a change of its step costs, and its latency today."""
+"""The largest load of a replica as it is and under changes of its step costs, and its latency at today's load."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import exp, isfinite
 
 import numpy as np
 
-from analyzer.capacity.costs import COSTS, Array, Costs, costs_of
+from analyzer.capacity.costs import Array, Costs
+from analyzer.capacity.doubt import Doubt, drawn
 from analyzer.capacity.gaps import Gaps, mean_gap_s
 from analyzer.capacity.load import KV_MARGIN_TOKENS, load
 from analyzer.capacity.mix import Limits, Mix
-from analyzer.capacity.objectives import Objective, Objectives
 from analyzer.capacity.solve import capacity_per_s, stability_limit
 from analyzer.capacity.waiting import Waits
-from analyzer.evidence import Estimate, Evidence, Figure, Missing
+from analyzer.evidence import Estimate, Evidence, Figure, Missing, worst
+from analyzer.objectives import Objective, Objectives
 from analyzer.predict.transform import Coefficients
-from analyzer.steptime.account import COEFFICIENT_ERROR, Z80
-from analyzer.steptime.fit import StepModel
-from analyzer.steptime.laws import Law
+from analyzer.steptime.account import Z80
 
 METHOD = "capacity_of_step_model"
 SOLVER_SD = 0.02
 """What the queueing formulas err by, relative: their error against simulated servers whose costs were known."""
+BOUND_SLACK = 1e-3
+"""Capacities that differ by less are one: the search ends there."""
 USUAL = 0.95
 """The percentile of latencies that is reported where no objective names one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """How unsure the costs are: covariance of the logarithms of `before` in its fields' order (6, 6), and the standard
-    deviation of the logarithm of the change's step speed-up.
-    """
-
-    covariance: Array
-    change_sd: float
-    evidence: Evidence
-
-    @classmethod
-    def none(cls, evidence: Evidence) -> Doubt:
-        """Costs that are simply given."""
-        return cls(np.zeros((len(COSTS), len(COSTS))), 0.0, evidence)
-
-
-def doubt_of(model: StepModel, speedup: Estimate) -> Doubt:
-    """The doubt of a fitted model under its likelier law, and of a prediction's step speed-up."""
-    law = max(Law, key=model.weight_of)
-    own = [one for one in model.hypotheses if one.law is law]
-    whole = sum(one.weight for one in own)
-    mean = np.log(np.sum([one.weight * np.exp(one.logs) for one in own], axis=0) / whole)
-    covariance = np.eye(len(COSTS)) * COEFFICIENT_ERROR**2
-    for one in own:
-        apart = one.logs - mean
-        covariance = covariance + one.weight / whole * (one.covariance + np.outer(apart, apart))
-    spread = np.log(speedup.high / speedup.low) / 2 / Z80
-    return Doubt(covariance, float(spread), speedup.evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +66,66 @@ class CapacityReport:
     ratio: Figure
     kv_credited: bool
     objectives: Objectives
+    apart: Array = field(metadata={"plain": False}, repr=False, compare=False)
+    """How far the logarithms of both capacities move by one standard deviation of each independent doubt: (2, k)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a scheme makes of a replica: its costs, the standard deviation of the logarithm of its step speed-up, the
+    evidence of that, and the KV tokens that fit (`kv_tokens_after`; None: not known).
+    """
+
+    after: Coefficients
+    sd: float
+    evidence: Evidence
+    kv_capacity_tokens: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A replica as it is: what it costs, is asked and is limited by; solved once for all changes."""
+
+    costs: Coefficients
+    mix: Mix
+    limits: Limits
+    objectives: Objectives
+    doubt: Doubt
+    now: Side
+    found: Array
+    """Capacity of the middle and of one draw per direction of the doubt."""
+
+
+def replica(
+    costs: Coefficients, mix: Mix, limits: Limits, objectives: Objectives, doubt: Doubt | None = None
+) -> Replica:
+    """The largest rate of this mix that keeps the objectives and fits seats and KV memory, and latency at its rate.
+
+    `doubt`: how unsure the costs are; None: nothing is known of that, and the evidence is `assumed`. Intervals
+    (P10, P90) follow from the doubt to first order.
+    """
+    doubt = Doubt.none(Evidence.ASSUMED) if doubt is None else doubt
+    now, found = _side(drawn(costs, doubt), mix, limits, objectives, doubt.evidence)
+    return Replica(costs, mix, limits, objectives, doubt, now, found)
+
+
+def under(one: Replica, change: Change) -> CapacityReport:
+    """The replica under a change. Freed KV tokens are credited only where its limits are KV bound; less room than
+    before counts at once, whatever shows today. Raises ValueError for costs that follow another law.
+    """
+    limits, fits = one.limits, change.kv_capacity_tokens
+    credited = limits.kv_bound and fits is not None and fits > (limits.kv_capacity_tokens or 0.0)
+    shrunk = fits is not None and limits.kv_capacity_tokens is not None and fits < limits.kv_capacity_tokens
+    own = replace(limits, kv_capacity_tokens=fits) if credited or shrunk else limits
+    costs = drawn(change.after, one.doubt, change.sd)
+    after, new = _side(costs, one.mix, own, one.objectives, worst(one.doubt.evidence, change.evidence))
+    old = np.append(one.found, one.found[0])
+    apart = np.stack([_apart(old), _apart(new)])
+    ratio: Figure = Missing("no load keeps the objectives as it is: there is nothing to compare with")
+    if old[0] > 0:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = _estimate(new / old, worst(one.doubt.evidence, change.evidence))
+    return CapacityReport(one.now, after, ratio, credited, one.objectives, apart)
 
 
 def capacity(
@@ -105,58 +136,35 @@ def capacity(
     objectives: Objectives,
     doubt: Doubt | None = None,
     kv_capacity_after: float | None = None,
+    change_sd: float = 0.0,
 ) -> CapacityReport:
-    """The largest rate of this mix that keeps the objectives and fits seats and KV memory, and latency at its rate.
+    """`replica` and one change of it."""
+    one = replica(before, mix, limits, objectives, doubt)
+    return under(one, Change(after, change_sd, one.doubt.evidence, kv_capacity_after))
 
-    `doubt`: how unsure `before` and the change are; None: nothing is known of that, and the evidence is `assumed`.
-    `kv_capacity_after`: KV tokens that fit after the change (`kv_tokens_after`); credited only where `limits` are KV
-    bound. Intervals (P10, P90) follow from the doubt to first order. Raises ValueError for laws that differ.
+
+def draws(report: CapacityReport, count: int, seed: int = 0) -> Array:
+    """Capacity before and after in `count` cases that are as likely as the doubts make them, requests a second (2, n).
+
+    Both move together where the same cost is in doubt. The first case is the middle.
     """
-    doubt = Doubt.none(Evidence.ASSUMED) if doubt is None else doubt
-    credited = limits.kv_bound and kv_capacity_after is not None and kv_capacity_after != limits.kv_capacity_tokens
-    # Less room than before counts at once, whatever shows today.
-    shrunk = kv_capacity_after is not None and kv_capacity_after < (limits.kv_capacity_tokens or 0.0)
-    own = limits
-    if credited or shrunk:
-        own = Limits(limits.chunk_tokens, limits.seats, kv_capacity_after, limits.kv_bound)
-    first, second = _draws(before, after, doubt)
-    one, old = _side(first, mix, limits, objectives, doubt, changed=False)
-    other, new = _side(second, mix, own, objectives, doubt, changed=True)
-    ratio: Figure = Missing("no load keeps the objectives as it is: there is nothing to compare with")
-    if old[0] > 0:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = _estimate(new / old, doubt, changed=True, solver_sd=SOLVER_SD)
-    return CapacityReport(one, other, ratio, credited, objectives)
+    sides = (report.before.capacity_per_s, report.after.capacity_per_s)
+    middle = np.array([[one.value if isinstance(one, Estimate) else 0.0] for one in sides])
+    rng = np.random.default_rng(seed)
+    moved = rng.standard_normal((count, report.apart.shape[1])) @ report.apart.T
+    moved += rng.standard_normal((count, 1)) * SOLVER_SD
+    moved[0] = 0.0
+    return np.asarray(middle * np.exp(moved.T), dtype=np.float64)
 
 
-def _draws(before: Coefficients, after: Coefficients, doubt: Doubt) -> tuple[Costs, Costs]:
-    """The middle, one standard deviation along each principal direction of the doubt, and the change's own."""
-    values, directions = np.linalg.eigh(doubt.covariance)
-    moved = directions.T * np.sqrt(np.maximum(values, 0.0))[:, None]
-    middle = np.log(np.maximum([getattr(before, name) for name in COSTS], 1e-18))
-    changed = np.log(np.maximum([getattr(after, name) for name in COSTS], 1e-18))
-    none = np.zeros((1, len(COSTS)))
-    shifts = np.concatenate([none, moved, none])
-    slower = np.zeros((len(shifts), 1))
-    slower[-1] = doubt.change_sd
-
-    def of(logs: Array, rounding: float) -> Costs:
-        rows = [dict(zip(COSTS, map(float, row), strict=True)) for row in np.exp(logs)]
-        return costs_of([Coefficients(**row, rounding=rounding) for row in rows])
-
-    return of(middle + shifts, before.rounding), of(changed + shifts + slower, after.rounding)
-
-
-def _side(
-    costs: Costs, mix: Mix, limits: Limits, objectives: Objectives, doubt: Doubt, *, changed: bool
-) -> tuple[Side, Array]:
+def _side(costs: Costs, mix: Mix, limits: Limits, objectives: Objectives, evidence: Evidence) -> tuple[Side, Array]:
     found = capacity_per_s(costs, mix, limits, objectives)[:, 0]
     stable = stability_limit(costs, mix, limits)[:, 0]
     held = limits.kv_capacity_tokens
     side = Side(
-        capacity_per_s=_estimate(found, doubt, changed=changed, solver_sd=SOLVER_SD),
-        stability_per_s=_estimate(stable, doubt, changed=changed, solver_sd=SOLVER_SD),
-        today=_latency(costs, mix, limits, objectives, doubt, changed=changed),
+        capacity_per_s=_estimate(found, evidence),
+        stability_per_s=_estimate(stable, evidence),
+        today=_latency(costs, mix, limits, objectives, evidence),
         concurrency=None if held is None else held / (mix.context_tokens + KV_MARGIN_TOKENS),
         longest_context=held,
         bound=_bound(costs, mix, limits, objectives, float(found[0])),
@@ -164,7 +172,7 @@ def _side(
     return side, found
 
 
-def _latency(costs: Costs, mix: Mix, limits: Limits, objectives: Objectives, doubt: Doubt, *, changed: bool) -> Latency:
+def _latency(costs: Costs, mix: Mix, limits: Limits, objectives: Objectives, evidence: Evidence) -> Latency:
     at = load(costs, mix, limits, np.full((len(costs), 1), mix.rate_per_s))
     if not at.stable[0, 0]:
         why = Missing("more requests come than can be served: the queue grows without end")
@@ -172,7 +180,7 @@ def _latency(costs: Costs, mix: Mix, limits: Limits, objectives: Objectives, dou
     gaps, waits = Gaps(costs, mix, limits, at), Waits(costs, mix, limits, at)
 
     def told(values: Array) -> Figure:
-        return _estimate(values[:, 0], doubt, changed=changed, solver_sd=SOLVER_SD)
+        return _estimate(values[:, 0], evidence)
 
     return Latency(
         decode_batch=told(at.rate_per_s * mix.sequence_steps / at.step_rate),
@@ -188,29 +196,40 @@ def _share(objective: Objective | None) -> float:
 
 
 def _bound(costs: Costs, mix: Mix, limits: Limits, objectives: Objectives, found: float) -> str:
-    """The objective that alone gives the least capacity."""
+    """The objective that alone gives the least capacity, of the middle draw."""
     if found <= 0:
         return "unreachable"
+    if not objectives.any:
+        return "utilisation"
+    middle = costs.first()
     alone = {
         "first_token": objectives.first_token and Objectives(objectives.first_token, None),
-        "token_gap": objectives.token_gap and Objectives(None, objectives.token_gap),
+        "token_gap": objectives.token_gap and replace(objectives, first_token=None),
     }
-    each = {name: float(capacity_per_s(costs, mix, limits, one)[0, 0]) for name, one in alone.items() if one}
-    return min(each, key=lambda name: each[name]) if each else "utilisation"
+    each = {name: float(capacity_per_s(middle, mix, limits, one)[0, 0]) for name, one in alone.items() if one}
+    if objectives.first_token is None:
+        least = objectives.utilisation * float(stability_limit(middle, mix, limits)[0, 0])
+        each["utilisation"] = least * (1 - BOUND_SLACK)
+    return min(each, key=lambda name: each[name])
 
 
-def _estimate(values: Array, doubt: Doubt, *, changed: bool, solver_sd: float) -> Figure:
+def _apart(values: Array) -> Array:
+    """How far the others' logarithms lie from the first's."""
+    if not values[0] > 0:
+        return np.zeros(len(values) - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = np.log(values[1:] / values[0])
+    # Where a draw leaves no capacity or no end of waiting, a factor e stands for that.
+    return np.asarray(np.clip(np.nan_to_num(apart, nan=1.0, posinf=1.0, neginf=-1.0), -1.0, 1.0))
+
+
+def _estimate(values: Array, evidence: Evidence) -> Figure:
     """The first draw with an interval from the others' distances, added up as independent, in logarithms."""
     middle = float(values[0])
     if not (isfinite(middle) and middle >= 0):
         return Missing("more requests come than can be served: the queue grows without end")
     if middle == 0:
-        return Estimate.exact(0.0, doubt.evidence, METHOD)
-    used = values[1:] if changed else values[1:-1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        apart = np.log(used / middle)
-    # Where a draw leaves no capacity or no end of waiting, a factor e stands for that.
-    apart = np.clip(np.nan_to_num(apart, nan=1.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
-    sd = float(np.sqrt((apart**2).sum() + solver_sd**2))
+        return Estimate.exact(0.0, evidence, METHOD)
+    sd = float(np.sqrt((_apart(values) ** 2).sum() + SOLVER_SD**2))
     spread = exp(Z80 * sd)
-    return Estimate(middle, middle / spread, middle * spread, doubt.evidence, METHOD)
+    return Estimate(middle, middle / spread, middle * spread, evidence, METHOD)

@@ -37,6 +37,10 @@ class Costs:
     def __len__(self) -> int:
         return len(self.weight_read_s)
 
+    def first(self) -> Costs:
+        """The first draw alone."""
+        return Costs(**{name: getattr(self, name)[:1] for name in COSTS}, rounding=self.rounding)
+
     def step_s(self, batch: Array | float, context_tokens: float, prefill_tokens: Array | float = 0.0) -> Array:
         """Seconds of steps with `batch` sequences that read `context_tokens` each; arrays of shape (k or 1, n)."""
         computed = self.sequence_compute_s * batch + self.prefill_token_s * prefill_tokens

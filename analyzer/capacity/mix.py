@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analyzer.capacity.lengths import Points, alike, points
+from analyzer.capacity.memory import kv_limit
 from analyzer.evidence import Missing
 from analyzer.histograms import HISTOGRAMS, Counts, add_counts
 from analyzer.samples import Identity
@@ -73,13 +74,6 @@ class Limits:
     kv_bound: bool = False
 
 
-FULL_KV = 0.85
-"""Mean share of KV blocks in use from which a queue is put down to memory."""
-QUEUED = 0.5
-PREEMPTED = 0.005
-"""Mean waiting requests, and preemptions per request, from which KV memory is taken for the limit."""
-
-
 def limits_of(
     parts: Sequence[Part],
     identity: Identity,
@@ -91,15 +85,9 @@ def limits_of(
     chunk = CHUNK_TOKENS[1] if chunk_tokens is None else chunk_tokens
     if chunk_tokens is None and not isinstance(model, Missing):
         chunk = max(model.hypotheses, key=lambda one: one.weight).chunk_tokens
-    totals = merged(parts, 1)[0].totals if parts else None
-    bound = False
-    if totals is not None:
-        waiting, used = totals.mean("waiting_requests"), totals.mean("kv_usage_ratio")
-        preempted, requests = totals.deltas["preemptions_total"], totals.deltas["prefills_total"]
-        full = waiting is not None and used is not None and waiting >= QUEUED and used >= FULL_KV
-        bound = full or (preempted is not None and bool(requests) and preempted >= PREEMPTED * (requests or 1.0))
     told = identity.kv_capacity_tokens
-    return Limits(chunk, identity.slots if seats is None else seats, None if told is None else float(told), bound)
+    held = None if told is None else float(told)
+    return Limits(chunk, identity.slots if seats is None else seats, held, kv_limit(parts).limits is True)
 
 
 def mix_of(parts: Sequence[Part], identity: Identity, pair_ratio: float = 0.0) -> Mix | Missing:

@@ -9,8 +9,8 @@ from analyzer.capacity.costs import Array, Costs
 from analyzer.capacity.gaps import Gaps
 from analyzer.capacity.load import crowded, load, prompt_s, seats, serving_s
 from analyzer.capacity.mix import Limits, Mix
-from analyzer.capacity.objectives import Objectives
 from analyzer.capacity.waiting import Waits
+from analyzer.objectives import Objectives
 
 HALVINGS = 24
 ENOUGH = 2e-4

@@ -14,6 +14,7 @@ from analyzer.assumptions import Context, Costs, Deployment, Policy, Price, Qual
 from analyzer.columns import sum_of_windows, totals_by_span
 from analyzer.crosscheck import activity_of
 from analyzer.histograms import HISTOGRAM_SPAN_S
+from analyzer.objectives import Objective, Objectives
 from analyzer.replicas import ReplicaHistory
 from analyzer.report import Report, analyse, as_plain
 from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
@@ -22,7 +23,7 @@ from analyzer.windows import DIP_WINDOWS, MAX_GAP_INTERVALS, Totals, add_up_whol
 from collector.jobs.duty import HOUR_S, DutyCycles
 from collector.jobs.polled import Polled
 from collector.jobs.step_models import StepModels
-from collector.settings.deployments import DeploymentConfig
+from collector.settings.deployments import DeploymentConfig, ObjectivesConfig
 from collector.settings.model import Settings
 from collector.store import Store
 
@@ -216,4 +217,17 @@ def deployment_of(config: DeploymentConfig) -> Deployment:
             for scheme, one in config.quality.items()
         },
         context=Context(**config.context.model_dump()),
+        objectives=objectives_of(config.objectives),
+        seats=config.seats,
+        chunk_tokens=config.chunk_tokens,
     )
+
+
+def objectives_of(config: ObjectivesConfig | None) -> Objectives | None:
+    """The operator's latency objectives; None where none are stated."""
+    if config is None:
+        return None
+    first, gap = (
+        None if one is None else Objective(one.seconds, one.percentile / 100) for one in (config.ttft, config.itl)
+    )
+    return Objectives(first, gap, config.utilisation)

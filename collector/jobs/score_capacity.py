@@ -18,19 +18,12 @@ from multiprocessing import get_context
 from statistics import fmean, median
 from typing import Any
 
-from analyzer.capacity import (
-    CapacityReport,
-    capacity,
-    doubt_of,
-    fitted_coefficients,
-    kv_tokens_after,
-    limits_of,
-    mix_of,
-)
+from analyzer.capacity import CapacityReport, kv_tokens_after
+from analyzer.capacity.live import Stated, replica_capacity
 from analyzer.evidence import Estimate, Figure, Missing
 from analyzer.facts.models import find_model
-from analyzer.hardware import Hardware, resolve
-from analyzer.predict import Format, Prediction, format_of, transform, unquantized
+from analyzer.hardware import resolve
+from analyzer.predict import Prediction, format_of, unquantized
 from analyzer.steptime.fit import fit
 from analyzer.steptime.parts import in_spans
 from analyzer.whatif import predict_schemes
@@ -128,43 +121,19 @@ def estimate(watched: Watched, fleet: Fleet) -> tuple[CapacityReport, Prediction
     model = fit(parts, hardware, mixed=identity.mixed_steps is not False)
     if isinstance(model, Missing):
         return model
-    before = fitted_coefficients(model)
-    busy = Missing("not asked")
-    prediction = predict_schemes((fleet.scheme,), identity, hardware, parts, model, busy)[fleet.scheme]
+    predicted = predict_schemes((fleet.scheme,), identity, hardware, parts, model, Missing("not asked"))
+    prediction = predicted[fleet.scheme]
     if isinstance(prediction, Missing):
         return prediction
-    mix = mix_of(parts, identity, model.pair_ratio)
-    if isinstance(mix, Missing):
-        return mix
-    if before is None:
-        return Missing("nothing tells weight reads from overhead")
-    limits = limits_of(parts, identity, model, seats=workload.seats, chunk_tokens=workload.chunk_tokens)
-    report = capacity(
-        before,
-        transform(before, prediction.factors),
-        mix,
-        limits,
-        fleet.objectives,
-        doubt_of(model, _speedup(prediction)),
-        _kv_after(limits.kv_capacity_tokens, hardware, fleet.scheme),
-    )
-    return report, prediction, mix.rate_per_s
-
-
-def _speedup(prediction: Prediction) -> Estimate:
-    """The factors are applied to the true costs too: their own doubt does not count here."""
-    return Estimate.exact(prediction.speedup.value, prediction.speedup.evidence, prediction.speedup.method)
-
-
-def _formats(hardware: Hardware, scheme: str) -> tuple[Format, Format]:
-    before = unquantized(hardware.kv_element_bytes, hardware.weight_bits)
-    return before, format_of(scheme, before)
-
-
-def _kv_after(kv_capacity_tokens: float | None, hardware: Hardware, scheme: str) -> float | None:
-    if kv_capacity_tokens is None:
-        return None
-    return kv_tokens_after(kv_capacity_tokens, hardware.shape, *_formats(hardware, scheme))
+    # The factors are applied to the true costs too: their own doubt does not count here.
+    sure = Estimate.exact(prediction.speedup.value, prediction.speedup.evidence, prediction.speedup.method)
+    stated = Stated(fleet.objectives, workload.seats, workload.chunk_tokens)
+    exact = {fleet.scheme: replace(prediction, speedup=sure)}
+    found = replica_capacity(identity, hardware, parts, model, exact, stated)
+    report = found.schemes[fleet.scheme]
+    if isinstance(report, Missing) or isinstance(found.rate_per_s, Missing):
+        return report if isinstance(report, Missing) else Missing("no rate")
+    return report, prediction, found.rate_per_s.value
 
 
 def _truth(

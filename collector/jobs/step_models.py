@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analyzer.assumptions import Deployment
+from analyzer.capacity.live import ReplicaCapacity
 from analyzer.evidence import Missing
 from analyzer.predict import Prediction
-from analyzer.replicas import NO_BUSY, ReplicaHistory, fit_replica, predict_replica
+from analyzer.replicas import NO_BUSY, ReplicaHistory, capacity_of_replica, fit_replica, predict_replica
 from analyzer.samples import GpuSample, ReplicaKey
 from analyzer.steptime.fit import StepModel
 from analyzer.steptime.parts import Part, in_spans
@@ -37,6 +38,8 @@ class _Fitted:
     """Unix time up to which the model has seen traffic; None without a model."""
     predicted: Mapping[str, Prediction | Missing] | None
     """None: to be computed with the report, since there is no model that would outlast it."""
+    capacity: ReplicaCapacity | None
+    """None as above."""
 
 
 class StepModels:
@@ -60,11 +63,17 @@ class StepModels:
         former = self._fitted.get(known.replica)
         if former is None or former.epoch != epoch or former.told != told or _stale(former, now_s):
             fine = self._fine(known, epoch, now_s)
-            model, predicted = _made(known, deployment, fine)
+            model, predicted, load = _made(known, deployment, fine)
             seen_to_s = None if isinstance(model, Missing) else _last_traffic_s([*known.parts, *fine])
-            former = _Fitted(epoch, now_s, told, model, seen_to_s, predicted)
+            former = _Fitted(epoch, now_s, told, model, seen_to_s, predicted, load)
             self._fitted[known.replica] = former
-        return replace(known, model=former.model, predicted=former.predicted, calibrated_to_s=former.seen_to_s)
+        return replace(
+            known,
+            model=former.model,
+            predicted=former.predicted,
+            capacity=former.capacity,
+            calibrated_to_s=former.seen_to_s,
+        )
 
     def parts(self, stored: Sequence[tuple[float, Totals]], uuids: Sequence[str], now_s: float) -> tuple[Part, ...]:
         """Stored totals by start, with the duty cycle of the joined GPUs in each, without the epoch's warm-up."""
@@ -101,15 +110,17 @@ def mean_gpu(gpus: Sequence[Sequence[GpuSample]]) -> Sequence[GpuSample]:
 
 def _made(
     known: ReplicaHistory, deployment: Deployment, fine: Sequence[Part]
-) -> tuple[StepModel | Missing, Mapping[str, Prediction | Missing] | None]:
+) -> tuple[StepModel | Missing, Mapping[str, Prediction | Missing] | None, ReplicaCapacity | None]:
     """A model that cannot be computed leaves the replica without one and touches no other."""
     try:
         model = fit_replica(known, deployment, fine)
         if isinstance(model, Missing):
-            return model, None
-        return model, predict_replica(replace(known, model=model), deployment, NO_BUSY)
+            return model, None, None
+        known = replace(known, model=model)
+        predicted = predict_replica(known, deployment, NO_BUSY)
+        return model, predicted, capacity_of_replica(known, deployment, predicted)
     except (ArithmeticError, ValueError) as error:
-        return Missing(f"the step-time model could not be computed: {error}"), None
+        return Missing(f"the step-time model could not be computed: {error}"), None, None
 
 
 def _last_traffic_s(parts: Sequence[Part]) -> float | None:

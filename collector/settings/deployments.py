@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from analyzer.objectives import UTILISATION
 from collector.settings.section import NAME, Section
 from collector.settings.units import Date
 
@@ -30,6 +31,23 @@ class PriceConfig(Section):
     usd_per_gpu_hour: float = Field(description="Price of one GPU-hour in US dollars.", ge=0)
     source: str = Field(description="Where the price is from, such as a contract's name.", min_length=1)
     date: Date = Field(description="Date of the price; flagged once it is older than 90 days.")
+
+
+class ObjectiveConfig(Section):
+    """Which share of a latency may last how long."""
+
+    seconds: float = Field(description="Longest time in seconds that still keeps the objective.", gt=0)
+    percentile: float = Field(95.0, description="Percentile that must not last longer: 95 for P95.", ge=50, lt=100)
+
+
+class ObjectivesConfig(Section):
+    """What latency must keep. Capacity is the largest load within it."""
+
+    ttft: ObjectiveConfig | None = Field(None, description="Time to first token.")
+    itl: ObjectiveConfig | None = Field(None, description="Gap between two tokens of a request.")
+    utilisation: float = Field(
+        UTILISATION, description="Without `ttft`: this share of the load that can be served at all.", gt=0, le=1
+    )
 
 
 class CostsConfig(Section):
@@ -73,6 +91,13 @@ class DeploymentConfig(Section):
     weight_bits: float | None = Field(None, description="Bits per weight served now: 16 for BF16.", gt=0, le=32)
     price: PriceConfig | None = Field(None, description="Price of a GPU-hour.")
     minimum_replicas: int = Field(1, description="Fewest replicas that high availability allows.", ge=1)
+    objectives: ObjectivesConfig | None = Field(None, description="Latency objectives.")
+    seats: int | None = Field(
+        None, description="Most sequences at once in a replica (vLLM: `--max-num-seqs`), where no page tells.", ge=1
+    )
+    chunk_tokens: int | None = Field(
+        None, description="Most tokens of a step (vLLM: `--max-num-batched-tokens`), where no page tells.", ge=1
+    )
     schemes: tuple[str, ...] = Field((), description="Schemes to judge; empty for the usual ones.")
     costs: CostsConfig = Field(CostsConfig(), description="One-off work to quantize.")
     quality: dict[str, QualityConfig] = Field({}, description="Your evaluations, by scheme.")

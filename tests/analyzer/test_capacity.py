@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.capacity import Doubt, Limits, Objective, Objectives, capacity, kv_tokens_after, plain_mix
+from analyzer.capacity import Doubt, Limits, Objective, Objectives, capacity, draws, kv_tokens_after, plain_mix
 from analyzer.capacity.costs import costs_of
 from analyzer.capacity.gaps import Gaps, mean_gap_s
 from analyzer.capacity.lengths import points
 from analyzer.capacity.load import closed_step_s, fixed_point, load, prompt_s
+from analyzer.capacity.memory import kv_limit
 from analyzer.capacity.mix import Mix
 from analyzer.capacity.solve import capacity_per_s, stability_limit
 from analyzer.capacity.waiting import Waits
@@ -22,6 +23,8 @@ from analyzer.facts.models import find_model
 from analyzer.histograms import Counts
 from analyzer.predict import Coefficients, format_of, unquantized
 from analyzer.samples import LENGTH_BOUNDS
+from analyzer.steptime.parts import Part
+from tests.fakes.histories import totals
 
 PLAIN = Coefficients(5.6e-3, 0.5e-3, 2.7e-5, 1e-5, 4.9e-8, 2.9e-5, 1.0)
 MIX = plain_mix(5.0, 300, 600)
@@ -232,7 +235,7 @@ def test_doubt_widens_and_evidence_is_carried() -> None:
     faster = replace(PLAIN, weight_read_s=2.8e-3)
     widths = []
     for sd in (0.0, 0.05, 0.2):
-        report = capacity(PLAIN, faster, MIX, LIMITS, KEPT, Doubt(np.eye(6) * sd**2, sd, Evidence.FITTED))
+        report = capacity(PLAIN, faster, MIX, LIMITS, KEPT, Doubt(np.eye(6) * sd**2, Evidence.FITTED), change_sd=sd)
         assert isinstance(report.ratio, Estimate)
         assert report.ratio.evidence is Evidence.FITTED
         widths.append(report.ratio.high / report.ratio.low)
@@ -253,3 +256,43 @@ def test_lengths_of_a_histogram_keep_the_counted_mean_and_the_spread() -> None:
 
 def test_without_a_histogram_all_requests_are_alike() -> None:
     assert set(points(None, "prompt_lengths", 70.0)) == {70.0}
+
+
+def test_the_same_costs_change_nothing() -> None:
+    report = capacity(PLAIN, PLAIN, MIX, LIMITS, KEPT, Doubt(np.eye(6) * 0.05**2, Evidence.FITTED))
+    assert isinstance(report.ratio, Estimate)
+
+    assert report.ratio.value == pytest.approx(1, rel=1e-3)
+    # Doubts of the costs cancel: what is left are both sides' formulas.
+    assert report.ratio.high / report.ratio.low < 1.06
+
+
+def test_cases_scatter_as_the_intervals_say_and_move_together() -> None:
+    faster = replace(PLAIN, weight_read_s=2.8e-3)
+    report = capacity(PLAIN, faster, MIX, LIMITS, KEPT, Doubt(np.eye(6) * 0.05**2, Evidence.FITTED), change_sd=0.05)
+    before, after = draws(report, 4000)
+    one, other, ratio = report.before.capacity_per_s, report.after.capacity_per_s, report.ratio
+    assert isinstance(one, Estimate)
+    assert isinstance(other, Estimate)
+    assert isinstance(ratio, Estimate)
+
+    assert (before[0], after[0]) == (one.value, other.value)
+    for found, told in ((before, one), (after, other)):
+        assert np.quantile(found, [0.1, 0.9]) == pytest.approx([told.low, told.high], rel=0.02)
+    assert np.corrcoef(np.log(before), np.log(after))[0, 1] > 0.5
+
+
+def kv_part(waiting: float, used: float, requests: float = 100.0, preempted: float = 0.0) -> Part:
+    integrals = {"waiting_requests": waiting * 100, "kv_usage_ratio": used * 100}
+    return Part(totals(100.0, integrals=integrals, prefills_total=requests, preemptions_total=preempted))
+
+
+def test_memory_limits_where_a_queue_stands_at_full_memory_or_requests_are_preempted() -> None:
+    calm = [kv_part(0.0, 0.4)] * 9
+    assert kv_limit([*calm, kv_part(3.0, 0.95)]).limits is True
+    assert kv_limit([*calm, kv_part(0.0, 0.9, preempted=2.0)]).limits is True
+    assert kv_limit([*calm, kv_part(3.0, 0.5)]).limits is False
+    assert "40%" in kv_limit(calm).reason
+    # One request in a thousand came while memory was full.
+    assert kv_limit([kv_part(0.0, 0.4, 999.0), kv_part(3.0, 0.95, 1.0)]).limits is False
+    assert kv_limit([Part(totals(100.0, prefills_total=10.0))]).limits is None

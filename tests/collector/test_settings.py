@@ -9,7 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.objectives import Objective, Objectives
 from collector.errors import ConfigError
+from collector.jobs.analyse import deployment_of
 from collector.settings.load import parse_settings
 from collector.settings.model import Settings
 from collector.settings.units import date_s, duration_s, size_bytes
@@ -65,6 +67,18 @@ def test_a_price_without_bounds_is_no_price() -> None:
     text = "deployments: [{name: a, match: {job: a}, price: {usd_per_gpu_hour: .inf, source: x, date: 2026-11-01}}]\n"
 
     assert len(problems(text)) == 1
+
+
+def test_objectives_are_percentiles_of_seconds() -> None:
+    """P99 within half a second is 0.99 of all; a percentile of 0.95 is a mistake for 95."""
+    text = "deployments: [{name: a, match: {job: a}, objectives: {ttft: {seconds: 0.5, percentile: 99}}, seats: 64}]\n"
+    (config,) = parse_settings(text, "c.yaml").deployments
+    stated = deployment_of(config)
+
+    assert stated.objectives == Objectives(Objective(0.5, 0.99), None)
+    assert stated.seats == 64
+    assert len(problems(text.replace("percentile: 99", "percentile: 0.95"))) == 1
+    assert len(problems(text.replace("seconds: 0.5", "seconds: 0"))) == 1
 
 
 def test_nesting_without_end_is_one_line() -> None:
