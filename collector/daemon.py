@@ -10,25 +10,26 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from aiohttp import web
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from collector import __version__
 from collector.clock import Clock
-from collector.errors import BreakevenError, ConfigError, Problem, SourceError
+from collector.errors import BreakevenError, SourceError
 from collector.export.snapshot import State
-from collector.export.web import make_app
 from collector.gpu.readings import GpuReader
 from collector.health import DaemonHealth, TargetHealth
 from collector.jobs.analyse import Analyse
 from collector.jobs.any_target import Parts
+from collector.jobs.descriptors import budget_of, raised_limit
 from collector.jobs.gpu_board import GpuBoard
 from collector.jobs.gpus import PollGpus
 from collector.jobs.joining import JoinGpus
 from collector.jobs.joins import GpuJoins
 from collector.jobs.polled import Roster
 from collector.jobs.recompute import Recompute, Tidy
+from collector.jobs.reload import reloaded
 from collector.jobs.remember import remember
+from collector.jobs.serving import Serving, WebFlags
 from collector.jobs.sink import Sink
 from collector.jobs.targets import Target, TargetFiles, static_targets
 from collector.jobs.ticks import every, first_delay_s
@@ -36,7 +37,7 @@ from collector.jobs.worker import Worker
 from collector.logs import event
 from collector.scrape.fetch import Fetcher, client_session
 from collector.scrape.page import LayoutPool
-from collector.settings.model import Settings, Web
+from collector.settings.model import Settings
 from collector.store import Keep, Store
 
 CLOCK_CHECK_S = 5.0
@@ -44,6 +45,7 @@ CLOCK_STEP_S = 2.0
 FLUSH_LIMIT_S = 4.0
 TIDY_INTERVAL_S = 3600
 RESTART_PART_S = 5.0
+FILES_CHECK_S = 300.0
 FIRST_REPORT_S = 12.0
 """After two polls at the usual short intervals: a first report that says something."""
 _log = logging.getLogger("breakeven")
@@ -61,16 +63,24 @@ class Daemon:
         targets: tuple[Target, ...] = (),
         gpus: GpuReader | None = None,
         notices: tuple[str, ...] = (),
+        load: Callable[[], Settings] | None = None,
+        flags: WebFlags | None = None,
     ) -> None:
+        """`load` reads the configuration anew and raises ConfigError; without it nothing can be reloaded."""
         self._settings = settings
         self._store = store
         self._clock = clock
         self.extra_targets = targets
         self._gpus = gpus
+        self._flags = WebFlags() if flags is None else flags
+        self._load = load
+        self._fetcher: Fetcher
+        self._scheduler: AsyncIOScheduler | None = None
         self._health = DaemonHealth(started_s=clock.wall_s(), notices=list(notices))
         if store.set_aside is not None:
             self._health.storage_recovered = 1
             self._health.notices.append(f"the database was unusable and was moved to {store.set_aside}")
+        self._health.config.succeeded(clock.wall_s(), 0.0)
         self.state = State(version=__version__, health=self._health, ready=True)
         self._roster = Roster()
         self._writer, self._reader = Worker("store-writer"), Worker("store-reader")
@@ -91,26 +101,44 @@ class Daemon:
         if text not in self._health.notices:
             self._health.notices.append(text)
 
+    async def reload(self) -> bool:
+        """Take the configuration anew; a bad one changes nothing. Whether it was taken."""
+        if self._scheduler is None:
+            event(_log, logging.WARNING, "the configuration is not read again: the daemon is still starting")
+            return False
+        fresh = reloaded(self._settings, self._load, self._health.config, self._clock)
+        if fresh is None:
+            return False
+        self._settings = fresh
+        self._files = TargetFiles(fresh)
+        self._joins.stated = fresh.gpu_joins
+        self.recompute.configure(fresh)
+        self._follow(self._targets())
+        self._schedule(self._scheduler)
+        return True
+
     async def run(self, stop: asyncio.Event, started: Callable[[tuple[str, ...]], None]) -> None:
         """Serve until `stop` is set; `started` is told the URLs to open.
 
         Raises BreakevenError when it cannot listen.
         """
-        runner = await self._listen()
-        session = client_session()
+        budget = budget_of(raised_limit())
+        serving = Serving(self._settings, self.state, self._clock, self._flags, self.reload)
+        await serving.start(budget)
+        session = client_session(budget.polls)
         scheduler = AsyncIOScheduler(timezone="UTC")
         tasks: list[asyncio.Task[Any]] = []
         try:
             started(self.state.urls)
-            fetcher = Fetcher(session)
+            self._fetcher = Fetcher(session)
             targets = self._targets()
             await self._reader.run(remember, self._store, targets, self._roster, self._clock.wall_s(), self._joins)
-            self._follow(targets, fetcher)
+            self._follow(targets)
             tasks = [
                 asyncio.create_task(self._supervised(name, part))
                 for name, part in (
                     ("sink", self._sink.run),
-                    ("target files", partial(self._watch_files, fetcher)),
+                    ("target files", self._watch_files),
                     ("clock", partial(self._watch_clock, scheduler)),
                     ("gpus", self._poll_gpus),
                     ("joins", self._joining.run),
@@ -118,25 +146,10 @@ class Daemon:
             ]
             self._schedule(scheduler)
             scheduler.start()
+            self._scheduler = scheduler
             await stop.wait()
         finally:
-            await self._end(runner, session, scheduler, tasks)
-
-    async def _listen(self) -> web.AppRunner:
-        host, _, port = self._settings.web.listen_address.rpartition(":")
-        interval_s = self._settings.global_.evaluation_interval
-        app = make_app(self.state, self._clock, interval_s)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, host.strip("[]"), int(port)).start()
-        except OSError as error:
-            await runner.cleanup()
-            raise _cannot_listen(host, port, error) from None
-        real = runner.addresses[0][1]
-        base = f"http://{host}:{real}"
-        self.state.urls = (f"{base}/", f"{base}/metrics", f"{base}/api/v1/report")
-        return runner
+            await self._end(serving, session, scheduler, tasks)
 
     def _targets(self) -> list[Target]:
         found, problems = self._files.read()
@@ -147,12 +160,13 @@ class Daemon:
     def _targets_now(self) -> list[Target]:
         return [target for url, target in self._targets_polled.items() if url in self._polls]
 
-    def _follow(self, targets: list[Target], fetcher: Fetcher) -> None:
+    def _follow(self, targets: list[Target]) -> None:
         """Poll exactly these targets: new ones are begun, those that are gone are forgotten with their series."""
         wanted = {target.url: target for target in targets}
         changed = {url for url, target in wanted.items() if self._targets_polled.get(url, target) != target}
         for url in (self._polls.keys() - wanted.keys()) | changed:
             self._polls.pop(url).cancel()
+            self._targets_polled.pop(url, None)
             self._board.forget(url)
             self._health.targets.pop(url, None)
             for key in [key for key in self._roster.polled if key.target == url]:
@@ -160,7 +174,7 @@ class Daemon:
         for url, target in wanted.items():
             if url not in self._polls:
                 self._targets_polled[url] = target
-                self._polls[url] = asyncio.create_task(self._poll(target, fetcher))
+                self._polls[url] = asyncio.create_task(self._poll(target, self._fetcher))
 
     async def _poll(self, target: Target, fetcher: Fetcher) -> None:
         health = TargetHealth(url=target.url, job=target.job.job_name, simulated=target.simulated)
@@ -194,12 +208,12 @@ class Daemon:
         await poll.run()
         await every(interval_s, first_delay_s("gpus", interval_s, self._clock.wall_s()), self._clock, poll.run)
 
-    async def _watch_files(self, fetcher: Fetcher) -> None:
+    async def _watch_files(self) -> None:
         """Read file_sd files again, at the shortest of their intervals."""
-        waits_s = [one.refresh_interval for job in self._settings.scrape_configs for one in job.file_sd_configs]
-        while waits_s:
-            await asyncio.sleep(min(waits_s))
-            self._follow(self._targets(), fetcher)
+        while True:
+            waits_s = [one.refresh_interval for job in self._settings.scrape_configs for one in job.file_sd_configs]
+            await asyncio.sleep(min(waits_s, default=FILES_CHECK_S))
+            self._follow(self._targets())
 
     async def _watch_clock(self, scheduler: AsyncIOScheduler) -> None:
         """The scheduler sleeps by the wall clock: after a step its jobs must be planned anew."""
@@ -210,12 +224,12 @@ class Daemon:
             if abs(now_offset_s - offset_s) > CLOCK_STEP_S:
                 self._health.clock_steps += 1
                 event(_log, logging.WARNING, "the wall clock stepped", about="clock", step_s=now_offset_s - offset_s)
-                scheduler.remove_all_jobs()
                 self._schedule(scheduler)
                 scheduler.wakeup()
             offset_s = now_offset_s
 
     def _schedule(self, scheduler: AsyncIOScheduler) -> None:
+        scheduler.remove_all_jobs()
         retention = self._settings.storage.retention
         keep = Keep(retention.samples, retention.totals, retention.hours)
         tidy = Tidy(self._store, keep, self._writer, self._health.tidy, self._clock)
@@ -238,7 +252,7 @@ class Daemon:
 
     async def _end(
         self,
-        runner: web.AppRunner,
+        serving: Serving,
         session: Any,
         scheduler: AsyncIOScheduler,
         tasks: list[asyncio.Task[Any]],
@@ -254,7 +268,7 @@ class Daemon:
             async with asyncio.timeout(FLUSH_LIMIT_S):
                 await self._sink.flush()
         await session.close()
-        await runner.cleanup()
+        await serving.close()
         if self._gpus is not None:
             await self._gpus.close()
         ended = [worker.close(1.0) for worker in (self._writer, self._reader)]
@@ -262,30 +276,3 @@ class Daemon:
         if all(ended):
             self._store.close()
         event(_log, logging.INFO, "ended", samples_written=self._health.samples_written)
-
-
-async def refuse_taken_address(settings: Settings) -> None:
-    """Raises BreakevenError when the listen address cannot be had: before long work is done for nothing."""
-    host, _, port = settings.web.listen_address.rpartition(":")
-    try:
-        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host.strip("[]"), int(port))
-    except OSError as error:
-        raise _cannot_listen(host, port, error) from None
-    server.close()
-    await server.wait_closed()
-
-
-def _cannot_listen(host: str, port: str, error: OSError) -> BreakevenError:
-    return BreakevenError(f"cannot listen on {host}:{port}: {error.strerror}; choose another web.listen_address")
-
-
-def with_listen_address(settings: Settings, address: str | None) -> Settings:
-    """The settings with the command line's listen address, where it names one. Raises ConfigError."""
-    if address is None:
-        return settings
-    try:
-        web_settings = Web.model_validate({"listen_address": address})
-    except ValueError:
-        what = f"{address!r} is no address"
-        raise ConfigError([Problem("--web.listen-address", what, "write host:port, such as 127.0.0.1:9877")]) from None
-    return settings.model_copy(update={"web": web_settings})

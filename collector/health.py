@@ -82,6 +82,7 @@ class DaemonHealth:
     samples_dropped: int = 0
     storage_recovered: int = 0
     clock_steps: int = 0
+    config: Health = field(default_factory=Health)
     notices: list[str] = field(default_factory=list)
 
 

@@ -13,6 +13,7 @@ from analyzer.facts.gpus import find_gpu, gpu_candidates
 from analyzer.facts.models import find_model
 from analyzer.facts.schemes import SCHEMES
 from collector.errors import ConfigError, Problem, StoreError
+from collector.export.access import Access
 from collector.gpu.dcgm import ENGINE as GPU_PAGES
 from collector.scrape.listen import missing_packages
 from collector.servers import all_engines
@@ -34,7 +35,7 @@ config_option = click.option(
 
 def configured(file: Path) -> Settings:
     """The settings of a file, everything in it known to exist. Raises ConfigError with all problems."""
-    return load_settings(file, (_engines, _extras, _facts, _schemes, _storage))
+    return load_settings(file, (_engines, _extras, _facts, _schemes, _storage, _web))
 
 
 def database_url(settings: Settings | None, default: str = DEFAULT_DATABASE) -> str:
@@ -113,6 +114,14 @@ def _storage(settings: Settings) -> Found:
             place(settings.storage.url.get_secret_value())
         except StoreError as error:
             yield ("storage", "url"), "not usable", str(error)
+
+
+def _web(settings: Settings) -> Found:
+    try:
+        Access(settings.web.config_file).close()
+    except ConfigError as error:
+        for problem in error.problems:
+            yield ("web", "config_file"), f"{problem.place}: {problem.what}", problem.remedy
 
 
 def _near(word: str, known: list[str]) -> str:

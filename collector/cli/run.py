@@ -7,6 +7,8 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -21,10 +23,12 @@ from collector.cli.configured import (
     database_url,
     refuse_shared_names,
 )
+from collector.cli.systemd import Systemd
 from collector.clock import Clock, SystemClock
-from collector.daemon import Daemon, refuse_taken_address, with_listen_address
+from collector.daemon import Daemon
 from collector.gpu.supervisor import Limits, NvmlReader
 from collector.jobs.discover import found_text, loopback_targets
+from collector.jobs.serving import WebFlags, refuse_taken_address, with_web_flags
 from collector.jobs.simulate import Past, Simulation, demo_settings
 from collector.jobs.targets import Target
 from collector.jobs.worker import Worker
@@ -48,6 +52,15 @@ GPUS_SEEN_S = 3600.0
 """GPUs seen this long before the start are expected: one that is gone since is missing, not forgotten."""
 
 listen_option = click.option("--web.listen-address", "listen_address", help="host:port to listen on.")
+web_config_option = click.option(
+    "--web.config.file",
+    "web_config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Prometheus' web-config.yml: TLS and basic auth for the daemon's own port.",
+)
+lifecycle_option = click.option(
+    "--web.enable-lifecycle", "lifecycle", is_flag=True, help="Answer POST /-/reload; SIGHUP reloads in any case."
+)
 level_option = click.option(
     "--log.level", "level", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level logged."
 )
@@ -57,37 +70,51 @@ format_option = click.option("--log.format", "style", type=click.Choice(["logfmt
 @click.command()
 @config_option
 @listen_option
+@web_config_option
+@lifecycle_option
 @level_option
 @format_option
-def run(config_file: Path | None, listen_address: str | None, level: str | None, style: str | None) -> None:
+def run(
+    config_file: Path | None,
+    listen_address: str | None,
+    web_config_file: Path | None,
+    lifecycle: bool,
+    level: str | None,
+    style: str | None,
+) -> None:
     """Run the daemon: poll, store, recompute, export."""
     refuse_shared_names()
     settings = parse_settings(EMBEDDED, "default") if config_file is None else configured(config_file)
-    settings = with_listen_address(settings, listen_address)
+    settings = with_web_flags(settings, listen_address, web_config_file)
     clock = SystemClock()
     _logging(settings, clock, level, style)
     if config_file is not None:
-        asyncio.run(_serve(settings, database_url(settings), clock))
+        load = partial(configured, config_file)
+        asyncio.run(_serve(settings, database_url(settings), clock, load=load, flags=WebFlags(lifecycle)))
         return
     targets = asyncio.run(loopback_targets(settings))
     if targets:
         event(_log, logging.INFO, "found servers on loopback", targets=found_text(targets))
         asyncio.run(_serve(settings, DEFAULT_DATABASE, clock, targets))
         return
-    asyncio.run(_simulate(with_listen_address(demo_settings(), listen_address), clock, SIMULATED_NOTICE))
+    demo_web = with_web_flags(demo_settings(), listen_address, web_config_file)
+    asyncio.run(_simulate(demo_web, clock, SIMULATED_NOTICE))
 
 
 @click.command()
 @listen_option
+@web_config_option
 @level_option
 @format_option
 @click.option(
     "--dialect", type=click.Choice(list(DIALECTS)), default=VLLM, show_default=True, help="What its servers speak."
 )
-def demo(listen_address: str | None, level: str | None, style: str | None, dialect: str) -> None:
+def demo(
+    listen_address: str | None, web_config_file: Path | None, level: str | None, style: str | None, dialect: str
+) -> None:
     """Run the daemon on the bundled simulator: every figure is invented, and says so."""
     refuse_shared_names()
-    settings = with_listen_address(demo_settings(), listen_address)
+    settings = with_web_flags(demo_settings(), listen_address, web_config_file)
     clock = SystemClock()
     _logging(settings, clock, level, style)
     asyncio.run(_simulate(settings, clock, DEMO_NOTICE, dialect))
@@ -142,7 +169,7 @@ async def _simulate(settings: Settings, clock: Clock, notice: str, dialect: str 
             settings, store, clock, targets=targets, gpus=simulation.gpus(settings.gpu.interval), notices=(notice,)
         )
         watch = asyncio.create_task(_watch_for_real_servers(daemon, settings))
-        await daemon.run(stop.asked, _show_urls)
+        await _run(daemon, stop)
         watch.cancel()
     finally:
         await simulation.close()
@@ -178,7 +205,14 @@ async def _watch_for_real_servers(daemon: Daemon, settings: Settings) -> None:
             event(_log, logging.WARNING, text, about="real server")
 
 
-async def _serve(settings: Settings, url: str, clock: Clock, targets: tuple[Target, ...] = ()) -> None:
+async def _serve(
+    settings: Settings,
+    url: str,
+    clock: Clock,
+    targets: tuple[Target, ...] = (),
+    load: Callable[[], Settings] | None = None,
+    flags: WebFlags | None = None,
+) -> None:
     """Open the store and run the daemon on real targets."""
     stop = _Stop()
     store = await _opened(url, clock, stop)
@@ -192,7 +226,8 @@ async def _serve(settings: Settings, url: str, clock: Clock, targets: tuple[Targ
         seen = {sample.uuid for sample in store.reader.gpu_samples(now_s - GPUS_SEEN_S, now_s)}
         gpus = NvmlReader(clock, Limits(answer_s=settings.gpu.timeout), expected=seen, gpm=settings.gpu.gpm)
     try:
-        await Daemon(settings, store, clock, targets=targets, gpus=gpus).run(stop.asked, _show_urls)
+        daemon = Daemon(settings, store, clock, targets=targets, gpus=gpus, load=load, flags=flags)
+        await _run(daemon, stop)
     finally:
         store.close()
 
@@ -207,6 +242,34 @@ async def _opened(url: str, clock: Clock, stop: _Stop) -> Store | None:
         return opening.result()
     opening.cancel()
     return None
+
+
+async def _run(daemon: Daemon, stop: _Stop) -> None:
+    """Run the daemon under systemd's eyes, where it was started by it; SIGHUP reloads."""
+    systemd = Systemd.from_environment(os.environ)
+    reloads: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        systemd.reloading()
+        await daemon.reload()
+        systemd.ready()
+
+    def hang_up() -> None:
+        task = asyncio.create_task(reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    def started(urls: tuple[str, ...]) -> None:
+        _show_urls(urls)
+        systemd.ready()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
+    watchdog = asyncio.create_task(systemd.keep_alive())
+    try:
+        await daemon.run(stop.asked, started)
+    finally:
+        watchdog.cancel()
+        systemd.stopping()
 
 
 def _show_urls(urls: tuple[str, ...]) -> None:

@@ -300,6 +300,31 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("breakeven_store_samples_dropped_total", "counter", (), "Samples dropped since the queue was full."),
     Metric("breakeven_store_recovered_total", "counter", (), "Database files found unusable and moved aside."),
     Metric("breakeven_clock_steps_total", "counter", (), "Steps of the wall clock that were detected."),
+    Metric(
+        "breakeven_config_last_reload_successful",
+        "gauge",
+        (),
+        "1 when the configuration was usable at the last start or reload; 0 leaves the former one in force.",
+    ),
+    Metric(
+        "breakeven_config_last_reload_success_timestamp_seconds",
+        "gauge",
+        (),
+        "Unix time when the configuration in force was read.",
+    ),
+    Metric("breakeven_web_connections", "gauge", (), "Open connections to the daemon's own port."),
+    Metric(
+        "breakeven_web_connections_refused_total",
+        "counter",
+        (),
+        "Connections turned away, or silent ones ended, since web.max_connections were open.",
+    ),
+    Metric(
+        "breakeven_web_accept_failures_total",
+        "counter",
+        (),
+        "Times that no file descriptor was left for a connection.",
+    ),
 )
 
 

@@ -32,6 +32,13 @@ def health_series(state: State) -> Iterator[Series]:
     yield "breakeven_store_samples_dropped_total", {}, float(health.samples_dropped)
     yield "breakeven_store_recovered_total", {}, float(health.storage_recovered)
     yield "breakeven_clock_steps_total", {}, float(health.clock_steps)
+    if health.config.up is not None:
+        yield "breakeven_config_last_reload_successful", {}, float(health.config.up)
+    if health.config.last_success_s is not None:
+        yield "breakeven_config_last_reload_success_timestamp_seconds", {}, health.config.last_success_s
+    yield "breakeven_web_connections", {}, float(state.connections.open)
+    yield "breakeven_web_connections_refused_total", {}, float(state.connections.refused)
+    yield "breakeven_web_accept_failures_total", {}, float(state.connections.accept_failures)
     for target in health.targets.values():
         yield from _target(target)
 

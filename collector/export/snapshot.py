@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from analyzer.evidence import Estimate
 from analyzer.report import Report
 from analyzer.samples import GpuSample
+from collector.export.listen import Counts
 from collector.health import DaemonHealth
 
 
@@ -25,3 +26,4 @@ class State:
     """Realised over predicted speed-up by (deployment, scheme), of the predictions that were checked."""
     ready: bool = False
     urls: tuple[str, ...] = ()
+    connections: Counts = field(default_factory=Counts)

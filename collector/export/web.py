@@ -6,10 +6,11 @@ is written in a thread of its own.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from collector.clock import Clock
 from collector.export.answers import answer
@@ -29,9 +30,14 @@ HEADERS = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(state: State, clock: Clock, evaluation_interval_s: float) -> web.Application:
-    """The application over one state. A report older than some evaluation intervals is not shown as today's."""
-    app = web.Application(middlewares=[_with_headers])
+def make_app(
+    state: State, clock: Clock, evaluation_interval_s: float, guards: Sequence[Middleware] = ()
+) -> web.Application:
+    """The application over one state. A report older than some evaluation intervals is not shown as today's.
+
+    A request passes the `guards` before it is answered.
+    """
+    app = web.Application(middlewares=[_with_headers, *guards])
     executor = ThreadPoolExecutor(1, thread_name_prefix="export")
 
     async def end(_: web.Application) -> None:

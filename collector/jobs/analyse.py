@@ -47,10 +47,14 @@ class Analyse:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
-        self._spans = Spans(settings.analysis.recent, settings.analysis.history)
         self._duty = DutyCycles(store.reader)
         self._models = StepModels(store.reader, self._duty)
         self._epoch_starts: dict[int, float] = {}
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Judge by these settings from the next report on."""
+        self._spans = Spans(settings.analysis.recent, settings.analysis.history)
         self._configs = settings.deployments
         self._stated = tuple(map(deployment_of, settings.deployments))
         analysis = settings.analysis

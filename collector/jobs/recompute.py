@@ -13,6 +13,7 @@ from collector.jobs.polled import Roster
 from collector.jobs.sink import Sink
 from collector.jobs.worker import Worker
 from collector.logs import event
+from collector.settings.model import Settings
 from collector.store import Keep, Store
 
 _log = logging.getLogger("breakeven.analysis")
@@ -40,6 +41,11 @@ class Recompute:
         self._roster = roster
         self._state = state
         self._clock = clock
+        self._settings: Settings | None = None
+
+    def configure(self, settings: Settings) -> None:
+        """The next report is made by these settings."""
+        self._settings = settings
 
     async def run(self) -> None:
         """Make one report. The former one stands when this fails, and grows old."""
@@ -48,6 +54,9 @@ class Recompute:
         try:
             await self._sink.flush()
             await self._writer.run(self._store.roll_up, now_s)
+            if self._settings is not None:
+                await self._reader.run(self._analyse.configure, self._settings)
+                self._settings = None
             polled, epochs = dict(self._roster.polled), dict(self._roster.epochs)
             report = await self._reader.run(self._analyse.run, polled, epochs, now_s)
             await self._writer.run(self._analyse.keep, report)

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from collector.settings.model import Settings
 from collector.settings.units import Date, Duration, Size
+from collector.settings.web_config import WebConfig
 
 _UNITS = {get_args(unit)[1]: name for unit, name in ((Duration, "duration"), (Size, "size"), (Date, "date"))}
 _LIMITS = (("ge", "from"), ("gt", "more than"), ("le", "to"), ("lt", "less than"))
@@ -49,7 +50,7 @@ A default of *none* means that nothing is assumed: what follows from the key is 
 
 def config_markdown() -> str:
     """CONFIG.md as a whole, ending in a newline."""
-    return "\n".join((INTRODUCTION, *_sections(Settings, "")))
+    return "\n".join((INTRODUCTION, *_sections(Settings, ""), *_sections(WebConfig, "web-config.yml")))
 
 
 def _sections(model: type[BaseModel], path: str) -> Iterator[str]:

@@ -66,6 +66,12 @@ class Web(Section):
     """Our own HTTP side."""
 
     listen_address: str = Field("127.0.0.1:9877", description="host:port to listen on; loopback by default.")
+    config_file: Path | None = Field(
+        None, description="Prometheus' `web-config.yml` for TLS and basic auth, see [below](#web-configyml)."
+    )
+    max_connections: int = Field(
+        128, description="Most open connections; beyond it the longest silent one is ended, else 503 is answered.", ge=4
+    )
 
     @field_validator("listen_address")
     @classmethod

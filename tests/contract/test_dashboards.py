@@ -37,6 +37,11 @@ NOT_SHOWN = {
     "breakeven_calibration_timestamp_seconds": "for alerts",
     "breakeven_epoch_start_timestamp_seconds": "for alerts",
     "breakeven_facts_timestamp_seconds": "for alerts",
+    "breakeven_config_last_reload_successful": "whoever reloads looks at the log",
+    "breakeven_config_last_reload_success_timestamp_seconds": "as above",
+    "breakeven_web_connections": "about the daemon's port, not about inference",
+    "breakeven_web_connections_refused_total": "as above",
+    "breakeven_web_accept_failures_total": "as above",
 }
 """Metrics that no panel shows, and why."""
 

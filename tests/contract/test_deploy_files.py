@@ -102,7 +102,7 @@ def test_the_unit_writes_in_its_state_folder_alone_and_sees_nvidias_devices_alon
     assert unit["DevicePolicy"] == ["closed"]
     assert unit["DeviceAllow"] == ["char-nvidia* rw"]
     assert "PrivateDevices" not in unit
-    assert unit["Type"] == ["exec"]
+    assert (unit["Type"], unit["WatchdogSec"]) == (["notify"], ["60"])
     assert unit["TimeoutStopSec"] == ["15"]
 
 

@@ -1,0 +1,172 @@
+"""Our port: slow, silent and too many clients are ended, and whoever asks properly is answered meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from collector.export.connection import Deadlines
+from collector.export.listen import Listener, bound_sockets
+from tests.fakes.own_port import REQUEST, Client, certificate, own_port
+from tests.fakes.patience import until
+
+QUICK = Deadlines(head_s=0.2, answer_s=0.2, idle_s=0.2)
+OK = b"HTTP/1.1 200 OK"
+Story = Callable[[int, Listener], Awaitable[None]]
+
+
+def played(story: Story, **options: object) -> None:
+    async def go() -> None:
+        async with asyncio.timeout(60), own_port(**options) as (port, listener):  # type: ignore[arg-type]
+            await story(port, listener)
+
+    asyncio.run(go())
+
+
+@pytest.mark.fault(
+    "5", "requests held open half-way", promise="the head of a request has a deadline, whatever trickles in"
+)
+@pytest.mark.parametrize("opening", [b"", b"GET /met", REQUEST + b"GET /met"])
+def test_half_a_request_is_ended_at_its_deadline(opening: bytes) -> None:
+    async def story(port: int, _: Listener) -> None:
+        client = await Client.connected(port)
+        client.writer.write(opening)
+        await client.ended()
+
+    played(story, deadlines=QUICK)
+
+
+def test_a_head_that_trickles_is_ended_at_its_deadline() -> None:
+    """Each byte comes in time, the head does not."""
+
+    async def story(port: int, _: Listener) -> None:
+        client = await Client.connected(port)
+
+        async def trickle() -> None:
+            while True:
+                client.writer.write(b"x")
+                await client.writer.drain()
+                await asyncio.sleep(0.02)
+
+        trickling = asyncio.create_task(trickle())
+        await client.ended()
+        trickling.cancel()
+        await asyncio.gather(trickling, return_exceptions=True)
+
+    played(story, deadlines=QUICK)
+
+
+@pytest.mark.fault("5", "requests held open half-way", promise="so has the taking of an answer")
+def test_an_answer_that_nobody_takes_is_ended_at_its_deadline() -> None:
+    async def story(port: int, listener: Listener) -> None:
+        client = await Client.connected(port)
+        client.writer.write(REQUEST.replace(b"/-/healthy", b"/big"))
+        client.writer.transport.pause_reading()
+        await until(lambda: listener.counts.open == 1)
+        await until(lambda: listener.counts.open == 0)
+        client.close()
+
+    played(story, deadlines=QUICK)
+
+
+def test_a_connection_that_asks_again_in_time_is_kept() -> None:
+    async def story(port: int, listener: Listener) -> None:
+        client = await Client.connected(port)
+        for _ in range(3):
+            assert await client.ask() == OK
+        assert listener.counts.open == 1
+        await client.ended()
+
+    played(story, deadlines=Deadlines(head_s=20, answer_s=0.1, idle_s=0.1))
+
+
+@pytest.mark.fault(
+    "5", "requests held open half-way", promise="beyond web.max_connections the longest silent one gives way"
+)
+def test_three_hundred_half_requests_do_not_keep_a_scrape_out() -> None:
+    async def story(port: int, listener: Listener) -> None:
+        silent = [await Client.connected(port) for _ in range(300)]
+        for client in silent:
+            client.writer.write(b"GET / HTTP/1.1\r\n")
+        proper = await Client.connected(port)
+        assert await proper.ask() == OK
+        assert listener.counts.open <= 20
+        assert listener.counts.refused >= 281
+        for client in [*silent, proper]:
+            client.close()
+
+    played(story, limit=20)
+
+
+def test_where_every_connection_is_at_work_a_further_one_is_told_503() -> None:
+    async def story(port: int, listener: Listener) -> None:
+        at_work = [await Client.connected(port) for _ in range(4)]
+        for client in at_work:
+            client.writer.write(REQUEST.replace(b"/-/healthy", b"/big"))
+            await client.reader.readexactly(1)
+            client.writer.transport.pause_reading()
+        refused = await Client.connected(port)
+        assert await refused.ask() == b"HTTP/1.1 503 Service Unavailable"
+        await refused.ended()
+        assert listener.counts.refused == 1
+        for client in [*at_work, refused]:
+            client.close()
+
+    played(story, limit=4)
+
+
+@pytest.mark.fault(
+    "5", "one silent connection to the TLS port", promise="each connection has its own handshake, with a deadline"
+)
+def test_silent_connections_to_the_tls_port_stop_nobody_and_are_ended(tmp_path: Path) -> None:
+    config, context = _with_tls(tmp_path)
+
+    async def story(port: int, listener: Listener) -> None:
+        silent = [await Client.connected(port) for _ in range(50)]
+        proper = await Client.connected(port, context)
+        assert await proper.ask() == OK
+        proper.close()
+        for client in silent:
+            await client.ended()
+        await until(lambda: listener.counts.open == 0)
+
+    played(story, config_file=config, deadlines=Deadlines(head_s=1.0))
+
+
+def test_silent_tls_connections_beyond_the_limit_give_way(tmp_path: Path) -> None:
+    config, context = _with_tls(tmp_path)
+
+    async def story(port: int, listener: Listener) -> None:
+        silent = [await Client.connected(port) for _ in range(30)]
+        proper = await Client.connected(port, context)
+        assert await proper.ask() == OK
+        assert listener.counts.open <= 5
+        for client in [*silent, proper]:
+            client.close()
+
+    played(story, config_file=config, limit=5)
+
+
+def _with_tls(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    cert, key = certificate(folder)
+    config = folder / "web-config.yml"
+    config.write_text(f"tls_server_config: {{cert_file: {cert.name}, key_file: {key.name}}}\n")
+    return config, ssl.create_default_context(cafile=str(cert))
+
+
+def test_every_address_of_a_name_is_listened_on() -> None:
+    async def go() -> None:
+        sockets = await bound_sockets("", 0)
+        try:
+            assert len({one.getsockname()[1] for one in sockets}) == 1
+            assert socket.AF_INET in {one.family for one in sockets}
+        finally:
+            for one in sockets:
+                one.close()
+
+    asyncio.run(go())
