@@ -3,57 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-from analyzer.article import identify_bottleneck, quantization_roi
-from analyzer.assumptions import DEFAULT_SCHEMES, Deployment, Policy, Quality
-from analyzer.capacity.fleet import FleetCapacity, SchemeCapacity, fleet_capacity, scheme_capacity
+from analyzer.article import identify_bottleneck
+from analyzer.assumptions import DEFAULT_SCHEMES, Deployment, Policy
+from analyzer.capacity.fleet import FleetCapacity, fleet_capacity
 from analyzer.combine import total, weighted_mean
 from analyzer.evidence import Estimate, Figure, Missing
-from analyzer.facts.gpus import Gpu, find_gpu
-from analyzer.facts.quality import QualityPrior, quality_prior
-from analyzer.facts.schemes import SCHEMES, Support, is_quantized, memory_bound_speedup, scheme_of, support
-from analyzer.hardware import Hardware, model_shape
-from analyzer.predict import Prediction
-from analyzer.replicas import ReplicaReport
-from analyzer.roi import PRICE_STALE_S, Money, cost_usd_per_million_tokens, money
-from analyzer.samples import Identity
-from analyzer.speedup import amdahl_speedup, article_speedup, spread
-from analyzer.verdict import Case, Judgement, Verdict, VerdictState, judge, settle
-
-Rates = tuple[float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class SchemeReport:
-    """What one scheme would be worth here.
-
-    `speedup` is the model's, Amdahl's law over published figures where it has none; both rules stand beside it.
-    `prediction` is the model's for the busiest replica.
-    """
-
-    scheme: str
-    state: VerdictState
-    judged: Judgement
-    already_served: bool
-    support: Support
-    speedup: Figure
-    amdahl_speedup: Figure
-    article_speedup: Figure
-    prediction: Prediction | Missing
-    capacity: SchemeCapacity
-    """The load that the replicas carry under it, and how many of them the peak needs."""
-    money: Money
-    quality: Quality | None
-    prior: QualityPrior | None
-    article: Mapping[str, Any] | Missing
-    """The article's `quantization_roi` on the live figures, as published."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """The verdict shown."""
-        return self.state.verdict
+from analyzer.facts.gpus import find_gpu
+from analyzer.hardware import Hardware
+from analyzer.money import Costs, is_stale, price_of, token_costs
+from analyzer.replicas import ReplicaReport, busy_weight
+from analyzer.scheme_report import SchemeReport, Seen, report_scheme
+from analyzer.verdict import VerdictState
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +36,19 @@ class DeploymentReport:
     decode_batch: Figure
     bottleneck: str | Missing
     generation_tokens_per_s: Figure
+    prompt_tokens_per_s: Figure
+    """Cached ones included."""
     capacity: FleetCapacity
     """The peak load, what a replica carries of it, and how many replicas it needs as they are."""
     usd_per_hour: float | None
     usd_per_million_tokens: Figure
+    """All GPU-hours over the generated tokens, as the article has it."""
+    token_costs: Costs
     price_source: str | None
-    price_as_of_s: float | None
     price_stale: bool | None
+    price_as_of_s: float | None
+    price_shipped: bool | None
+    """Whether the shipped reference price stands in, since none was stated."""
     assumed: tuple[str, ...]
     """What nobody told and was assumed, with what to state instead."""
     schemes: tuple[SchemeReport, ...]
@@ -97,28 +65,39 @@ def report_deployment(
     replicas = sorted(replicas, key=lambda one: not one.fresh)
     decided = [one for one in replicas if _long_enough(one, policy)]
     busy = weighted_mean([one.decision.busy for one in decided], [1.0] * len(decided))
-    weights = [_weight(one) for one in decided]
+    weights = [busy_weight(one) for one in decided]
     memory_bound = weighted_mean([one.decision.memory_bound for one in decided], weights)
     batch = weighted_mean([one.history_decode_batch for one in decided], weights)
     marginal = weighted_mean([one.decision.prefill_marginal for one in decided], weights)
     tokens = total([one.history_generation_tokens_per_s for one in replicas])
+    prompts = total([one.history_prompt_tokens_per_s for one in replicas])
     gpus = sum(_gpus(one) for one in replicas)
-    price = deployment.price
+    gpu_name = _first([deployment.gpu, *(one.identity.gpu for one in replicas)])
+    gpu = None if gpu_name is None else find_gpu(gpu_name)
+    price = price_of(deployment, gpu)
     usd_per_hour = None if price is None else price.usd_per_gpu_hour * gpus
-    cost: Figure = Missing("no price: set deployments[].price")
-    if usd_per_hour is not None:
-        cost = cost_usd_per_million_tokens(usd_per_hour, tokens)
-    missing = _missing_data(replicas, decided, busy, policy)
-    figures = (busy, memory_bound, tokens)
-    schemes = deployment.schemes or DEFAULT_SCHEMES
+    costs = token_costs(price, gpus, tokens, prompts, marginal, busy)
     fleet = fleet_capacity([one.capacity for one in decided], len(replicas))
+    seen = Seen(
+        deployment=replace(deployment, price=price),
+        replicas=replicas,
+        decided=decided,
+        gpu=gpu,
+        gpus_per_replica=max((_gpus(one) for one in replicas), default=1),
+        busy=busy,
+        memory_bound=memory_bound,
+        tokens_per_s=tokens,
+        fleet=fleet,
+        missing=_missing_data(replicas, decided, busy, policy),
+    )
+    schemes = deployment.schemes or DEFAULT_SCHEMES
     return DeploymentReport(
         name=deployment.name,
         replicas=len(replicas),
         fresh_replicas=sum(one.fresh for one in replicas),
         simulated=any(one.simulated for one in replicas),
         gpus=gpus if replicas else None,
-        gpu=_first([deployment.gpu, *(one.identity.gpu for one in replicas)]),
+        gpu=gpu_name,
         model=_first([*(one.replica.model for one in replicas), deployment.model]),
         busy=busy,
         prefill_marginal=marginal,
@@ -127,108 +106,18 @@ def report_deployment(
         decode_batch=batch,
         bottleneck=_bottleneck(marginal, batch),
         generation_tokens_per_s=tokens,
+        prompt_tokens_per_s=prompts,
         capacity=fleet,
         usd_per_hour=usd_per_hour,
-        usd_per_million_tokens=cost,
+        usd_per_million_tokens=costs.allocation.generated,
+        token_costs=costs,
         price_source=None if price is None else price.source,
-        price_as_of_s=None if price is None else price.as_of_s,
         assumed=_assumed(replicas),
-        price_stale=None if price is None else now_s - price.as_of_s > PRICE_STALE_S,
-        schemes=tuple(
-            _scheme(name, deployment, replicas, decided, fleet, figures, missing, former.get(name), policy, now_s)
-            for name in schemes
-        ),
+        price_stale=None if price is None else is_stale(price, now_s),
+        price_as_of_s=None if price is None else price.as_of_s,
+        price_shipped=None if price is None else price.shipped,
+        schemes=tuple(report_scheme(name, seen, former.get(name), policy, now_s) for name in schemes),
     )
-
-
-def _scheme(
-    name: str,
-    deployment: Deployment,
-    replicas: Sequence[ReplicaReport],
-    decided: Sequence[ReplicaReport],
-    fleet: FleetCapacity,
-    figures: tuple[Figure, Figure, Figure],
-    missing: tuple[str, ...],
-    former: VerdictState | None,
-    policy: Policy,
-    now_s: float,
-) -> SchemeReport:
-    busy, memory_bound, tokens = figures
-    identity = replicas[0].identity if replicas else None
-    gpu_name = _first([deployment.gpu, *(one.identity.gpu for one in replicas)])
-    gpu: Gpu | None = None if gpu_name is None else find_gpu(gpu_name)
-    able = support(name, gpu, None if identity is None else identity.engine)
-    rates = _published(name, able, identity)
-    amdahl = _spread(amdahl_speedup, memory_bound, rates, "amdahl")
-    article = _spread(article_speedup, memory_bound, rates, "article")
-    prediction, predicted = _predicted(name, decided)
-    busiest = max(decided, key=_weight).capacity if decided else None
-    speedup = amdahl if isinstance(predicted, Missing) else predicted
-    per_replica = max((_gpus(one) for one in replicas), default=1)
-    worth = money(deployment, len(replicas), per_replica, speedup)
-    quality = deployment.quality.get(name)
-    shape = None if identity is None else model_shape(identity, deployment)
-    prior = quality_prior(name, None if shape is None or isinstance(shape, Missing) else shape.parameters)
-    case = Case(
-        deployment=deployment,
-        scheme=name,
-        already_served=bool(replicas) and all(_serves(one, name) for one in replicas),
-        support=able,
-        replicas=len(replicas),
-        missing_data=missing,
-        busy=busy,
-        memory_bound=memory_bound,
-        speedup=speedup,
-        quality=quality,
-        prior=prior,
-        money=worth,
-    )
-    judged = judge(case, policy)
-    return SchemeReport(
-        scheme=name,
-        state=settle(former, judged.verdict, now_s, policy, at_once=judged.settled),
-        judged=judged,
-        already_served=case.already_served,
-        support=able,
-        speedup=speedup,
-        amdahl_speedup=amdahl,
-        article_speedup=article,
-        prediction=prediction,
-        capacity=scheme_capacity(name, [one.capacity for one in decided], fleet, busiest),
-        money=worth,
-        quality=quality,
-        prior=prior,
-        article=_article(deployment, len(replicas) * per_replica, memory_bound, tokens, rates, quality, prior),
-    )
-
-
-def _article(
-    deployment: Deployment,
-    gpus: int,
-    memory_bound: Figure,
-    tokens: Figure,
-    rates: Rates | Missing,
-    quality: Quality | None,
-    prior: QualityPrior | None,
-) -> Mapping[str, Any] | Missing:
-    """The article's rule on the live figures; each input it lacks is named."""
-    if isinstance(memory_bound, Missing):
-        return memory_bound
-    if isinstance(tokens, Missing):
-        return tokens
-    if tokens.value <= 0:
-        return Missing("no token was generated in this span")
-    if isinstance(rates, Missing):
-        return rates
-    if deployment.price is None:
-        return Missing("no price: set deployments[].price")
-    loss = quality.relative_loss if quality is not None and quality.relative_loss is not None else None
-    if loss is None and prior is not None:
-        loss = prior.median
-    if loss is None:
-        return Missing("no quality loss entered or published")
-    usd_per_hour = deployment.price.usd_per_gpu_hour * gpus
-    return quantization_roi(tokens.value, usd_per_hour, memory_bound.value, rates[1], loss)
 
 
 def _gpus(one: ReplicaReport) -> int:
@@ -241,42 +130,6 @@ def _assumed(replicas: Sequence[ReplicaReport]) -> tuple[str, ...]:
     if any(one.gpus is None for one in replicas):
         found.append("one GPU a replica: set deployments[].gpus_per_replica")
     return tuple(dict.fromkeys(found))
-
-
-def _serves(one: ReplicaReport, scheme: str) -> bool:
-    return one.identity.quantization is not None and scheme_of(one.identity.quantization) == scheme
-
-
-def _published(scheme: str, able: Support, identity: Identity | None) -> Rates | Missing:
-    """Published (P10, P50, P90) of the memory-bound part: of the fallback where the GPU lacks native support."""
-    told = None if identity is None else identity.quantization
-    if told is not None and is_quantized(told) is not False:
-        return Missing(f"the replicas serve {told}, and published speed-ups are ratios to 16 bits")
-    fallback = SCHEMES[scheme].weight_only_as
-    as_run = fallback if able.level == "weight_only" and fallback is not None else scheme
-    found = memory_bound_speedup(as_run)
-    if found is None:
-        return Missing(f"no measured speed-up of {scheme} is published")
-    return found.p10, found.p50, found.p90
-
-
-def _predicted(name: str, decided: Sequence[ReplicaReport]) -> tuple[Prediction | Missing, Figure]:
-    """The busiest replica's prediction, and the step speed-up of all of them, weighted by busy time."""
-    if not decided:
-        why = Missing("no replica has a history long enough")
-        return why, why
-    busiest = max(decided, key=_weight).predicted[name]
-    each = [one.predicted[name] for one in decided]
-    figures = [one if isinstance(one, Missing) else one.speedup for one in each]
-    return busiest, weighted_mean(figures, [_weight(one) for one in decided])
-
-
-def _spread(rule: Any, memory_bound: Figure, rates: Rates | Missing, method: str) -> Figure:
-    if isinstance(memory_bound, Missing):
-        return memory_bound
-    if isinstance(rates, Missing):
-        return rates
-    return spread(rule, memory_bound, rates, method)
 
 
 def _long_enough(one: ReplicaReport, policy: Policy) -> bool:
@@ -308,11 +161,6 @@ def _bottleneck(marginal: Figure, batch: Figure) -> str | Missing:
     if phase == "decode" and isinstance(batch, Missing):
         return batch
     return identify_bottleneck({"phase": phase, "batch_size": batch.value if isinstance(batch, Estimate) else 1})
-
-
-def _weight(one: ReplicaReport) -> float:
-    busy = one.decision.busy
-    return busy.value * one.history_covered_s if isinstance(busy, Estimate) else 0.0
 
 
 def _first(names: Sequence[str | None]) -> str | None:

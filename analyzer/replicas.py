@@ -11,7 +11,7 @@ from analyzer.batching import decode_batch, mean_gauge, mean_per
 from analyzer.capacity.live import ReplicaCapacity, Stated, replica_capacity
 from analyzer.chain import Chain, fit_chain, span_chain
 from analyzer.crosscheck import NO_ACTIVITY, CrossCheck, GpuActivity, cross_check, widened
-from analyzer.evidence import Evidence, Figure, Missing
+from analyzer.evidence import Estimate, Evidence, Figure, Missing
 from analyzer.hardware import Hardware, gpus_of_replica, resolve
 from analyzer.phases import NO_MODEL, PhaseAccount, account
 from analyzer.predict import Prediction
@@ -20,7 +20,7 @@ from analyzer.stepsizes import StepSizes, step_sizes
 from analyzer.steptime.account import StepTime, step_time
 from analyzer.steptime.fit import StepModel, fit
 from analyzer.steptime.parts import Part, merged
-from analyzer.throughput import cached_prompt_ratio, generation_tokens_per_s, prefill_tokens_per_s
+from analyzer.throughput import cached_prompt_ratio, generation_tokens_per_s, prefill_tokens_per_s, prompt_tokens_per_s
 from analyzer.whatif import predict_schemes
 from analyzer.windows import Totals
 
@@ -101,6 +101,8 @@ class ReplicaReport:
     generation_tokens_per_s: Figure
     history_generation_tokens_per_s: Figure
     prefill_tokens_per_s: Figure
+    history_prompt_tokens_per_s: Figure
+    """Prompt tokens of the decision span, cached ones included."""
     cached_prompt: Figure
     running_requests: Figure
     waiting_requests: Figure
@@ -111,6 +113,12 @@ class ReplicaReport:
     hardware: Hardware | Missing
     unreported: tuple[str, ...]
     chain: Chain
+
+
+def busy_weight(one: ReplicaReport) -> float:
+    """Busy seconds of the decision span: what a replica's shares weigh among others'; 0 where it is not known."""
+    busy = one.decision.busy
+    return busy.value * one.history_covered_s if isinstance(busy, Estimate) else 0.0
 
 
 SPAN_PARTS = 48
@@ -199,6 +207,7 @@ def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) 
         generation_tokens_per_s=_generation(recent, lumpy),
         history_generation_tokens_per_s=_generation(history, lumpy),
         prefill_tokens_per_s=_NO_WINDOW if usable is None else prefill_tokens_per_s(usable),
+        history_prompt_tokens_per_s=_NO_WINDOW if past is None else prompt_tokens_per_s(past),
         cached_prompt=_NO_WINDOW if usable is None else cached_prompt_ratio(usable),
         running_requests=_NO_WINDOW if usable is None else mean_gauge(usable, "running_requests"),
         waiting_requests=_NO_WINDOW if usable is None else mean_gauge(usable, "waiting_requests"),

@@ -41,6 +41,20 @@ def prefill_tokens_per_s(totals: Totals) -> Figure:
     return Estimate(whole, 0.0, whole, Evidence.MODELLED, "prompt_tokens_cache_unknown")
 
 
+def prompt_tokens_per_s(totals: Totals) -> Figure:
+    """Prompt tokens per covered second, prefix-cached ones included, as they are billed.
+
+    Where the engine counts only the computed ones, these are the least there can have been.
+    """
+    whole = totals.rate("prompt_tokens_total")
+    if whole is not None:
+        return Estimate.exact(whole, Evidence.MEASURED, "prompt_tokens")
+    computed = totals.rate("prefill_tokens_total")
+    if computed is None:
+        return Missing("the engine does not report prompt tokens throughout the span")
+    return Estimate.exact(computed, Evidence.MODELLED, "computed_prompt_tokens")
+
+
 def cached_prompt_ratio(totals: Totals) -> Figure:
     """Share of prompt tokens that came from a prefix cache."""
     cached, whole = totals.deltas["cached_tokens_total"], totals.deltas["prompt_tokens_total"]

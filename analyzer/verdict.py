@@ -9,7 +9,7 @@ from analyzer.assumptions import Deployment, Policy, Quality, QualityResult
 from analyzer.evidence import Estimate, Evidence, Figure, Missing
 from analyzer.facts.quality import QualityPrior
 from analyzer.facts.schemes import Support
-from analyzer.roi import Money
+from analyzer.money import Money
 
 
 class Verdict(StrEnum):

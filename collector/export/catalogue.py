@@ -54,10 +54,46 @@ CATALOGUE: tuple[Metric, ...] = (
         "Whole GPUs that could be given back at today's load.",
     ),
     Metric(
+        "breakeven_scheme_gpus_avoided",
+        "gauge",
+        ("deployment", "scheme", *ESTIMATE),
+        "Whole GPUs that need not be bought by the end of a year of the stated growth.",
+    ),
+    Metric(
+        "breakeven_scheme_replicas_needed",
+        "gauge",
+        ("deployment", "scheme", *ESTIMATE),
+        "Whole replicas that carry the observed peak under the scheme.",
+    ),
+    Metric(
+        "breakeven_scheme_saving_info",
+        "info",
+        ("deployment", "scheme", "mode"),
+        "How the scheme saves: `released` or `avoided` GPUs, `latency_only` (no money) or `none`.",
+    ),
+    Metric(
         "breakeven_scheme_saving_usd_per_month",
         "gauge",
         ("deployment", "scheme", *ESTIMATE),
         "Money saved per month by whole GPUs given back, in US dollars.",
+    ),
+    Metric(
+        "breakeven_scheme_avoided_usd_per_month",
+        "gauge",
+        ("deployment", "scheme", *ESTIMATE),
+        "Money per month of GPUs that need not be bought, mean of the first year, in US dollars.",
+    ),
+    Metric(
+        "breakeven_scheme_year_1_net_usd",
+        "gauge",
+        ("deployment", "scheme", *ESTIMATE),
+        "First year's saving less the stated work, in US dollars.",
+    ),
+    Metric(
+        "breakeven_scheme_break_even_ratio",
+        "gauge",
+        ("deployment", "scheme", *ESTIMATE),
+        "Speed-up in capacity from which the first year pays; +Inf when none does.",
     ),
     Metric(
         "breakeven_scheme_payback_months",
@@ -108,6 +144,25 @@ CATALOGUE: tuple[Metric, ...] = (
         "US dollars per million generated tokens, on the basis named.",
     ),
     Metric("breakeven_deployment_price_timestamp_seconds", "gauge", ("deployment",), "Unix time of the price used."),
+    Metric(
+        "breakeven_deployment_token_cost_usd_per_million_tokens",
+        "gauge",
+        ("deployment", "basis", "kind", *ESTIMATE),
+        "US dollars per million `blended`, `input`, `output` (apart by GPU time) or `generated` tokens (all time over "
+        "them); basis `allocation` pays idle GPU-hours, `usage` busy ones only.",
+    ),
+    Metric(
+        "breakeven_deployment_price_info",
+        "info",
+        ("deployment", "source", "shipped"),
+        "Where the price used is from; `shipped` is true where a reference price stands in for yours.",
+    ),
+    Metric(
+        "breakeven_deployment_replicas_needed",
+        "gauge",
+        ("deployment", *ESTIMATE),
+        "Whole replicas that carry the observed peak as they are, within the latency objectives.",
+    ),
     Metric(
         "breakeven_deployment_price_stale",
         "gauge",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from analyzer.evidence import Evidence
 from analyzer.facts.compiled import COMPILED_S
+from analyzer.money import Mode
 from analyzer.phases import COMPONENTS
 from analyzer.verdict import Verdict
 from collector.errors import Kind
@@ -36,7 +37,7 @@ def _values(names: Iterable[str]) -> str:
 LABELS: Mapping[str, str] = {
     "accounting": "how a step with both prefill and decode tokens counts: "
     "`marginal` (prefill is what it cost beyond the decode batch alone) or `exclusive` (all of it is prefill)",
-    "basis": "what the money is spread over: `allocation` counts idle GPU-hours in",
+    "basis": "what the money is spread over: `allocation` counts idle GPU-hours in, `usage` busy ones only",
     "bottleneck": "the article's word for what limits the deployment; empty when not known",
     "bound": "`p10`, `p50` or `p90` of the 80 % interval; equal where the figure was counted",
     "coefficient": "what a step is charged for: `step_s` (each step), `sequence_s` (each decoding sequence), "
@@ -51,6 +52,8 @@ LABELS: Mapping[str, str] = {
     "gpu": "GPU model; empty when not known",
     "gpu_uuid": "UUID of the GPU",
     "job": "`job_name` of the scrape job that polls the target; Prometheus shows it as `exported_job`",
+    "kind": "which tokens bear it: `input`, `output`, `blended` (both) or `generated` (all of it on the output)",
+    "mode": f"how the scheme saves money, or that it does not: {_values(Mode)}",
     "model_name": "name the engine serves the model under; empty when the page has none",
     "phase": "`prefill` or `decode`",
     "quantization": "what the engine says of its quantization; empty when not reported",
@@ -59,8 +62,9 @@ LABELS: Mapping[str, str] = {
     "rule": "`amdahl` is ours, `article` the additive rule it is compared with",
     "scheme": "quantization scheme, such as `fp8-w8a8`",
     "series": "the figure that is wanted and not on the page, or that the GPU does not give",
+    "shipped": "`true` where a reference price of the GPU table stands in for the operator's",
     "simulated": "`true` when the figures are invented by the bundled simulator",
-    "source": "`operator` or `published`",
+    "source": "`operator` or `published`; of a price, what it was said to be from",
     "target": "URL that is polled",
     "tokens": "the most tokens that a step of this size processes; it has more than the next smaller size",
     "verdict": _values(Verdict),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from math import inf, isinf
 
-from analyzer.deployments import DeploymentReport, SchemeReport
+from analyzer.deployments import DeploymentReport
 from analyzer.evidence import Estimate, Evidence, Figure
+from analyzer.money import Mode, TokenCosts
 from analyzer.predict import Prediction
 from analyzer.replicas import ReplicaReport
 from analyzer.report import Report
+from analyzer.scheme_report import SchemeReport
 from analyzer.stepsizes import StepSizes
 from analyzer.steptime.account import StepTime
 from analyzer.verdict import Verdict
@@ -160,6 +163,17 @@ def _deployment(one: DeploymentReport) -> Iterator[Series]:
         yield "breakeven_deployment_price_stale", labels, float(one.price_stale)
     with_basis = {**labels, "basis": "allocation"}
     yield from _bounds("breakeven_deployment_cost_usd_per_million_tokens", with_basis, one.usd_per_million_tokens)
+    for basis in ("allocation", "usage"):
+        costs: TokenCosts = getattr(one.token_costs, basis)
+        for kind in fields(costs):
+            with_kind = {**labels, "basis": basis, "kind": kind.name}
+            name = "breakeven_deployment_token_cost_usd_per_million_tokens"
+            yield from _bounds(name, with_kind, getattr(costs, kind.name))
+    if one.price_source is not None:
+        shipped = _bool(bool(one.price_shipped))
+        yield "breakeven_deployment_price_info", {**labels, "source": one.price_source, "shipped": shipped}, 1.0
+    if one.schemes:
+        yield from _bounds("breakeven_deployment_replicas_needed", labels, one.schemes[0].money.replicas_needed)
     for scheme in one.schemes:
         yield from _scheme(scheme, {**labels, "scheme": scheme.scheme})
 
@@ -175,9 +189,20 @@ def _scheme(one: SchemeReport, labels: Mapping[str, str]) -> Iterator[Series]:
     if isinstance(one.prediction, Prediction):
         tokens = one.prediction.break_even_tokens
         yield "breakeven_scheme_break_even_tokens", labels, inf if tokens is None else tokens
-    yield from _bounds("breakeven_scheme_gpus_released", labels, one.money.gpus_released)
-    yield from _bounds("breakeven_scheme_saving_usd_per_month", labels, one.money.saving_usd_per_month)
-    yield from _bounds("breakeven_scheme_payback_months", labels, one.money.payback_months)
+    money = one.money
+    if isinstance(money.mode, Mode):
+        yield "breakeven_scheme_saving_info", {**labels, "mode": money.mode.value}, 1.0
+    for name, figure in (
+        ("gpus_released", money.gpus_released),
+        ("gpus_avoided", money.gpus_avoided),
+        ("replicas_needed", money.replicas_after),
+        ("saving_usd_per_month", money.saving_usd_per_month),
+        ("avoided_usd_per_month", money.avoided_usd_per_month),
+        ("payback_months", money.payback_months),
+        ("year_1_net_usd", money.year_1_net_usd),
+        ("break_even_ratio", money.break_even_ratio),
+    ):
+        yield from _bounds(f"breakeven_scheme_{name}", labels, figure)
     if one.quality is not None:
         yield "breakeven_scheme_quality_timestamp_seconds", labels, one.quality.as_of_s
     if one.quality is not None and one.quality.relative_loss is not None:

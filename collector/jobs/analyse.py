@@ -10,11 +10,10 @@ from operator import itemgetter
 
 import numpy as np
 
-from analyzer.assumptions import Context, Costs, Deployment, Policy, Price, Quality, QualityResult
+from analyzer.assumptions import Deployment, Policy
 from analyzer.columns import sum_of_windows, totals_by_span
 from analyzer.crosscheck import activity_of
 from analyzer.histograms import HISTOGRAM_SPAN_S
-from analyzer.objectives import Objective, Objectives
 from analyzer.replicas import ReplicaHistory
 from analyzer.report import Report, analyse, as_plain
 from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
@@ -22,8 +21,9 @@ from analyzer.verdict import VerdictState
 from analyzer.windows import DIP_WINDOWS, MAX_GAP_INTERVALS, Totals, add_up_whole
 from collector.jobs.duty import HOUR_S, DutyCycles
 from collector.jobs.polled import Polled
+from collector.jobs.stated import deployment_of
 from collector.jobs.step_models import StepModels
-from collector.settings.deployments import DeploymentConfig, ObjectivesConfig
+from collector.settings.deployments import DeploymentConfig
 from collector.settings.model import Settings
 from collector.store import Store
 
@@ -201,37 +201,3 @@ def _utilization(gpus: Sequence[Sequence[GpuSample]]) -> float | None:
 
 def _states(report: Report) -> dict[tuple[str, str], VerdictState]:
     return {(one.name, scheme.scheme): scheme.state for one in report.deployments for scheme in one.schemes}
-
-
-def deployment_of(config: DeploymentConfig) -> Deployment:
-    """The operator's section as the analysis wants it."""
-    price = config.price
-    return Deployment(
-        name=config.name,
-        gpu=config.gpu,
-        gpus_per_replica=config.gpus_per_replica,
-        model=config.model,
-        weight_bits=config.weight_bits,
-        price=None if price is None else Price(price.usd_per_gpu_hour, price.source, price.date),
-        minimum_replicas=config.minimum_replicas,
-        schemes=config.schemes,
-        costs=Costs(config.costs.engineering_hours, config.costs.engineering_usd_per_hour),
-        quality={
-            scheme: Quality(QualityResult(one.result), one.metric, one.owner, one.date, one.relative_loss)
-            for scheme, one in config.quality.items()
-        },
-        context=Context(**config.context.model_dump()),
-        objectives=objectives_of(config.objectives),
-        seats=config.seats,
-        chunk_tokens=config.chunk_tokens,
-    )
-
-
-def objectives_of(config: ObjectivesConfig | None) -> Objectives | None:
-    """The operator's latency objectives; None where none are stated."""
-    if config is None:
-        return None
-    first, gap = (
-        None if one is None else Objective(one.seconds, one.percentile / 100) for one in (config.ttft, config.itl)
-    )
-    return Objectives(first, gap, config.utilisation)

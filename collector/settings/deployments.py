@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from analyzer.objectives import UTILISATION
-from collector.settings.section import NAME, Section
+from collector.settings.money import CostsConfig, OtherGpuConfig, PriceConfig
+from collector.settings.section import NAME, Ratio, Section
 from collector.settings.units import Date
 
 
@@ -23,14 +24,6 @@ class Match(Section):
         if self.job is None and self.model is None and self.target is None:
             raise ValueError("state at least one of job, model and target")
         return self
-
-
-class PriceConfig(Section):
-    """What a GPU-hour costs, from where, and when that was true."""
-
-    usd_per_gpu_hour: float = Field(description="Price of one GPU-hour in US dollars.", ge=0)
-    source: str = Field(description="Where the price is from, such as a contract's name.", min_length=1)
-    date: Date = Field(description="Date of the price; flagged once it is older than 90 days.")
 
 
 class ObjectiveConfig(Section):
@@ -50,13 +43,6 @@ class ObjectivesConfig(Section):
     )
 
 
-class CostsConfig(Section):
-    """The one-off work to quantize."""
-
-    engineering_hours: float | None = Field(None, description="Hours of work.", ge=0)
-    engineering_usd_per_hour: float | None = Field(None, description="Cost of an hour of work.", ge=0)
-
-
 class QualityConfig(Section):
     """Your own evaluation of the model under one scheme."""
 
@@ -74,10 +60,20 @@ class ContextConfig(Section):
 
     quality_is_differentiator: bool | None = Field(None, description="Quality is why users choose you.")
     compute_is_small_part_of_cost: bool | None = Field(None, description="GPUs are a small part of the bill.")
+    compute_share_of_cost: Ratio | None = Field(
+        None, description="GPUs' part of what the product costs in all; says more than `compute_is_small_part_of_cost`."
+    )
     latency_targets_met: bool | None = Field(None, description="Latency objectives are met today.")
     small_team: bool | None = Field(None, description="The team is small, with many priorities.")
     models_change_often: bool | None = Field(None, description="Models change often; each needs quantizing anew.")
     memory_constrained: bool | None = Field(None, description="The model barely fits into GPU memory.")
+    engineering_capacity: bool | None = Field(None, description="Engineers have time for it.")
+
+    @model_validator(mode="after")
+    def _one_word_on_cost(self) -> ContextConfig:
+        if self.compute_is_small_part_of_cost is not None and self.compute_share_of_cost is not None:
+            raise ValueError("compute_is_small_part_of_cost and compute_share_of_cost say the same: keep one")
+        return self
 
 
 class DeploymentConfig(Section):
@@ -98,7 +94,17 @@ class DeploymentConfig(Section):
     chunk_tokens: int | None = Field(
         None, description="Most tokens of a step (vLLM: `--max-num-batched-tokens`), where no page tells.", ge=1
     )
+    growth_per_month: Annotated[float, Field(gt=-1, le=1)] | None = Field(
+        None, description="Growth of the peak load in a month as a ratio: 0.05 is five percent."
+    )
+    tensor_parallel_choices: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
+        (), description="Other tensor parallel sizes that you could run, such as `[1, 2]`."
+    )
+    other_gpus: tuple[OtherGpuConfig, ...] = Field((), description="GPU models that you could have instead.")
+    minimum_year_1_net_usd: float = Field(
+        0.0, description="Pessimistic net of the first year above which quantizing is worth it.", ge=0
+    )
     schemes: tuple[str, ...] = Field((), description="Schemes to judge; empty for the usual ones.")
-    costs: CostsConfig = Field(CostsConfig(), description="One-off work to quantize.")
+    costs: CostsConfig = Field(CostsConfig(), description="Cost of the work to quantize.")
     quality: dict[str, QualityConfig] = Field({}, description="Your evaluations, by scheme.")
     context: ContextConfig = Field(ContextConfig(), description="Facts that no counter shows.")

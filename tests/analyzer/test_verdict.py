@@ -10,7 +10,7 @@ from analyzer.assumptions import Policy, Quality, QualityResult
 from analyzer.evidence import Estimate, Evidence, Missing
 from analyzer.facts.quality import quality_prior
 from analyzer.facts.schemes import Support
-from analyzer.roi import money
+from analyzer.money import just_enough, money
 from analyzer.verdict import Case, Verdict, VerdictState, judge, settle
 from tests.fakes.histories import CHAT
 
@@ -34,7 +34,7 @@ def case(speedup: Estimate | Missing | None = None, *, replicas: int = 10, quali
         speedup=fast,
         quality=quality,
         prior=quality_prior("fp8-w8a8", None),
-        money=money(CHAT, replicas, 1, fast),
+        money=money(CHAT, replicas, 1, just_enough(replicas), fast),
         capacity_known=True,
     )
 

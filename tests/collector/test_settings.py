@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analyzer.objectives import Objective, Objectives
 from collector.errors import ConfigError
-from collector.jobs.analyse import deployment_of
+from collector.jobs.stated import deployment_of
 from collector.settings.load import parse_settings
 from collector.settings.model import Settings
 from collector.settings.units import date_s, duration_s, size_bytes
@@ -187,3 +187,49 @@ def test_any_text_is_settings_or_problems(text: str) -> None:
         parse_settings(text, "c.yaml")
     except ConfigError as error:
         assert error.problems
+
+
+def deployment(text: str) -> str:
+    return f"deployments: [{{name: a, match: {{job: a}}, {text}}}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "remedy"),
+    [
+        ("costs: {model_releases_per_year: 4}", "costs", "state requantization_hours as well"),
+        ("costs: {evaluation_hours: 4}", "costs", "state evaluation_usd_per_hour or engineering_usd_per_hour"),
+        ("costs: {engineering_hours: -1}", "costs.engineering_hours", "greater than or equal to 0"),
+        ("growth_per_month: 3", "growth_per_month", "less than or equal to 1"),
+        ("growth_per_month: -1", "growth_per_month", "greater than -1"),
+        ("tensor_parallel_choices: [0]", "tensor_parallel_choices[0]", "greater than or equal to 1"),
+        ("other_gpus: [{gpu: L40S}]", "other_gpus[0].price", "add it"),
+        ("context: {compute_share_of_cost: 40}", "context.compute_share_of_cost", "less than or equal to 1"),
+        (
+            "context: {compute_share_of_cost: 0.1, compute_is_small_part_of_cost: true}",
+            "context",
+            "keep one",
+        ),
+    ],
+)
+def test_what_is_stated_about_money_is_checked_at_the_start(text: str, place: str, remedy: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_settings(deployment(text), "c.yaml")
+
+    (problem,) = raised.value.problems
+    assert f"deployments[0].{place}" in problem.place
+    assert remedy in str(problem)
+
+
+def test_what_is_stated_about_money_reaches_the_analysis() -> None:
+    text = """costs: {engineering_hours: 10, engineering_usd_per_hour: 100, evaluation_hours: 5,
+        evaluation_usd_per_hour: 60, requantization_hours: 8, model_releases_per_year: 3},
+        growth_per_month: 0.05, tensor_parallel_choices: [1, 2], minimum_year_1_net_usd: 500,
+        other_gpus: [{gpu: L40S, price: {usd_per_gpu_hour: 1.1, source: offer, date: 2026-11-01}}]"""
+    (section,) = parse_settings(deployment(text), "c.yaml").deployments
+    stated = deployment_of(section)
+
+    assert stated.costs.investment_usd == 10 * 100 + 5 * 60
+    assert stated.costs.yearly_usd == 3 * 8 * 100
+    assert (stated.growth_per_month, stated.tensor_parallel_choices) == (0.05, (1, 2))
+    assert stated.minimum_year_1_net_usd == 500
+    assert [(one.gpu, one.price.usd_per_gpu_hour) for one in stated.other_gpus] == [("L40S", 1.1)]

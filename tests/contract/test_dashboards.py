@@ -42,6 +42,15 @@ NOT_SHOWN = {
     "breakeven_web_connections": "about the daemon's port, not about inference",
     "breakeven_web_connections_refused_total": "as above",
     "breakeven_web_accept_failures_total": "as above",
+    "breakeven_deployment_price_info": "a price's source is read once, in `report` and on the page",
+    "breakeven_deployment_replicas_needed": "said in the verdict's reasons, in `report` and on the page",
+    "breakeven_deployment_token_cost_usd_per_million_tokens": "for a bill; the panels show cost per generated token",
+    "breakeven_scheme_avoided_usd_per_month": "for a bill; what a verdict rests on is in its reasons",
+    "breakeven_scheme_break_even_ratio": "said in what would change the verdict",
+    "breakeven_scheme_gpus_avoided": "said in the verdict's reasons",
+    "breakeven_scheme_replicas_needed": "said in the verdict's reasons",
+    "breakeven_scheme_saving_info": "said in the verdict's reasons",
+    "breakeven_scheme_year_1_net_usd": "the payback on the panel says the same in months",
 }
 """Metrics that no panel shows, and why."""
 
