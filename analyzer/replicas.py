@@ -13,6 +13,7 @@ from analyzer.chain import Chain, fit_chain, span_chain
 from analyzer.crosscheck import NO_ACTIVITY, CrossCheck, GpuActivity, cross_check, widened
 from analyzer.evidence import Estimate, Evidence, Figure, Missing
 from analyzer.hardware import Hardware, gpus_of_replica, resolve
+from analyzer.hours import ReplicaHours
 from analyzer.phases import NO_MODEL, PhaseAccount, account
 from analyzer.predict import Prediction
 from analyzer.samples import Identity, ReplicaKey, ReplicaSample
@@ -26,6 +27,9 @@ from analyzer.windows import Totals
 
 FRESH_INTERVALS = 3
 """A replica is fresh while its last sample is younger than this many poll intervals."""
+
+
+NO_HOURS = Missing("the hours of the current epoch are not added up yet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class ReplicaHistory:
     """What the model predicts of each scheme; None: to be computed."""
     capacity: ReplicaCapacity | None = None
     """What the replica carries; None: to be computed."""
+    hours: ReplicaHours | Missing = NO_HOURS
+    """Where the time went hour by hour, by this model."""
     gpu_uuids: tuple[str, ...] = ()
     gpu_activity: GpuActivity = NO_ACTIVITY
     """Of the joined GPUs over the live span."""
@@ -86,6 +92,8 @@ class ReplicaReport:
     """Each scheme's effect over the decision span. Not in a plain report: the deployment's has what matters of it."""
     capacity: ReplicaCapacity
     """What load it carries within the objectives, as it is and under each scheme."""
+    hours: ReplicaHours | Missing = field(metadata={"plain": False})
+    """Where the time of the current epoch went. Not in a plain report: the deployment's answer has the sum."""
     cross_check: CrossCheck
     """The model against the GPU's activity counters over the live span; what disagrees widened the intervals above."""
     epoch_started_s: float | None
@@ -195,6 +203,7 @@ def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) 
         decision=decision,
         cross_check=check,
         predicted=predicted,
+        hours=known.hours,
         epoch_started_s=known.epoch_started_s,
         calibrated_to_s=known.calibrated_to_s,
         capacity=capacity,

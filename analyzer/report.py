@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from math import isfinite
 from typing import Any
@@ -12,6 +12,7 @@ from analyzer.assumptions import Deployment, Policy
 from analyzer.deployments import DeploymentReport, report_deployment
 from analyzer.replicas import ReplicaHistory, ReplicaReport, report_replica
 from analyzer.verdict import VerdictState
+from analyzer.workload import Workload, workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Report:
     deployments: tuple[DeploymentReport, ...]
     failures: tuple[str, ...] = ()
     """Replicas and deployments whose figures could not be computed: one of them never stops the rest."""
+    workloads: Mapping[str, Workload] = field(default_factory=dict, metadata={"plain": False})
+    """By deployment. Not in a plain report: its hours are long, and change little from one report to the next."""
 
 
 def analyse(
@@ -47,6 +50,7 @@ def analyse(
     if unknown:
         raise ValueError(f"replicas of deployments that are not given: {', '.join(sorted(unknown))}")
     replicas, reports, failures = [], [], []
+    workloads = {}
     for known in fleet:
         try:
             replicas.append(report_replica(known, stated[known.deployment], now_s))
@@ -57,10 +61,11 @@ def analyse(
         states = {scheme: state for (name, scheme), state in former.items() if name == deployment.name}
         try:
             reports.append(report_deployment(deployment, members, states, policy, now_s))
+            workloads[deployment.name] = workload(members)
         except (ArithmeticError, ValueError) as error:
             failures.append(f"deployment {deployment.name}: {error}")
     simulated = any(one.simulated for one in replicas)
-    return Report(now_s, recent_s, history_s, simulated, tuple(replicas), tuple(reports), tuple(failures))
+    return Report(now_s, recent_s, history_s, simulated, tuple(replicas), tuple(reports), tuple(failures), workloads)
 
 
 def as_plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
+from hashlib import sha256
 from typing import Any
 
 from aiohttp import web
@@ -14,11 +15,17 @@ from collector.clock import Clock
 from collector.export.answers import answer
 from collector.export.health_json import health_plain
 from collector.export.once import OncePerReport
+from collector.export.openapi import ENDPOINTS, document
+from collector.export.overview import history, overview, replica_shown
 from collector.export.render import is_stale
 from collector.export.snapshot import State
 
 JSON = "application/json; charset=utf-8"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+_FRESH, _STALE = b'"stale": false', b'"stale": true'
+"""The first words of an answer; only these change while a report stands."""
 
 
 class Api:
@@ -31,32 +38,66 @@ class Api:
         self._executor = executor
 
     def routes(self) -> Mapping[str, Handler]:
-        """Every path with its handler."""
-        return {
-            "/api/v1/report": self._of_report(as_plain),
-            "/api/v1/health": self._health,
+        """Every path of the document with its handler."""
+        handlers = {
+            "overview": self._of_report(overview),
+            "history": self._of_report(history),
+            "replica": self._replica,
+            "report": self._of_report(_with_stale),
+            "health": self._health,
         }
+        routes: dict[str, Handler] = {ENDPOINTS[name].path: handler for name, handler in handlers.items()}
+        return {**routes, "/api/v1/openapi.json": self._document()}
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
         return await answer(request, written(health_plain(self._state)), JSON, self._executor)
 
-    def _of_report(self, shown: Callable[[Report], Mapping[str, Any]]) -> Handler:
+    def _document(self) -> Handler:
+        body = written(document(self._state.version))
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await answer(request, body, JSON, self._executor, tag=sha256(body).hexdigest()[:16])
+
+        return handle
+
+    def _of_report(self, shown: Callable[[Report], object]) -> Handler:
         """An answer that is the same until the next report, but for whether that one has become too old."""
-        once = OncePerReport(lambda report: written(shown(report)), self._executor)
+        once = OncePerReport(lambda report: written(as_plain(shown(report))), self._executor)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             report = self._state.report
             if report is None:
                 return await self._no_report(request)
-            stale = is_stale(report, self._clock, self._evaluation_interval_s)
-            body = b'{"stale": %s, ' % (b"true" if stale else b"false") + (await once.of(report))[1:]
+            body = await once.of(report)
+            stale = self._stale(report)
+            if stale:
+                body = body.replace(_FRESH, _STALE, 1)
             return await answer(request, body, JSON, self._executor, tag=f"{report.made_at_s:.6f}-{stale:d}")
 
         return handle
 
+    async def _replica(self, request: web.Request) -> web.StreamResponse:
+        report = self._state.report
+        if report is None:
+            return await self._no_report(request)
+        found = replica_shown(report, request.match_info["id"], stale=self._stale(report))
+        if found is None:
+            body = written({"error": "the last report has no such replica"})
+            return await answer(request, body, JSON, self._executor, status=404)
+        tag = f"{report.made_at_s:.6f}-{found.stale:d}"
+        return await answer(request, written(as_plain(found)), JSON, self._executor, tag=tag)
+
+    def _stale(self, report: Report) -> bool:
+        return is_stale(report, self._clock, self._evaluation_interval_s)
+
     async def _no_report(self, request: web.Request) -> web.StreamResponse:
         body = written({"error": "no report has been made yet"})
         return await answer(request, body, JSON, self._executor, status=503)
+
+
+def _with_stale(report: Report) -> Mapping[str, Any]:
+    plain: Mapping[str, Any] = as_plain(report)
+    return {"stale": False, **plain}
 
 
 def written(plain: object) -> bytes:

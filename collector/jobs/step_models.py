@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from analyzer.assumptions import Deployment
 from analyzer.capacity.live import ReplicaCapacity
 from analyzer.evidence import Missing
+from analyzer.hours import ReplicaHours, replica_hours
 from analyzer.predict import Prediction
 from analyzer.replicas import NO_BUSY, ReplicaHistory, capacity_of_replica, fit_replica, predict_replica
 from analyzer.samples import GpuSample, ReplicaKey
@@ -36,6 +37,7 @@ class _Fitted:
     model: StepModel | Missing
     seen_to_s: float | None
     """Unix time up to which the model has seen traffic; None without a model."""
+    hours: ReplicaHours | Missing
     predicted: Mapping[str, Prediction | Missing] | None
     """None: to be computed with the report, since there is no model that would outlast it."""
     capacity: ReplicaCapacity | None
@@ -64,12 +66,14 @@ class StepModels:
         if former is None or former.epoch != epoch or former.told != told or _stale(former, now_s):
             fine = self._fine(known, epoch, now_s)
             model, predicted, load = _made(known, deployment, fine)
+            hours = _hours(model, known)
             seen_to_s = None if isinstance(model, Missing) else _last_traffic_s([*known.parts, *fine])
-            former = _Fitted(epoch, now_s, told, model, seen_to_s, predicted, load)
+            former = _Fitted(epoch, now_s, told, model, seen_to_s, hours, predicted, load)
             self._fitted[known.replica] = former
         return replace(
             known,
             model=former.model,
+            hours=former.hours,
             predicted=former.predicted,
             capacity=former.capacity,
             calibrated_to_s=former.seen_to_s,
@@ -121,6 +125,13 @@ def _made(
         return model, predicted, capacity_of_replica(known, deployment, predicted)
     except (ArithmeticError, ValueError) as error:
         return Missing(f"the step-time model could not be computed: {error}"), None, None
+
+
+def _hours(model: StepModel | Missing, known: ReplicaHistory) -> ReplicaHours | Missing:
+    try:
+        return replica_hours(model, known.parts)
+    except (ArithmeticError, ValueError) as error:
+        return Missing(f"the hours could not be computed: {error}")
 
 
 def _last_traffic_s(parts: Sequence[Part]) -> float | None:
