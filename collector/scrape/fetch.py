@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
-import socket
 import ssl as tls
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
-from urllib.parse import SplitResult, urljoin, urlsplit
-
-import aiohttp
+from typing import NamedTuple, Protocol
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from collector.errors import Kind, SourceError
-from collector.scrape.inflate import Inflater
+from collector.scrape.answer import Answer, NotHttpError
+from collector.scrape.connections import (
+    BrokenOffError,
+    ConnectError,
+    Connections,
+    LinkLocalError,
+    Origin,
+    ResolveError,
+    trusting,
+    verifying,
+)
 from collector.scrape.limits import Limits
 
 ACCEPT = "text/plain;version=0.0.4,*/*;q=0.1"
 """OpenMetrics is read but not asked for: Python's prometheus_client would then write `vllm_...` for `vllm:...`."""
-_DENIED = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe80::/10"))
-_KEEPALIVE_S = 75.0
+_SENT = {"Accept": ACCEPT, "Accept-Encoding": "identity", "User-Agent": "breakeven"}
+_PORTS = {"http": 80, "https": 443}
+_PLACES = 10_000
+"""So many URLs are remembered in parts."""
+_PATH_CHARS = "/:@!$&'()*+,;=~%"
 _STATUS_KINDS: dict[int, Kind] = {
     HTTPStatus.UNAUTHORIZED: Kind.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN: Kind.UNAUTHORIZED,
@@ -63,47 +72,31 @@ class Getter(Protocol):
         """The answer to one GET. Raises SourceError."""
 
 
-class LinkLocalError(OSError):
-    """A connection to a link-local address, where clouds keep credentials: refused before it is made."""
+def client_session(connections: int = 1000) -> Connections:
+    """The daemon's HTTP connections; close them after use. Must be called inside the event loop that uses them.
 
-
-def client_session(connections: int = 1000) -> aiohttp.ClientSession:
-    """The daemon's HTTP client; close it after use. Must be called inside the event loop that uses it.
-
-    No cookies, no proxies from the environment, no automatic decompression, no connection to link-local addresses
-    (checked on the address that is connected to, whatever name led there).
+    No cookies, no proxies from the environment, no connection to link-local addresses (checked on the address that is
+    connected to, whatever name led there). At most so many requests at once.
     """
-    connector = aiohttp.TCPConnector(
-        limit=connections, keepalive_timeout=_KEEPALIVE_S, ttl_dns_cache=30, socket_factory=_socket
-    )
-    return aiohttp.ClientSession(
-        connector=connector,
-        auto_decompress=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
-    )
+    return Connections(connections)
 
 
-def _socket(address_info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
-    family, kind, protocol, _, address = address_info
-    if _is_denied(str(address[0])):
-        raise LinkLocalError(f"{address[0]} is a link-local address, which is never polled")
-    return socket.socket(family, kind, protocol)
+class _Place(NamedTuple):
+    """A URL in parts: `where` is host and port for people, `opening` the request's first two lines."""
 
-
-def _is_denied(address: str) -> bool:
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return any(ip in network for network in _DENIED)
+    https: bool
+    host: str
+    port: int
+    where: str
+    opening: str
 
 
 class Fetcher:
     """GETs with limits. Safe to share between all targets of a daemon."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: Connections) -> None:
         self._session = session
+        self._places: dict[str, _Place] = {}
 
     async def get(
         self,
@@ -118,100 +111,92 @@ class Fetcher:
 
         `headers` are added to ours (credentials go here). `ssl` is a context, True to verify against the system's
         authorities, False not to verify. `server_name` is the name the certificate must carry, if not the URL's.
-        A kept-alive connection that the server has closed meanwhile is replaced once, within the same deadline
-        (aiohttp does this for idempotent requests).
+        A connection that the server closes before it answers is replaced once, within the same deadline.
         Raises SourceError, whose text holds no part of the URL but host and port.
         """
         loop = asyncio.get_running_loop()
         started_s = loop.time()
-        where = _checked(url)
-        sent = {"Accept": ACCEPT, "Accept-Encoding": "identity", "User-Agent": "breakeven", **(headers or {})}
-        with _translated(where, limits):
-            async with (
-                asyncio.timeout(limits.timeout_s),
-                self._session.get(
-                    url, headers=sent, ssl=ssl, server_hostname=server_name, allow_redirects=False
-                ) as answer,
-            ):
-                try:
-                    _check_status(answer)
-                    body = await _read(answer, limits.body_size_limit_bytes)
-                except BaseException:
-                    answer.close()  # what is left unread must not be drained
-                    raise
+        place = self._places.get(url)
+        if place is None:
+            place = _checked(url)
+            if len(self._places) >= _PLACES:
+                self._places.clear()
+            self._places[url] = place
+        context = (verifying() if ssl is True else trusting() if ssl is False else ssl) if place.https else None
+        request = _request(place, {**_SENT, **headers} if headers else _SENT)
+        with _translated(place.where, limits):
+            async with asyncio.timeout(limits.timeout_s):
+                origin = Origin(place.host, place.port, context, server_name)
+                answer = await self._session.get(origin, request, limits.body_size_limit_bytes)
+            _check_status(answer, url)
+            body = answer.body
         return Response(
             status=answer.status,
             body=body,
-            content_type=answer.headers.get("Content-Type", "").lower(),
-            headers={name.lower(): value for name, value in answer.headers.items()},
+            content_type=answer.headers.get("content-type", "").lower(),
+            headers=answer.headers,
             duration_s=loop.time() - started_s,
         )
 
 
-def _checked(url: str) -> str:
-    """Host and port of a URL that may be fetched. Raises SourceError for what is never fetched."""
+def _checked(url: str) -> _Place:
+    """A URL that may be fetched. Raises SourceError for what is never fetched."""
     try:
         parts = urlsplit(url)
         where = _where(parts)
     except ValueError:
         raise SourceError(Kind.REFUSED, "the target's address is not a URL") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in _PORTS or not parts.hostname:
         raise SourceError(Kind.REFUSED, "the target's address must begin with http:// or https:// and name a host")
     if parts.username is not None or parts.password is not None:
         raise SourceError(Kind.REFUSED, "credentials belong into basic_auth or authorization, not into the address")
-    return where
+    host = parts.hostname.replace("%25", "%")  # RFC 6874 writes a zone so
+    port = _PORTS[parts.scheme] if parts.port is None else parts.port
+    named = where if port != _PORTS[parts.scheme] else where.rpartition(":")[0]
+    asked = quote(parts.path or "/", safe=_PATH_CHARS)
+    if parts.query:
+        asked += "?" + quote(parts.query, safe=_PATH_CHARS + "?[]")
+    opening = f"GET {asked} HTTP/1.1\r\nHost: {quote(named, safe=_PATH_CHARS + '[]')}\r\n"
+    return _Place(parts.scheme == "https", host, port, where, opening)
+
+
+def _request(place: _Place, headers: Mapping[str, str]) -> bytes:
+    """The whole request. Raises SourceError for a header that would not be one."""
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    if any(line.count("\n") != 1 or line.count("\r") != 1 or "\0" in line for line in lines):
+        raise SourceError(Kind.UNAUTHORIZED, "the credentials hold a character that no header may have")
+    return f"{place.opening}{''.join(lines)}\r\n".encode()
 
 
 def _where(parts: SplitResult) -> str:
     host = parts.hostname or ""
-    port = parts.port if parts.port is not None else {"http": 80, "https": 443}.get(parts.scheme)
+    port = parts.port if parts.port is not None else _PORTS.get(parts.scheme)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _check_status(answer: aiohttp.ClientResponse) -> None:
+def _check_status(answer: Answer, url: str) -> None:
     status = answer.status
     if status == HTTPStatus.OK:
         return
-    if "Location" in answer.headers and 300 <= status < 400:
-        raise SourceError(Kind.REDIRECT, f"HTTP {status}: redirects {_place(answer)}; redirects are never followed")
+    location = answer.headers.get("location")
+    if location is not None and 300 <= status < 400:
+        led_to = _led_to(url, location)
+        raise SourceError(Kind.REDIRECT, f"HTTP {status}: redirects {led_to}; redirects are never followed")
     text = _STATUS_TEXTS.get(status)
     kind = _STATUS_KINDS.get(status, Kind.HTTP_STATUS)
     raise SourceError(kind, f"HTTP {status}" if text is None else f"HTTP {status}: {text}")
 
 
-def _place(answer: aiohttp.ClientResponse) -> str:
+def _led_to(url: str, location: str) -> str:
     """Where a redirect leads, without its path and query, which may hold secrets."""
     try:
-        here = urlsplit(str(answer.url))
-        there = urlsplit(urljoin(str(answer.url), answer.headers["Location"]))
+        here = urlsplit(url)
+        there = urlsplit(urljoin(url, location))
         if (there.scheme, there.hostname, there.port) == (here.scheme, here.hostname, here.port):
             return "to another path of itself"
         return f"to {_where(there)} over {there.scheme}"
     except ValueError:
         return "to an invalid address"
-
-
-async def _read(answer: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
-    """The body, uncompressed. Raises SourceError as soon as it exceeds the limit."""
-    inflater = Inflater.for_encoding(answer.headers.get("Content-Encoding", ""), limit_bytes)
-    if inflater is None:
-        return await _read_plain(answer, limit_bytes)
-    async for chunk in answer.content.iter_any():
-        inflater.feed(chunk)
-    return inflater.finish()
-
-
-async def _read_plain(answer: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
-    if answer.content_length is not None and answer.content_length > limit_bytes:
-        raise SourceError(Kind.TOO_LARGE, f"the page has {answer.content_length} bytes; body_size_limit {limit_bytes}")
-    chunks: list[bytes] = []
-    size_bytes = 0
-    async for chunk in answer.content.iter_any():
-        size_bytes += len(chunk)
-        if size_bytes > limit_bytes:
-            raise SourceError(Kind.TOO_LARGE, f"the page exceeds body_size_limit ({limit_bytes} bytes)")
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 @contextlib.contextmanager
@@ -221,19 +206,19 @@ def _translated(where: str, limits: Limits) -> Iterator[None]:
         yield
     except SourceError:
         raise
-    except aiohttp.ClientConnectorDNSError:
+    except ResolveError:
         raise SourceError(Kind.DNS, f"the host name of {where} cannot be resolved") from None
-    except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, tls.SSLError) as error:
+    except tls.SSLError as error:
         raise SourceError(Kind.TLS, f"TLS with {where} failed: {_tls_text(error)}") from None
-    except aiohttp.ClientConnectorError as error:
-        raise _connect_error(where, error.os_error) from None
+    except ConnectError as error:
+        raise _connect_error(where, error.cause) from None
     except TimeoutError:
         raise SourceError(Kind.TIMEOUT, f"no complete answer from {where} within {limits.timeout_s:g} s") from None
-    except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, aiohttp.ClientOSError):
+    except (BrokenOffError, ConnectionError):
         raise SourceError(Kind.DISCONNECTED, f"{where} broke off the connection before its answer was whole") from None
-    except aiohttp.ClientResponseError as error:
-        raise _protocol_error(where, error) from None
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+    except NotHttpError:
+        raise SourceError(Kind.NOT_METRICS, f"{where} does not answer in HTTP") from None
+    except (OSError, ValueError) as error:
         raise SourceError(Kind.DISCONNECTED, f"the request to {where} failed: {type(error).__name__}") from None
 
 
@@ -247,21 +232,10 @@ def _connect_error(where: str, error: OSError) -> SourceError:
     return SourceError(Kind.REFUSED, f"cannot connect to {where}: {error.strerror or type(error).__name__}")
 
 
-def _tls_text(error: Exception) -> str:
-    cause = error
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        cause = error.certificate_error
-    elif isinstance(error, aiohttp.ClientSSLError):
-        cause = error.os_error
-    if isinstance(cause, tls.SSLCertVerificationError):
-        return f"certificate: {cause.verify_message}"
-    reason = getattr(cause, "reason", None)
+def _tls_text(error: tls.SSLError) -> str:
+    if isinstance(error, tls.SSLCertVerificationError):
+        return f"certificate: {error.verify_message}"
+    reason = error.reason
     if reason == "WRONG_VERSION_NUMBER":
         return "it does not speak TLS; should the scheme be http?"
-    return str(reason).lower().replace("_", " ") if reason else type(cause).__name__
-
-
-def _protocol_error(where: str, error: aiohttp.ClientResponseError) -> SourceError:
-    if error.message.startswith(("Got more than", "Too many headers")):  # aiohttp tells these apart by text only
-        return SourceError(Kind.TOO_LARGE, f"{where} sends larger headers than we accept")
-    return SourceError(Kind.NOT_METRICS, f"{where} does not answer in HTTP")
+    return str(reason).lower().replace("_", " ") if reason else type(error).__name__

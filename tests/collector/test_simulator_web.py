@@ -14,7 +14,7 @@ import pytest
 
 from analyzer.samples import GpuSample
 from collector.errors import BreakevenError
-from collector.scrape.fetch import Fetcher
+from collector.scrape.fetch import Fetcher, client_session
 from collector.scrape.target import TargetScraper
 from collector.servers import detect
 from collector.simulator import web
@@ -245,11 +245,12 @@ def test_each_dialect_is_read_over_http_by_the_real_scraper(dialect: str) -> Non
     async def test(handle: ServedFleet, clock: HandClock, session: aiohttp.ClientSession) -> None:
         clock.advance(30.0)
         url = handle.urls[0] + replicas[0].site.page_path
-        scraper = TargetScraper(url, Fetcher(session), detect)
-        assert (await scraper.scrape()).engine == DIALECTS[dialect].engine
-        told = await scraper.identify()
-        clock.advance(30.0)
-        scrape = await scraper.scrape()
+        async with client_session() as polling:
+            scraper = TargetScraper(url, Fetcher(polling), detect)
+            assert (await scraper.scrape()).engine == DIALECTS[dialect].engine
+            told = await scraper.identify()
+            clock.advance(30.0)
+            scrape = await scraper.scrape()
         (one,) = scrape.reading.replicas
         assert {**told.fields, **one.identity}["model_path"].startswith("meta-llama/Llama-3.1-8B-Instruct")
         assert not scrape.notes

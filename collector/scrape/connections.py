@@ -1,0 +1,295 @@
+"""Kept-alive HTTP/1.1 connections: one GET at a time on each, none to a link-local address.
+
+A client of our own since a poll's cost is mostly its client's: aiohttp's takes about five times as much for a page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl as tls
+from collections import deque
+from functools import cache
+from typing import NamedTuple
+
+from aiohappyeyeballs import start_connection
+
+from collector.scrape.answer import Answer
+
+KEEPALIVE_S = 75.0
+_RESOLVED_S = 30.0
+_SECOND_ADDRESS_S = 0.25
+"""RFC 8305's recommended delay before a name's next address is tried beside the first."""
+_READ_BYTES = 256 * 1024
+_DENIED = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe80::/10"))
+
+AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
+
+
+class Origin(NamedTuple):
+    """Where a connection leads, and what has to be true of it. `context` None: no TLS."""
+
+    host: str
+    port: int
+    context: tls.SSLContext | None
+    server_name: str | None
+
+
+class LinkLocalError(OSError):
+    """A connection to a link-local address, where clouds keep credentials: refused before it is made."""
+
+
+class ResolveError(OSError):
+    """The host's name has no address."""
+
+
+class ConnectError(OSError):
+    """No address of the host could be connected to; `cause` says why the last one could not."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class BrokenOffError(OSError):
+    """The peer closed the connection; `started` whether anything of its answer had come."""
+
+    def __init__(self, started: bool) -> None:
+        super().__init__("the connection was broken off")
+        self.started = started
+
+
+class _Connection(asyncio.BufferedProtocol):
+    """One connection. All connections of a loop read into one buffer: what is read is taken out of it at once."""
+
+    __slots__ = ("_answer", "_buffer", "_idle", "_origin", "_transport", "_waiter", "idle_since_s")
+
+    def __init__(self, origin: Origin, buffer: memoryview, idle: dict[Origin, deque[_Connection]]) -> None:
+        self._origin = origin
+        self._buffer = buffer
+        self._idle = idle
+        self._transport: asyncio.Transport | None = None
+        self._answer: Answer | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self.idle_since_s = 0.0
+
+    async def ask(self, request: bytes, answer: Answer) -> None:
+        """Sends a request and waits for the whole answer. Raises what `answer` raises, and BrokenOffError."""
+        assert self._transport is not None
+        if self._transport.is_closing():
+            raise BrokenOffError(started=False)
+        self._answer = answer
+        self._waiter = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        try:
+            await self._waiter
+        finally:
+            self._answer = self._waiter = None
+
+    def abort(self) -> None:
+        """Ends it at once; what is left unread is not drained."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        answer = self._answer
+        if answer is None:  # nobody asked for this
+            self.abort()
+            return
+        try:
+            answer.feed(bytes(self._buffer[:nbytes]))
+        except Exception as error:  # noqa: BLE001 - handed to whoever asked
+            self._tell(error)
+            self.abort()
+            return
+        if answer.complete:
+            self._tell(None)
+
+    def eof_received(self) -> None:
+        """The transport closes itself after this."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        answer = self._answer
+        if answer is not None:
+            self._tell(None if exc is None and answer.ended() else BrokenOffError(answer.started))
+            return
+        waiting = self._idle.get(self._origin)
+        if waiting is not None and self in waiting:
+            waiting.remove(self)
+
+    def _tell(self, error: Exception | None) -> None:
+        self._answer = None
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)
+
+
+class Connections:
+    """All connections of the daemon's polls; close it after use. Made inside the event loop that uses it."""
+
+    def __init__(self, at_once: int) -> None:
+        """`at_once` is how many requests may be under way."""
+        self._loop = asyncio.get_running_loop()
+        self._slots = asyncio.Semaphore(at_once)
+        self._buffer = memoryview(bytearray(_READ_BYTES))
+        self._idle: dict[Origin, deque[_Connection]] = {}
+        self._resolved: dict[tuple[str, int], tuple[float, list[AddressInfo]]] = {}
+        self._sweep: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Connections:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends every kept connection."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for waiting in self._idle.values():
+            for connection in list(waiting):
+                connection.abort()
+        self._idle.clear()
+        await asyncio.sleep(0)  # so that their transports are gone when the loop is
+
+    async def get(self, origin: Origin, request: bytes, limit_bytes: int) -> Answer:
+        """The whole answer to a GET, or the head of one that is no 200.
+
+        A connection that ends before anything came is replaced once: a kept one may have been closed meanwhile.
+        Raises OSError (the classes above, and what TLS raises), NotHttpError, and SourceError beyond the limits.
+        """
+        async with self._slots:
+            try:
+                return await self._once(origin, request, limit_bytes, self._kept(origin))
+            except BrokenOffError as error:
+                if error.started:
+                    raise
+            return await self._once(origin, request, limit_bytes, None)
+
+    async def _once(self, origin: Origin, request: bytes, limit_bytes: int, kept: _Connection | None) -> Answer:
+        connection = await self._connect(origin) if kept is None else kept
+        answer = Answer(limit_bytes)
+        try:
+            await connection.ask(request, answer)
+        except BaseException:
+            connection.abort()
+            raise
+        if answer.reusable:
+            self._keep(origin, connection)
+        else:
+            connection.abort()
+        return answer
+
+    def _kept(self, origin: Origin) -> _Connection | None:
+        waiting = self._idle.get(origin)
+        return waiting.pop() if waiting else None
+
+    def _keep(self, origin: Origin, connection: _Connection) -> None:
+        connection.idle_since_s = self._loop.time()
+        waiting = self._idle.get(origin)
+        if waiting is None:
+            waiting = self._idle[origin] = deque()
+        waiting.append(connection)
+        if self._sweep is None:
+            self._sweep = self._loop.call_later(KEEPALIVE_S, self._drop_old)
+
+    def _drop_old(self) -> None:
+        """Ends what was not used for a while, and forgets origins and addresses that nobody asks for."""
+        self._sweep = None
+        now_s = self._loop.time()
+        for origin, waiting in list(self._idle.items()):
+            while waiting and now_s - waiting[0].idle_since_s >= KEEPALIVE_S:
+                waiting.popleft().abort()
+            if not waiting:
+                del self._idle[origin]
+        self._resolved = {key: found for key, found in self._resolved.items() if now_s < found[0]}
+        if self._idle:
+            self._sweep = self._loop.call_later(KEEPALIVE_S / 4, self._drop_old)
+
+    async def _connect(self, origin: Origin) -> _Connection:
+        addresses = await self._addresses(origin.host, origin.port)
+        try:
+            # The address that is connected to is checked, whatever name led there.
+            connected = await start_connection(
+                addresses, happy_eyeballs_delay=_SECOND_ADDRESS_S, socket_factory=_socket, loop=self._loop
+            )
+        except OSError as error:
+            raise ConnectError(error) from None
+        try:
+            _, connection = await self._loop.create_connection(
+                lambda: _Connection(origin, self._buffer, self._idle),
+                sock=connected,
+                ssl=origin.context,
+                server_hostname=None if origin.context is None else origin.server_name or origin.host,
+            )
+        except BaseException:
+            connected.close()
+            raise
+        return connection
+
+    async def _addresses(self, host: str, port: int) -> list[AddressInfo]:
+        """The addresses of a host. A literal address is its own; names are looked up by the system's resolver."""
+        literal = host.partition("%")[0]
+        try:
+            family = socket.AF_INET6 if ipaddress.ip_address(literal).version == 6 else socket.AF_INET
+        except ValueError:
+            pass
+        else:
+            if is_denied(literal):
+                raise ConnectError(LinkLocalError(_denied_text(literal)))
+            return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
+        good_until_s, found = self._resolved.get((host, port), (0.0, []))
+        if self._loop.time() < good_until_s:
+            return found
+        try:
+            told = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError):
+            raise ResolveError(host) from None
+        self._resolved[host, port] = self._loop.time() + _RESOLVED_S, list(told)
+        return list(told)
+
+
+@cache
+def verifying() -> tls.SSLContext:
+    """TLS that checks the peer against the system's authorities. Loading those takes a while: it is done once."""
+    return tls.create_default_context()
+
+
+@cache
+def trusting() -> tls.SSLContext:
+    """TLS that believes every peer."""
+    context = tls.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = tls.CERT_NONE
+    return context
+
+
+def is_denied(address: str) -> bool:
+    """Whether an address (IPv4, or IPv6 with or without a zone) is link-local."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return any(ip in network for network in _DENIED)
+
+
+def _denied_text(address: str) -> str:
+    return f"{address} is a link-local address, which is never polled"
+
+
+def _socket(address_info: AddressInfo) -> socket.socket:
+    family, kind, protocol, _, address = address_info
+    if is_denied(str(address[0])):
+        raise LinkLocalError(_denied_text(str(address[0])))
+    return socket.socket(family, kind, protocol)
