@@ -21,6 +21,7 @@ from collector.health import DaemonHealth, TargetHealth
 from collector.jobs.analyse import Analyse
 from collector.jobs.any_target import Parts
 from collector.jobs.descriptors import budget_of, raised_limit
+from collector.jobs.discovery import Discovery, said
 from collector.jobs.gpu_board import GpuBoard
 from collector.jobs.gpus import PollGpus
 from collector.jobs.joining import JoinGpus
@@ -31,7 +32,7 @@ from collector.jobs.reload import reloaded
 from collector.jobs.remember import remember
 from collector.jobs.serving import Serving, WebFlags
 from collector.jobs.sink import Sink
-from collector.jobs.targets import Target, TargetFiles, static_targets
+from collector.jobs.targets import Target
 from collector.jobs.ticks import every, first_delay_s
 from collector.jobs.worker import Worker
 from collector.logs import event
@@ -45,7 +46,7 @@ CLOCK_STEP_S = 2.0
 FLUSH_LIMIT_S = 4.0
 TIDY_INTERVAL_S = 3600
 RESTART_PART_S = 5.0
-FILES_CHECK_S = 300.0
+DISCOVERY_CHECK_S = 30.0
 FIRST_REPORT_S = 12.0
 """After two polls at the usual short intervals: a first report that says something."""
 _log = logging.getLogger("breakeven")
@@ -75,6 +76,7 @@ class Daemon:
         self._flags = WebFlags() if flags is None else flags
         self._load = load
         self._fetcher: Fetcher
+        self._discovery: Discovery
         self._scheduler: AsyncIOScheduler | None = None
         self._health = DaemonHealth(started_s=clock.wall_s(), notices=list(notices))
         if store.set_aside is not None:
@@ -91,7 +93,6 @@ class Daemon:
         self._parts = Parts(self._sink, self._board, self._joins, LayoutPool(), clock)
         self._polls: dict[str, asyncio.Task[Any]] = {}
         self._targets_polled: dict[str, Target] = {}
-        self._files = TargetFiles(settings)
         self.recompute = Recompute(
             Analyse(store, settings), store, self._sink, self._writer, self._reader, self._roster, self.state, clock
         )
@@ -110,9 +111,10 @@ class Daemon:
         if fresh is None:
             return False
         self._settings = fresh
-        self._files = TargetFiles(fresh)
+        self._discovery.take(fresh)
         self._joins.stated = fresh.gpu_joins
         self.recompute.configure(fresh)
+        said(await self._discovery.refresh())
         self._follow(self._targets())
         self._schedule(self._scheduler)
         return True
@@ -126,11 +128,13 @@ class Daemon:
         serving = Serving(self._settings, self.state, self._clock, self._flags, self.reload)
         await serving.start(budget)
         session = client_session(budget.polls)
+        self._fetcher = Fetcher(session)
+        self._discovery = Discovery(self._settings, self._fetcher, self._health.discovery, self._clock)
         scheduler = AsyncIOScheduler(timezone="UTC")
         tasks: list[asyncio.Task[Any]] = []
         try:
             started(self.state.urls)
-            self._fetcher = Fetcher(session)
+            said(await self._discovery.refresh())
             targets = self._targets()
             await self._reader.run(remember, self._store, targets, self._roster, self._clock.wall_s(), self._joins)
             self._follow(targets)
@@ -138,7 +142,7 @@ class Daemon:
                 asyncio.create_task(self._supervised(name, part))
                 for name, part in (
                     ("sink", self._sink.run),
-                    ("target files", self._watch_files),
+                    ("discovery", self._discover),
                     ("clock", partial(self._watch_clock, scheduler)),
                     ("gpus", self._poll_gpus),
                     ("joins", self._joining.run),
@@ -152,10 +156,9 @@ class Daemon:
             await self._end(serving, session, scheduler, tasks)
 
     def _targets(self) -> list[Target]:
-        found, problems = self._files.read()
-        for problem in problems:
-            event(_log, logging.WARNING, "target file not usable", about=problem)
-        return [*self.extra_targets, *static_targets(self._settings), *found]
+        found, problems = self._discovery.targets()
+        said(problems)
+        return [*self.extra_targets, *found]
 
     def _targets_now(self) -> list[Target]:
         return [target for url, target in self._targets_polled.items() if url in self._polls]
@@ -208,12 +211,14 @@ class Daemon:
         await poll.run()
         await every(interval_s, first_delay_s("gpus", interval_s, self._clock.wall_s()), self._clock, poll.run)
 
-    async def _watch_files(self) -> None:
-        """Read file_sd files again, at the shortest of their intervals."""
+    async def _discover(self) -> None:
+        """Ask the sources of targets again, each at its interval."""
         while True:
-            waits_s = [one.refresh_interval for job in self._settings.scrape_configs for one in job.file_sd_configs]
-            await asyncio.sleep(min(waits_s, default=FILES_CHECK_S))
-            self._follow(self._targets())
+            # Looked at in between as well: a reload may bring a source.
+            await asyncio.sleep(min(DISCOVERY_CHECK_S, self._discovery.wait_s(DISCOVERY_CHECK_S)))
+            if self._discovery.wait_s(DISCOVERY_CHECK_S) == 0:
+                said(await self._discovery.refresh())
+                self._follow(self._targets())
 
     async def _watch_clock(self, scheduler: AsyncIOScheduler) -> None:
         """The scheduler sleeps by the wall clock: after a step its jobs must be planned anew."""
@@ -273,6 +278,7 @@ class Daemon:
             await self._gpus.close()
         ended = [worker.close(1.0) for worker in (self._writer, self._reader)]
         self._joining.close()
+        self._discovery.close()
         if all(ended):
             self._store.close()
         event(_log, logging.INFO, "ended", samples_written=self._health.samples_written)

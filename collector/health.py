@@ -83,6 +83,8 @@ class DaemonHealth:
     storage_recovered: int = 0
     clock_steps: int = 0
     config: Health = field(default_factory=Health)
+    discovery: dict[tuple[str, str], Health] = field(default_factory=dict)
+    """By job and mechanism."""
     notices: list[str] = field(default_factory=list)
 
 

@@ -16,10 +16,11 @@ from collector.gpu.readings import GpuPoll, GpuReading, GpuState
 from collector.gpu.supervisor import NvmlReader
 from collector.health import REMEDIES
 from collector.jobs.discover import loopback_targets
+from collector.jobs.discovery import Discovery
 from collector.jobs.joins import GpuJoins, join_text
 from collector.jobs.listeners import Processes
 from collector.jobs.scraper import GpuPageError, bare_engine_at, gpu_scraper_of, scraper_of
-from collector.jobs.targets import Target, TargetFiles, static_targets
+from collector.jobs.targets import Target
 from collector.scrape.bare import BareEngine
 from collector.scrape.facts import FIGURES
 from collector.scrape.fetch import Fetcher, client_session
@@ -47,9 +48,18 @@ class _Looked:
 
 async def look_at_sources(settings: Settings, embedded: bool) -> list[Finding]:
     """Look once at all sources; `embedded` also looks for servers on loopback."""
-    targets, problems = TargetFiles(settings).read()
-    findings = [Finding("fail", "target file", problem, "mend the file") for problem in problems]
-    targets = [*static_targets(settings), *targets]
+    session = client_session()
+    try:
+        return await _look_at_sources(settings, embedded, Fetcher(session))
+    finally:
+        await session.close()
+
+
+async def _look_at_sources(settings: Settings, embedded: bool, fetcher: Fetcher) -> list[Finding]:
+    discovery = Discovery(settings, fetcher, {}, SystemClock())
+    failed = await discovery.refresh()
+    targets, cut = discovery.targets()
+    findings = [Finding("fail", "discovery", line, "mend the source") for line in [*failed, *cut]]
     if embedded:
         targets += await loopback_targets(settings)
     if not targets:
@@ -58,11 +68,7 @@ async def look_at_sources(settings: Settings, embedded: bool) -> list[Finding]:
         findings.append(
             Finding("note", "targets", text, f"start a server (usual ports: {ports}) or name a config file")
         )
-    session = client_session()
-    try:
-        looked = await asyncio.gather(*(_target(settings, target, Fetcher(session)) for target in targets))
-    finally:
-        await session.close()
+    looked = await asyncio.gather(*(_target(settings, target, fetcher) for target in targets))
     poll = None if settings.gpu.nvml == "off" else await _driver(settings)
     readings = [one for page in looked for one in page.gpus] + list(() if poll is None else poll.gpus)
     for page in looked:

@@ -367,6 +367,12 @@ CATALOGUE: tuple[Metric, ...] = (
         (),
         "Unix time when the configuration in force was read.",
     ),
+    Metric(
+        "breakeven_discovery_failures_total",
+        "counter",
+        ("job", "mechanism"),
+        "Times that a source of targets could not be read; its last targets stayed.",
+    ),
     Metric("breakeven_web_connections", "gauge", (), "Open connections to the daemon's own port."),
     Metric(
         "breakeven_web_connections_refused_total",

@@ -54,6 +54,7 @@ LABELS: Mapping[str, str] = {
     "job": "`job_name` of the scrape job that polls the target; Prometheus shows it as `exported_job`",
     "kind": "which tokens bear it: `input`, `output`, `blended` (both) or `generated` (all of it on the output)",
     "mode": f"how the scheme saves money, or that it does not: {_values(Mode)}",
+    "mechanism": "what names targets: `file`, `http` or `dns`",
     "model_name": "name the engine serves the model under; empty when the page has none",
     "phase": "`prefill` or `decode`",
     "quantization": "what the engine says of its quantization; empty when not reported",

@@ -36,6 +36,9 @@ def health_series(state: State) -> Iterator[Series]:
         yield "breakeven_config_last_reload_successful", {}, float(health.config.up)
     if health.config.last_success_s is not None:
         yield "breakeven_config_last_reload_success_timestamp_seconds", {}, health.config.last_success_s
+    for (job, mechanism), one in health.discovery.items():
+        labels = {"job": job, "mechanism": mechanism}
+        yield "breakeven_discovery_failures_total", labels, float(sum(one.failures.values()))
     yield "breakeven_web_connections", {}, float(state.connections.open)
     yield "breakeven_web_connections_refused_total", {}, float(state.connections.refused)
     yield "breakeven_web_accept_failures_total", {}, float(state.connections.accept_failures)

@@ -9,7 +9,7 @@ from collector.clock import Clock
 from collector.errors import Kind, SourceError
 from collector.gpu.dcgm import ENGINE, TITLE, shows_gpus
 from collector.gpu.dcgm_target import GpuPageScraper
-from collector.jobs.targets import Target, auth_headers, tls_context
+from collector.jobs.targets import Target, target_headers, target_tls
 from collector.scrape.bare import BareEngine, BareScraper, recognise
 from collector.scrape.beside import beside
 from collector.scrape.fetch import Fetcher, Response
@@ -57,8 +57,8 @@ def scraper_of(
         detect_any,
         engine=None if job.engine == "auto" else job.engine,
         limits=target.limits(),
-        headers=partial(auth_headers, job),
-        ssl=tls_context(job.tls_config),
+        headers=partial(target_headers, target),
+        ssl=target_tls(target),
         server_name=None if job.tls_config is None else job.tls_config.server_name,
         name_filter=job.name_filter and not only_look,
         exclusive=job.exclusive and not only_look,
@@ -75,8 +75,8 @@ def _bare_scraper(target: Target, fetcher: Fetcher, engine: BareEngine) -> BareS
         fetcher,
         engine,
         limits=target.limits(),
-        headers=partial(auth_headers, job),
-        ssl=tls_context(job.tls_config),
+        headers=partial(target_headers, target),
+        ssl=target_tls(target),
         server_name=None if job.tls_config is None else job.tls_config.server_name,
     )
 
@@ -89,8 +89,8 @@ async def bare_engine_at(target: Target, fetcher: Fetcher) -> BareEngine | None:
         return await fetcher.get(
             beside(target.url, path),
             limits=target.limits(),
-            headers=auth_headers(job),
-            ssl=tls_context(job.tls_config),
+            headers=target_headers(target),
+            ssl=target_tls(target),
             server_name=None if job.tls_config is None else job.tls_config.server_name,
         )
 
@@ -113,7 +113,7 @@ def gpu_scraper_of(target: Target, fetcher: Fetcher, clock: Clock) -> GpuPageScr
         fetcher,
         clock,
         limits=target.limits(),
-        headers=partial(auth_headers, job),
-        ssl=tls_context(job.tls_config),
+        headers=partial(target_headers, target),
+        ssl=target_tls(target),
         server_name=None if job.tls_config is None else job.tls_config.server_name,
     )

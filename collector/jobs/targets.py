@@ -1,20 +1,16 @@
-"""The targets that the configuration names: from static lists and from file_sd files, with how to ask each."""
+"""A target, how it is asked, and those that stand in the configuration itself."""
 
 from __future__ import annotations
 
 import base64
-import json
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from glob import glob
 from pathlib import Path
-
-import yaml
 
 from collector.errors import Kind, SourceError
 from collector.scrape.limits import Limits
-from collector.settings.jobs import Authorization, BasicAuth, ScrapeConfig, StaticConfig, TlsConfig
+from collector.settings.jobs import Authorization, BasicAuth, HttpSdConfig, ScrapeConfig, StaticConfig, TlsConfig
 from collector.settings.model import Settings
 
 GPU_LABEL = "gpu_uuid"
@@ -34,6 +30,8 @@ class Target:
     timeout_s: float
     labels: Mapping[str, str] = field(default_factory=dict)
     simulated: bool = False
+    discovered: bool = False
+    """Whether something outside the configuration named it."""
 
     @property
     def gpu_uuids(self) -> tuple[str, ...]:
@@ -58,12 +56,14 @@ class Target:
         )
 
 
-def make_target(job: ScrapeConfig, settings: Settings, address: str, labels: Mapping[str, str]) -> Target:
+def make_target(
+    job: ScrapeConfig, settings: Settings, address: str, labels: Mapping[str, str], *, discovered: bool = False
+) -> Target:
     """The target of one address, the job's settings before the global ones."""
     interval_s = settings.global_.scrape_interval if job.scrape_interval is None else job.scrape_interval
     timeout_s = settings.global_.scrape_timeout if job.scrape_timeout is None else job.scrape_timeout
     url = f"{job.scheme}://{address}{job.metrics_path}"
-    return Target(url, address, job, interval_s, min(timeout_s, interval_s), dict(labels))
+    return Target(url, address, job, interval_s, min(timeout_s, interval_s), dict(labels), discovered=discovered)
 
 
 def found_target(
@@ -85,61 +85,18 @@ def static_targets(settings: Settings) -> list[Target]:
     return list(found.values())
 
 
-class TargetFiles:
-    """The file_sd files: a file that cannot be read keeps the targets it named last."""
+def target_headers(target: Target) -> dict[str, str]:
+    """The credentials that a target is sent: its job's, unless discovery named the host and the job says no.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._last: dict[str, list[tuple[str, Mapping[str, str]]]] = {}
-
-    def read(self) -> tuple[list[Target], list[str]]:
-        """The targets in all files now, and one line for each file that could not be read."""
-        found: dict[str, Target] = {}
-        problems: list[str] = []
-        for job in self._settings.scrape_configs:
-            mine = {target.url: target for target in self._of_job(job, problems)}
-            for url in list(mine)[job.target_limit :]:
-                del mine[url]
-            found = {**mine, **found}
-        return list(found.values()), problems
-
-    def _of_job(self, job: ScrapeConfig, problems: list[str]) -> list[Target]:
-        names = sorted({path for one in job.file_sd_configs for pattern in one.files for path in glob(pattern)})
-        targets = []
-        for name in names:
-            try:
-                self._last[name] = list(_file_groups(Path(name)))
-            except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-                problems.append(f"{name}: not a usable file_sd file: {error}")
-            groups = self._last.get(name, [])
-            targets += [make_target(job, self._settings, address, labels) for address, labels in groups]
-        if len(targets) > job.target_limit:
-            text = f"{len(targets)} targets exceed target_limit {job.target_limit}; the rest is left out"
-            problems.append(f"job {job.job_name}: {text}")
-        return targets
+    Raises SourceError as `auth_headers` does.
+    """
+    if target.discovered and not target.job.credentials_to_discovered:
+        return {}
+    return auth_headers(target.job)
 
 
-def _file_groups(path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
-    text = path.read_text(encoding="utf-8")
-    groups = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    if not isinstance(groups, list):
-        raise ValueError("the file is no list of target groups")  # noqa: TRY004 - one kind of mistake for the caller
-    for group in groups:
-        if not isinstance(group, dict) or not isinstance(group.get("targets"), list):
-            raise ValueError("a group has no list of targets")  # noqa: TRY004 - as above
-        labels = group.get("labels", {})
-        if not isinstance(labels, dict):
-            raise ValueError("a group's labels are no mapping")  # noqa: TRY004 - as above
-        if STEP_LOG_LABEL in labels and len(group["targets"]) > 1:
-            raise ValueError("step_log names the log of one server: give each target a group of its own")
-        for address in group["targets"]:
-            if not isinstance(address, str) or "/" in address:
-                raise ValueError(f"{address!r} is no host:port")
-            yield address, {str(key): str(value) for key, value in labels.items()}
-
-
-def auth_headers(job: ScrapeConfig) -> dict[str, str]:
-    """The job's credentials as headers; secrets in files are read now, so that a rotated one is used at once.
+def auth_headers(job: ScrapeConfig | HttpSdConfig) -> dict[str, str]:
+    """Credentials as headers; secrets in files are read now, so that a rotated one is used at once.
 
     Raises SourceError when a file cannot be read.
     """
@@ -162,6 +119,14 @@ def _secret(section: BasicAuth | Authorization) -> str:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         raise SourceError(Kind.UNAUTHORIZED, f"the secret in {file} cannot be read") from None
+
+
+def target_tls(target: Target) -> ssl.SSLContext | bool:
+    """How to check a target's certificate, and ours for it, which is a credential too. Raises SourceError."""
+    config = target.job.tls_config
+    if config is not None and target.discovered and not target.job.credentials_to_discovered:
+        config = config.model_copy(update={"cert_file": None, "key_file": None})
+    return tls_context(config)
 
 
 def tls_context(config: TlsConfig | None) -> ssl.SSLContext | bool:

@@ -83,6 +83,31 @@ class FileSdConfig(Section):
     refresh_interval: Duration = Field(300.0, description="How often the files are read again.")
 
 
+class HttpSdConfig(Section):
+    """Targets from a server that answers in Prometheus' http_sd format."""
+
+    url: str = Field(description="Where the list of target groups is.", pattern=r"^https?://[^/@]+(/.*)?$")
+    refresh_interval: Duration = Field(60.0, description="How often it is asked.")
+    basic_auth: BasicAuth | None = Field(None, description="Basic authentication towards this server.")
+    authorization: Authorization | None = Field(None, description="Authorization header towards this server.")
+    tls_config: TlsConfig | None = Field(None, description="TLS towards this server.")
+
+
+class DnsSdConfig(Section):
+    """Targets from DNS records."""
+
+    names: tuple[str, ...] = Field(description="Names that are looked up.", min_length=1)
+    type: Literal["SRV", "A", "AAAA"] = Field("SRV", description="Kind of record.")
+    port: int | None = Field(None, description="Port of the targets; SRV records have their own.", gt=0, lt=65536)
+    refresh_interval: Duration = Field(30.0, description="How often they are looked up.")
+
+    @model_validator(mode="after")
+    def _port_fits(self) -> DnsSdConfig:
+        if (self.type == "SRV") != (self.port is None):
+            raise ValueError("SRV records have a port, A and AAAA have none: state port for those alone")
+        return self
+
+
 class ScrapeConfig(Section):
     """One job: targets of one kind, polled alike. A job of prometheus.yml can be pasted here."""
 
@@ -96,9 +121,16 @@ class ScrapeConfig(Section):
     scheme: Literal["http", "https"] = Field("http", description="http or https.")
     static_configs: tuple[StaticConfig, ...] = Field((), description="Targets written down here.")
     file_sd_configs: tuple[FileSdConfig, ...] = Field((), description="Targets from files.")
+    http_sd_configs: tuple[HttpSdConfig, ...] = Field((), description="Targets from HTTP servers.")
+    dns_sd_configs: tuple[DnsSdConfig, ...] = Field((), description="Targets from DNS.")
     basic_auth: BasicAuth | None = Field(None, description="Basic authentication towards the targets.")
     authorization: Authorization | None = Field(None, description="Authorization header towards the targets.")
     tls_config: TlsConfig | None = Field(None, description="TLS towards the targets.")
+    credentials_to_discovered: bool | None = Field(
+        None,
+        description="Whether targets that files, HTTP or DNS name get the job's credentials, its client certificate "
+        "included: whoever may name targets can then have them. To be stated where a job has both.",
+    )
     body_size_limit: Size = Field(10 * 1024**2, description="Largest page, uncompressed; a larger one fails.")
     sample_limit: int = Field(50_000, description="Most samples on a page; more fail the poll.", gt=0)
     label_limit: int = Field(64, description="Most labels of a series; more fail the poll.", gt=0)
@@ -120,18 +152,34 @@ class ScrapeConfig(Section):
         1, description="Data-parallel ranks that publish, each at the next port.", ge=1, le=256
     )
 
+    @property
+    def discovers(self) -> bool:
+        """Whether something outside the configuration names targets of this job."""
+        return bool(self.file_sd_configs or self.http_sd_configs or self.dns_sd_configs)
+
+    @model_validator(mode="after")
+    def _credentials_stay(self) -> ScrapeConfig:
+        secret = self.basic_auth or self.authorization or (self.tls_config and self.tls_config.cert_file)
+        if secret and self.discovers and self.credentials_to_discovered is None:
+            raise ValueError(
+                "would send credentials to hosts that others may name: state credentials_to_discovered, true or false"
+            )
+        return self
+
     @model_validator(mode="after")
     def _own_records(self) -> ScrapeConfig:
         several = len(self.static_configs) > 1 or any(len(group.targets) > 1 for group in self.static_configs)
         shared = self.forward_pass_endpoint is not None and "{host}" not in self.forward_pass_endpoint
-        if shared and (several or self.file_sd_configs):
+        if shared and (several or self.discovers):
             raise ValueError("forward_pass_endpoint is one server's: write {host} for the host, or a job per server")
         return self
 
     @model_validator(mode="after")
     def _has_targets(self) -> ScrapeConfig:
-        if not self.static_configs and not self.file_sd_configs:
-            raise ValueError("a job needs targets: add static_configs or file_sd_configs")
+        if not self.static_configs and not self.discovers:
+            raise ValueError(
+                "a job needs targets: add static_configs, file_sd_configs, http_sd_configs or dns_sd_configs"
+            )
         if self.basic_auth is not None and self.authorization is not None:
             raise ValueError("basic_auth and authorization exclude each other: keep one")
         return self

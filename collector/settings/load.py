@@ -17,7 +17,7 @@ from collector.settings.places import Document, Path, dotted, read_document
 _FOREIGN = {
     "relabel_configs": "Breakeven does not relabel; remove the key",
     "metric_relabel_configs": "Breakeven reads only the series it knows; remove the key",
-    "kubernetes_sd_configs": "write the targets with static_configs or file_sd_configs",
+    "kubernetes_sd_configs": "name the pods with dns_sd_configs (a headless service), or by file_sd_configs",
     "honor_labels": "a target's own labels never win here; remove the key",
     "follow_redirects": "redirects are never followed; remove the key",
     "rule_files": "rules belong to Prometheus; remove the key",
@@ -29,10 +29,8 @@ _FOREIGN = {
     "honor_timestamps": "our own clock counts; remove the key",
     "enable_compression": "pages are asked for uncompressed; remove the key",
     "proxy_url": "proxies are not supported; remove the key",
-    "http_sd_configs": "write the targets with static_configs or file_sd_configs",
-    "dns_sd_configs": "write the targets with static_configs or file_sd_configs",
-    "ec2_sd_configs": "write the targets with static_configs or file_sd_configs",
-    "consul_sd_configs": "write the targets with static_configs or file_sd_configs",
+    "ec2_sd_configs": "write the targets with static_configs, file_sd_configs or http_sd_configs",
+    "consul_sd_configs": "write the targets with static_configs, file_sd_configs or http_sd_configs",
 }
 """Keys of prometheus.yml that a pasted job may bring along, with what to do about them."""
 

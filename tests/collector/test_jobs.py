@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from analyzer.samples import GpuSample
 from collector.errors import Kind, SourceError
 from collector.jobs.duty import DutyCycles
-from collector.jobs.targets import TargetFiles, auth_headers, static_targets, tls_context
+from collector.jobs.targets import auth_headers, static_targets, tls_context
 from collector.jobs.ticks import aligned, every, offset_ratio
 from collector.jobs.worker import Worker
 from collector.logs import configure, event
@@ -136,70 +136,6 @@ def test_logfmt_quotes_what_needs_quoting() -> None:
 
     assert stream.getvalue().rstrip().endswith(r'msg="two words" a=1 b="say \"x\"" c="line\nbreak"')
     assert stream.getvalue().count("\n") == 1
-
-
-def test_file_targets_are_read_and_a_broken_file_stops_no_other(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text('[{"targets": ["h:1", "h:2"], "labels": {"gpu_uuid": "GPU-1, GPU-2"}}]')
-    (tmp_path / "b.yaml").write_text("targets: nope\n")
-    settings = parse_settings(
-        f"scrape_configs: [{{job_name: a, file_sd_configs: [{{files: ['{tmp_path}/*.json', '{tmp_path}/*.yaml']}}]}}]",
-        "c.yaml",
-    )
-    targets, problems = TargetFiles(settings).read()
-
-    assert [target.url for target in targets] == ["http://h:1/metrics", "http://h:2/metrics"]
-    assert targets[0].gpu_uuids == ("GPU-1", "GPU-2")
-    assert len(problems) == 1
-    assert "b.yaml" in problems[0]
-
-
-def test_the_label_step_log_names_a_targets_log(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text('[{"targets": ["h:1"], "labels": {"step_log": "/v.log"}}, {"targets": ["h:2"]}]')
-    settings = parse_settings(
-        f"scrape_configs: [{{job_name: a, file_sd_configs: [{{files: ['{tmp_path}/*.json']}}]}}]", "c.yaml"
-    )
-    targets, problems = TargetFiles(settings).read()
-
-    assert [target.step_log for target in targets] == [Path("/v.log"), None]
-    assert problems == []
-
-
-@pytest.mark.fault("2", "a discovery source fails", promise="the last good list is kept")
-@pytest.mark.parametrize(
-    "broken",
-    [
-        '[{"targets": [',
-        '[{"targets": ["h:9"], "labels": ["a"]}]',
-        "[" * 3000,
-        '[{"targets": ["h:8", "h:9"], "labels": {"step_log": "one.log"}}]',
-    ],
-)
-def test_a_file_that_breaks_keeps_the_targets_it_named_last(tmp_path: Path, broken: str) -> None:
-    file = tmp_path / "a.json"
-    settings = parse_settings(f"scrape_configs: [{{job_name: a, file_sd_configs: [{{files: ['{file}']}}]}}]", "c.yaml")
-    files = TargetFiles(settings)
-    file.write_text('[{"targets": ["h:1"]}]')
-    files.read()
-    file.write_text(broken)
-    targets, problems = files.read()
-    file.write_text('[{"targets": ["h:2"]}]')
-
-    assert [target.address for target in targets] == ["h:1"]
-    assert len(problems) == 1
-    assert [target.address for target in files.read()[0]] == ["h:2"]
-
-
-@pytest.mark.fault("2", "thousands of targets", promise="target_limit holds, and what is left out is said")
-def test_too_many_file_targets_are_cut_and_said(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text('[{"targets": ["h:1", "h:2", "h:3"]}]')
-    settings = parse_settings(
-        f"scrape_configs: [{{job_name: a, target_limit: 2, file_sd_configs: [{{files: ['{tmp_path}/*.json']}}]}}]",
-        "c.yaml",
-    )
-    targets, problems = TargetFiles(settings).read()
-
-    assert len(targets) == 2
-    assert "target_limit 2" in problems[0]
 
 
 def test_a_target_that_stands_twice_is_polled_once() -> None:

@@ -39,6 +39,7 @@ NOT_SHOWN = {
     "breakeven_facts_timestamp_seconds": "for alerts",
     "breakeven_config_last_reload_successful": "whoever reloads looks at the log",
     "breakeven_config_last_reload_success_timestamp_seconds": "as above",
+    "breakeven_discovery_failures_total": "rare, and in the log",
     "breakeven_web_connections": "about the daemon's port, not about inference",
     "breakeven_web_connections_refused_total": "as above",
     "breakeven_web_accept_failures_total": "as above",

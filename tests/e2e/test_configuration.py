@@ -38,8 +38,9 @@ def test_five_mistakes_are_five_lines_each_with_place_and_remedy(tmp_path: Path)
             "config.yaml:5 scrape_configs[0].engine: unknown engine 'vlm'; did you mean 'vllm'?",
             (
                 "config.yaml:8 scrape_configs[0].bearer: unknown key 'bearer'; known keys: job_name, engine, "
-                "scrape_interval, scrape_timeout, metrics_path, scheme, static_configs, file_sd_configs, basic_auth, "
-                "authorization, tls_config, body_size_limit, sample_limit, label_limit, label_name_length_limit, "
+                "scrape_interval, scrape_timeout, metrics_path, scheme, static_configs, file_sd_configs, "
+                "http_sd_configs, dns_sd_configs, basic_auth, authorization, tls_config, credentials_to_discovered, "
+                "body_size_limit, sample_limit, label_limit, label_name_length_limit, "
                 "label_value_length_limit, target_limit, name_filter, exclusive, forward_pass_endpoint, "
                 "forward_pass_ranks"
             ),
