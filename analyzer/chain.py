@@ -15,16 +15,16 @@ from analyzer.evidence import Estimate, Evidence, Missing
 from analyzer.hardware import Hardware
 from analyzer.phases import STEP_MODEL, PhaseAccount, measured_prefill
 from analyzer.roofline import work
-from analyzer.steptime.account import (
+from analyzer.steptime.account import StepTime
+from analyzer.steptime.blocks import Lengths
+from analyzer.steptime.coefficients import (
     COEFFICIENT_ERROR,
     COMPONENTS_OF,
     IDENTIFIED_SD,
     NARROWED,
     Z80,
     Coefficient,
-    StepTime,
 )
-from analyzer.steptime.blocks import Lengths
 from analyzer.steptime.fit import StepModel
 from analyzer.windows import Totals
 

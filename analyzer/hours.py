@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.evidence import Evidence, Missing, worst
-from analyzer.steptime.account import NEGLIGIBLE, coefficient
+from analyzer.steptime.account import NEGLIGIBLE
 from analyzer.steptime.blocks import blocks
 from analyzer.steptime.fit import StepModel
-from analyzer.steptime.laws import classify, spent
+from analyzer.steptime.laws import Spent, classify, spent
 from analyzer.steptime.parts import Part
+from analyzer.steptime.prior import COMPUTE, KV, OVERHEAD, PREFILL, SEQUENCE, WEIGHTS
 
 Column = NDArray[np.float64]
 
@@ -69,7 +70,7 @@ def replica_hours(model: StepModel | Missing, parts: Sequence[Part]) -> ReplicaH
     for name in names:
         still = [part.totals.covered_s if name == "idle" else 0.0 for part in idle]
         seconds[name] = np.concatenate([seconds[name], still])
-    decided = coefficient(model, "step_s").identified and not model.split
+    decided = model.decided and not model.split
     return _by_hour([*ran, *idle], seconds, Evidence.FITTED if decided else Evidence.MODELLED)
 
 
@@ -107,10 +108,10 @@ def _spent(model: StepModel, ran: Sequence[Part], names: Sequence[str]) -> dict[
     for one in model.hypotheses:
         if one.weight < NEGLIGIBLE:
             continue
-        taken = spent(one.law, one.logs, seen, classify(seen, one.chunk_tokens))
-        for name in cuts:
-            if name not in ("idle", "decode"):
-                cuts[name] += one.weight / whole * getattr(taken, name)
+        taken = spent(one.law, np.exp(one.logs), seen, classify(seen, one.chunk_tokens))
+        for name, seconds in _cuts(taken).items():
+            if name in cuts:
+                cuts[name] += one.weight / whole * seconds
     if "decode" in names:
         cuts["prefill"] = cuts["marginal_prefill"]
         cuts["decode"] = cuts["busy"] - cuts["prefill"]
@@ -119,6 +120,20 @@ def _spent(model: StepModel, ran: Sequence[Part], names: Sequence[str]) -> dict[
     stretch = np.where(modelled_s > 0, busy_s / np.maximum(modelled_s, 1e-12), 0.0)
     found = {name: cuts[name] * stretch for name in names if name != "idle"}
     return {**found, "idle": seen.covered_s - sum(found.values(), start=np.zeros(len(seen)))}
+
+
+def _cuts(taken: Spent) -> Mapping[str, Column]:
+    """Seconds of each part by name."""
+    busy = taken.busy
+    return {
+        "weight_read": busy[WEIGHTS],
+        "kv_read": busy[KV],
+        "decode_compute": busy[COMPUTE],
+        "prefill": busy[PREFILL],
+        "overhead": busy[OVERHEAD] + busy[SEQUENCE],
+        "busy": busy.sum(axis=0),
+        "marginal_prefill": taken.marginal.sum(axis=0),
+    }
 
 
 def _timed(known: Sequence[Part], why: Missing) -> ReplicaHours | Missing:

@@ -15,7 +15,7 @@ from analyzer.evidence import Estimate, Evidence, Figure, Missing, worst
 from analyzer.hardware import Hardware
 from analyzer.roofline import Seconds, corners, work
 from analyzer.samples import Identity
-from analyzer.steptime.account import Share, SpanShares, coefficient, interval, shares
+from analyzer.steptime.account import Share, SpanShares, interval, shares
 from analyzer.steptime.fit import StepModel
 from analyzer.steptime.parts import Part
 from analyzer.windows import Totals
@@ -134,7 +134,7 @@ def _fitted(
     if isinstance(found, Missing):
         return found
     guess = Evidence.MODELLED if isinstance(hardware, Missing) or not hardware.assumed else Evidence.ASSUMED
-    decided = coefficient(model, "step_s").identified
+    decided = model.decided
     if isinstance(busy, Missing):
         ratio = min(1.0, found.busy_s / found.covered_s)
         busy = Estimate(ratio, ratio * 0.9, min(1.0, ratio * 1.1), Evidence.FITTED if decided else guess, STEP_MODEL)

@@ -13,7 +13,6 @@ from analyzer.hardware import Hardware
 from analyzer.predict import Baseline, Coefficients, Format, Machine, Prediction, Setting, Step, format_of, predict
 from analyzer.predict.formats import unquantized
 from analyzer.samples import Identity
-from analyzer.steptime.account import coefficient
 from analyzer.steptime.blocks import NO_LENGTHS, Blocks, blocks
 from analyzer.steptime.fit import CHUNK_TOKENS, StepModel
 from analyzer.steptime.laws import Law, classify
@@ -45,7 +44,7 @@ def predict_schemes(
     if isinstance(setting, Missing):
         return dict.fromkeys(schemes, setting)
     baseline: Coefficients | Baseline | None = None if isinstance(model, Missing) else coefficients_of(model)
-    decided = not isinstance(model, Missing) and coefficient(model, "step_s").identified
+    decided = not isinstance(model, Missing) and model.decided
     if baseline is None and isinstance(busy, Estimate) and busy.evidence is Evidence.MEASURED and busy.value > 0:
         baseline = Baseline(busy.value * sum(part.totals.covered_s for part in parts))
     evidence = Evidence.FITTED if decided else Evidence.MODELLED
@@ -95,17 +94,14 @@ def work_of(seen: Blocks, chunk_tokens: float) -> tuple[Step, ...]:
     steps = classify(seen, chunk_tokens)
     found = []
     for at in range(len(seen)):
-        decode, mixed, alone = (float(column[at]) for column in (steps.decode, steps.mixed, steps.alone))
+        pure, mixed, alone = (float(column[at]) for column in (steps.pure, steps.mixed, steps.alone))
         context, prompt = seen.lengths.context, seen.lengths.prefill_context * 2
-        pure = max(decode - mixed, 0.0)
-        met = float(steps.met_batch[at])
         if pure > 0:
-            batch = max(0.0, float(seen.sequence_steps[at]) - mixed * met) / pure
-            found.append(Step(pure, batch, context))
+            found.append(Step(pure, float(steps.pure_batch[at]), context))
         if mixed > 0:
-            found.append(Step(mixed, met, context, float(steps.mixed_tokens[at]) / mixed, prompt))
+            found.append(Step(mixed, float(steps.met_batch[at]), context, float(steps.mixed_tokens[at]), prompt))
         if alone > 0:
-            found.append(Step(alone, 0.0, 0.0, float(steps.alone_tokens[at]) / alone, prompt))
+            found.append(Step(alone, 0.0, 0.0, float(steps.alone_tokens[at]), prompt))
     return tuple(step for step in found if step.tokens > 0)
 
 

@@ -17,7 +17,7 @@ from analyzer.capacity.waiting import Waits
 from analyzer.evidence import Estimate, Evidence, Figure, Missing, worst
 from analyzer.objectives import Objective, Objectives
 from analyzer.predict.transform import Coefficients
-from analyzer.steptime.account import Z80
+from analyzer.steptime.coefficients import Z80
 
 METHOD = "capacity_of_step_model"
 SOLVER_SD = 0.02

@@ -9,7 +9,7 @@ import numpy as np
 from analyzer.capacity.costs import COSTS, Array, Costs, costs_of
 from analyzer.evidence import Estimate, Evidence
 from analyzer.predict.transform import Coefficients
-from analyzer.steptime.account import COEFFICIENT_ERROR, Z80
+from analyzer.steptime.coefficients import COEFFICIENT_ERROR, Z80
 from analyzer.steptime.fit import StepModel
 from analyzer.steptime.laws import Law
 

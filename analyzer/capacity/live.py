@@ -17,7 +17,6 @@ from analyzer.objectives import Objectives
 from analyzer.predict import Prediction, transform
 from analyzer.predict.formats import Format, format_of
 from analyzer.samples import Identity
-from analyzer.steptime.account import coefficient
 from analyzer.steptime.fit import StepModel
 from analyzer.steptime.parts import Part
 from analyzer.whatif import served_format
@@ -81,7 +80,7 @@ def _evidence(model: StepModel, hardware: Hardware | Missing) -> Evidence:
     """As a prediction has it: fitted where live data decide what a step costs."""
     if isinstance(hardware, Hardware) and hardware.assumed:
         return Evidence.ASSUMED
-    return Evidence.FITTED if coefficient(model, "step_s").identified else Evidence.MODELLED
+    return Evidence.FITTED if model.decided else Evidence.MODELLED
 
 
 def _under(

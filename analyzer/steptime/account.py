@@ -7,33 +7,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analyzer.evidence import Estimate, Evidence, Missing
-from analyzer.steptime.blocks import blocks
+from analyzer.evidence import Missing
+from analyzer.steptime.blocks import Blocks, blocks
+from analyzer.steptime.coefficients import Z80, Coefficient
 from analyzer.steptime.fit import Array, StepModel
-from analyzer.steptime.laws import Law, Spent, classify, spent
+from analyzer.steptime.laws import Law, Steps, classify, spent
 from analyzer.steptime.parts import Part
 from analyzer.steptime.prior import COEFFICIENTS, COMPUTE, KV, OVERHEAD, PREFILL, SEQUENCE, WEIGHTS
 
-Z80 = 1.2816
-"""Standard deviations from the median to P10 and P90 of a normal distribution."""
 SHARE_ERROR = 0.003
-COEFFICIENT_ERROR = 0.03
-"""What the equations miss even where blocks agree with each other: shares absolute, coefficients relative."""
-IDENTIFIED_SD = 0.036
-NARROWED = 0.5
+"""What the equations miss even where blocks agree with each other, absolute."""
 _NUDGE = 1e-3
 
 SHARES = ("marginal", "exclusive", "memory", "weight_read", "kv_read", "decode_compute", "prefill", "overhead")
+_CUTS = np.array(
+    [
+        np.isin(range(6), chosen)
+        for chosen in ((WEIGHTS, KV), (WEIGHTS,), (KV,), (COMPUTE,), (PREFILL,), (OVERHEAD, SEQUENCE))
+    ],
+    dtype=np.float64,
+)
+"""Of the shares from the third on, the coefficients whose seconds they are."""
 NEGLIGIBLE = 1e-4
 """Hypotheses of less weight are left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Coefficient:
-    """One coefficient of the step time in seconds; `identified`: live data, not the prior, decides it."""
-
-    estimate: Estimate
-    identified: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +54,44 @@ def shares(model: StepModel, parts: Sequence[Part]) -> SpanShares | Missing:
     seen = blocks(parts, mixed=model.seen.mixed, pair_ratio=model.pair_ratio)
     if isinstance(seen, Missing):
         return seen
+    likely = [one for one in model.hypotheses if one.weight >= NEGLIGIBLE]
+    total = sum(one.weight for one in likely)
     found: list[tuple[float, Array, Array, float]] = []
-    for one in model.hypotheses:
-        if one.weight < NEGLIGIBLE:
+    for law in Law:
+        mine = [one for one in likely if one.law is law]
+        if not mine:
             continue
-        steps = classify(seen, one.chunk_tokens)
-        nudged = np.vstack([one.logs, one.logs + _NUDGE * np.eye(6)])
-        taken = spent(one.law, nudged, seen, steps)
-        values = _shares(taken)
-        slopes = (values[1:] - values[0]) / _NUDGE
-        variance = np.einsum("ik,ij,jk->k", slopes, one.covariance, slopes)
-        found.append((one.weight, values[0], variance, float(taken.busy[0].sum())))
-    total = sum(weight for weight, *_ in found)
+        steps = classify(seen, np.array([[one.chunk_tokens] for one in mine]))
+        values, slopes, busy_s = _shares(law, np.array([one.logs for one in mine]), seen, steps)
+        covariance = np.array([one.covariance for one in mine])
+        variance = np.einsum("hik,hij,hjk->hk", slopes, covariance, slopes)
+        weights = [one.weight / total for one in mine]
+        found += zip(weights, values, variance, busy_s.tolist(), strict=True)
     mixed = {
-        name: _mixed([(weight / total, values[index], variance[index]) for weight, values, variance, _ in found])
+        name: _mixed([(weight, values[index], variance[index]) for weight, values, variance, _ in found])
         for index, name in enumerate(SHARES)
     }
-    return SpanShares(
-        mixed, sum(weight / total * busy_s for weight, _, _, busy_s in found), float(seen.covered_s.sum())
-    )
+    return SpanShares(mixed, sum(weight * busy_s for weight, _, _, busy_s in found), float(seen.covered_s.sum()))
 
 
-def _shares(taken: Spent) -> Array:
-    """Shape (..., len(SHARES))."""
-    busy = taken.busy.sum(axis=-1)
-    cuts = (
-        *(taken.marginal_prefill, taken.exclusive_prefill, taken.memory),
-        *(taken.weight_read, taken.kv_read, taken.decode_compute, taken.prefill, taken.overhead),
-    )
-    return np.stack([cut.sum(axis=-1) / busy for cut in cuts], axis=-1)
+def _shares(law: Law, logs: Array, seen: Blocks, steps: Steps) -> tuple[Array, Array, Array]:
+    """Shares at log coefficients of shape (h, 6), their slopes (h, 6, len(SHARES)), and busy seconds (h,)."""
+    if law is Law.ADDITIVE:
+        # Every part is in proportion to its coefficient.
+        taken = spent(law, np.exp(logs[:, None]), seen, steps)
+        parts, marginal, exclusive = (cut[:, 0].sum(axis=-1) for cut in (taken.busy, taken.marginal, taken.exclusive))
+        busy_s = parts.sum(axis=-1)
+        cuts = np.stack([marginal, exclusive, *(parts * chosen for chosen in _CUTS)], axis=-1)
+        values = cuts.sum(axis=1) / busy_s[:, None]
+        return values, (cuts - parts[..., None] * values[:, None]) / busy_s[:, None, None], busy_s
+    nudged = np.exp(logs[:, None] + np.vstack([np.zeros(6), _NUDGE * np.eye(6)]))
+    taken = spent(law, nudged, seen, steps)
+    parts = taken.busy.sum(axis=-1)
+    whole = parts.sum(axis=-1)
+    marginal, exclusive = (cut.sum(axis=(-2, -1)) for cut in (taken.marginal, taken.exclusive))
+    cuts = np.stack([marginal, exclusive, *(parts @ chosen for chosen in _CUTS)], axis=-1)
+    values = cuts / whole[..., None]
+    return values[:, 0], (values[:, 1:] - values[:, :1]) / _NUDGE, whole[:, 0]
 
 
 def _mixed(parts: list[tuple[float, float, float]]) -> Share:
@@ -94,41 +99,6 @@ def _mixed(parts: list[tuple[float, float, float]]) -> Share:
     mean = sum(weight * value for weight, value, _ in parts)
     variance = sum(weight * (spread + (value - mean) ** 2) for weight, value, spread in parts)
     return Share(float(mean), float(np.sqrt(variance + SHARE_ERROR**2)))
-
-
-COMPONENTS_OF: Mapping[str, tuple[int, ...]] = {
-    "step_s": (WEIGHTS, OVERHEAD),
-    "sequence_s": (COMPUTE, SEQUENCE),
-    "kv_token_s": (KV,),
-    "prefill_token_s": (PREFILL,),
-}
-"""a, b, g and d of `step = a + b * batch + g * KV tokens + d * prefill tokens`."""
-
-
-def coefficients(model: StepModel) -> Mapping[str, Coefficient]:
-    """a, b, g and d by the names `step_s`, `sequence_s`, `kv_token_s`, `prefill_token_s`."""
-    return {name: coefficient(model, name) for name in COMPONENTS_OF}
-
-
-def coefficient(model: StepModel, name: str) -> Coefficient:
-    """One of them. Raises KeyError for another name."""
-    indices = COMPONENTS_OF[name]
-    parts = []
-    for one in model.hypotheses:
-        values = np.exp(one.logs)
-        slope = np.zeros(6)
-        slope[list(indices)] = values[list(indices)]
-        parts.append((one.weight, float(values[list(indices)].sum()), float(slope @ one.covariance @ slope)))
-    mean = sum(weight * value for weight, value, _ in parts)
-    variance = sum(weight * (spread + (value - mean) ** 2) for weight, value, spread in parts)
-    sd = float(np.sqrt(variance)) / mean
-    before = np.exp(model.prior.mean[list(indices)])
-    prior_sd = float(np.sqrt(((before * model.prior.sd[list(indices)]) ** 2).sum())) / float(before.sum())
-    whole_sd = float(np.hypot(sd, COEFFICIENT_ERROR))
-    identified = whole_sd <= IDENTIFIED_SD and sd <= NARROWED * prior_sd
-    spread = float(np.exp(Z80 * whole_sd))
-    evidence = Evidence.FITTED if identified else Evidence.MODELLED
-    return Coefficient(Estimate(mean, mean / spread, mean * spread, evidence, "step_time_fit"), identified)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +126,7 @@ def step_time(model: StepModel) -> StepTime:
         values = np.sum([one.weight * np.exp(one.logs) for one in model.hypotheses], axis=0)
         parts = {name: float(value) for name, value in zip(COEFFICIENTS, values, strict=True)}
     return StepTime(
-        coefficients(model),
+        model.coefficients,
         parts,
         model.weight_of(Law.OVERLAPPED),
         model.held_out_error,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -21,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.evidence import Missing
-from analyzer.histograms import HISTOGRAMS, Counts, add_counts
 from analyzer.samples import ReplicaSample, bounds_of
 from analyzer.steptime.parts import Part
 
@@ -189,11 +189,7 @@ def _lengths(parts: Sequence[Part]) -> Lengths:
     prompt, output = prompts / finished, outputs / finished
     computed, prefills = _sum(parts, "prefill_tokens_total"), _sum(parts, "prefills_total")
     own = prompt if computed is None or not prefills else computed / prefills
-    histograms: dict[str, Counts | None] = dict.fromkeys(HISTOGRAMS)
-    for part in parts:
-        histograms = {name: add_counts(histograms[name], part.totals.histograms[name]) for name in HISTOGRAMS}
-    spread_out = _second_moment(histograms["generation_lengths"], "generation_lengths")
-    spread_in = _second_moment(histograms["prompt_lengths"], "prompt_lengths")
+    spread_out, spread_in = (_second_moment(parts, name) for name in ("generation_lengths", "prompt_lengths"))
     return Lengths(
         prompt=prompt,
         context=prompt + output / 2 * spread_out,
@@ -202,15 +198,21 @@ def _lengths(parts: Sequence[Part]) -> Lengths:
     )
 
 
-def _second_moment(counts: tuple[float, ...] | None, name: str) -> float:
+def _second_moment(parts: Sequence[Part], name: str) -> float:
     """Mean square over squared mean, values taken at the middle of their buckets; 1 when no histogram tells."""
-    if counts is None or sum(counts) <= 0:
+    told = [counts for part in parts if (counts := part.totals.histograms[name]) is not None]
+    weights = np.array(list(map(sum, zip(*told, strict=True))))
+    if weights.sum() <= 0:
         return 1.0
-    bounds = bounds_of(ReplicaSample, name)
-    middles = np.array([bounds[0], *((low + high) / 2 for low, high in pairwise(bounds)), bounds[-1]])
-    weights = np.array(counts)
+    middles = _middles(name)
     mean = float(weights @ middles / weights.sum())
     return float(weights @ middles**2 / weights.sum()) / mean**2
+
+
+@cache
+def _middles(name: str) -> Column:
+    bounds = bounds_of(ReplicaSample, name)
+    return np.array([bounds[0], *((low + high) / 2 for low, high in pairwise(bounds)), bounds[-1]])
 
 
 def _attention(column: dict[str, Column], prefill: Column, lengths: Lengths, pair_ratio: float) -> Column:

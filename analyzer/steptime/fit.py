@@ -6,7 +6,7 @@ by their posterior weight.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from analyzer.evidence import Missing
 from analyzer.hardware import Hardware
 from analyzer.steptime.blocks import NO_LENGTHS, Blocks, blocks
+from analyzer.steptime.coefficients import Coefficient, coefficients
 from analyzer.steptime.laws import Law
 from analyzer.steptime.parts import Part
 from analyzer.steptime.prior import Prior, attention_ratio, prior
@@ -56,6 +57,13 @@ class StepModel:
     held_out_error: float | None
     pair_ratio: float
     """As `blocks` takes it."""
+    coefficients: Mapping[str, Coefficient]
+    """a, b, g and d by the names `step_s`, `sequence_s`, `kv_token_s`, `prefill_token_s`."""
+
+    @property
+    def decided(self) -> bool:
+        """Whether live data, not the prior, decide what a step costs."""
+        return self.coefficients["step_s"].identified
 
     @property
     def split(self) -> bool:
@@ -96,7 +104,13 @@ def fit(
     hypotheses = _hypotheses(laws, seen, before)
     best = max(hypotheses, key=lambda one: one.weight)
     missed = held_out(best.law, best.chunk_tokens, best.logs, seen, before)
-    return StepModel(hypotheses, before, seen, covered_s, missed, pair_ratio)
+    told = coefficients(
+        np.array([one.weight for one in hypotheses]),
+        np.array([one.logs for one in hypotheses]),
+        np.array([one.covariance for one in hypotheses]),
+        before,
+    )
+    return StepModel(hypotheses, before, seen, covered_s, missed, pair_ratio, told)
 
 
 def _thinned(count: int, limit: int) -> NDArray[np.intp]:

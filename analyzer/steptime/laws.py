@@ -3,12 +3,16 @@
 `ADDITIVE`: everything in a step takes its time after everything else. `OVERLAPPED`: arithmetic hides behind the bytes
 moved, or they behind it, whichever is longer (a roofline); overhead adds to both. Prompt tokens per step scatter, so
 the overlapped law takes its expectation over a gamma distribution of shape 2 around their mean.
+
+Twice the coefficients make twice the seconds under both laws, so that seconds are the sum of what each coefficient
+sets of them (Euler), and that share is also how they rise with the coefficient's logarithm.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +34,16 @@ class Law(StrEnum):
 class Steps:
     """Steps of blocks by what they carry (shape (..., n)), for assumptions (...) of prompt tokens per step at most.
 
-    `decode` have at least one decoding sequence, of them `mixed` carry prompt tokens too; `alone` carry only these.
+    `decode` have at least one decoding sequence, of them `mixed` carry prompt tokens too and `pure` none; `alone` carry
+    only prompt tokens. Batches and tokens named after a class are those of one of its steps.
     """
 
     decode: Column
+    pure: Column
     mixed: Column
     alone: Column
     batch: Column
+    pure_batch: Column
     met_batch: Column
     mixed_tokens: Column
     alone_tokens: Column
@@ -56,129 +63,185 @@ def classify(seen: Blocks, chunk_tokens: float | Array) -> Steps:
     carried = met * prefills * chunks
     mixed = decode * -np.expm1(-carried / decode) / chunks + np.minimum(carried, decode) * (1 - 1 / chunks)
     batch = seen.sequence_steps / decode
+    some = np.maximum(mixed, 1e-9)
+    met_batch = np.minimum(np.minimum(seen.met_batch / np.maximum(met, 1e-3), 1.5 * batch), seen.sequence_steps / some)
+    pure = np.maximum(decode - mixed, 0.0)
+    alone = first_alone * chunks
     return Steps(
         decode=decode,
+        pure=pure,
         mixed=mixed,
-        alone=first_alone * chunks,
+        alone=alone,
         batch=batch,
-        met_batch=np.minimum(
-            np.minimum(seen.met_batch / np.maximum(met, 1e-3), 1.5 * batch),
-            seen.sequence_steps / np.maximum(mixed, 1e-9),
-        ),
-        mixed_tokens=met * seen.prefill_tokens,
-        alone_tokens=seen.alone * seen.prefill_tokens,
+        pure_batch=np.maximum(seen.sequence_steps - mixed * met_batch, 0.0) / np.maximum(pure, 1e-9),
+        met_batch=met_batch,
+        mixed_tokens=met * seen.prefill_tokens / some,
+        alone_tokens=seen.alone * seen.prefill_tokens / np.maximum(alone, 1e-9),
         chunks=chunks,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Seconds of blocks (shape (..., n)): the first five sum to the busy time, the others are other cuts of it."""
-
-    weight_read: Array
-    kv_read: Array
-    decode_compute: Array
-    prefill: Array
-    overhead: Array
-    marginal_prefill: Array
-    exclusive_prefill: Array
-    gaps: Array
-    """Sum of batch * step over the steps with a decoding sequence: inter-token seconds."""
+class Spent(Protocol):
+    """Seconds of blocks by the coefficient that sets them (shape (..., 6, n)): they sum to the whole."""
 
     @property
     def busy(self) -> Array:
-        """All of it."""
-        return self.weight_read + self.kv_read + self.decode_compute + self.prefill + self.overhead
+        """All time in steps."""
 
     @property
-    def memory(self) -> Array:
-        """Seconds whose length is set by bytes moved."""
-        return self.weight_read + self.kv_read
+    def gaps(self) -> Array:
+        """Sum of batch * step over the steps with a decoding sequence: inter-token seconds."""
+
+    @property
+    def exclusive(self) -> Array:
+        """The steps that carry a prompt token."""
+
+    @property
+    def marginal(self) -> Array:
+        """What the prompt tokens add to what the decode batches alone would take; a single one may be negative."""
 
 
-def spent(law: Law, logs: Array, seen: Blocks, steps: Steps) -> Spent:
-    """What the blocks take under log coefficients of shape (..., 6)."""
-    values = np.exp(logs)[..., None]
-    weights, overhead, compute, sequence, kv, prefill = (
-        values[..., i, :] for i in (WEIGHTS, OVERHEAD, COMPUTE, SEQUENCE, KV, PREFILL)
-    )
-    all_steps = steps.decode + steps.alone
-    lost = overhead * all_steps + sequence * seen.sequence_steps
-    kv_sequence = kv * seen.lengths.context
-    if law is Law.ADDITIVE:
-        per_sequence = sequence + compute + kv_sequence
-        alone_s = (weights + overhead) * steps.alone + prefill * steps.alone_tokens
-        mixed_marginal = prefill * steps.mixed_tokens
-        mixed_decode = steps.mixed * (weights + overhead + per_sequence * steps.met_batch)
-        return Spent(
-            weight_read=weights * all_steps,
-            kv_read=kv_sequence * seen.sequence_steps,
-            decode_compute=compute * seen.sequence_steps,
-            prefill=prefill * seen.prefill_tokens,
-            overhead=lost,
-            marginal_prefill=alone_s + mixed_marginal,
-            exclusive_prefill=alone_s + mixed_marginal + mixed_decode,
-            gaps=(weights + overhead) * seen.sequence_steps
-            + per_sequence * seen.sequence_steps * steps.batch * (1 + seen.batch_spread)
-            + prefill * seen.prefill_tokens * seen.met_batch,
+def spent(law: Law, values: Array, seen: Blocks, steps: Steps) -> Spent:
+    """What the blocks take under coefficients of shape (..., 6)."""
+    return (_Additive if law is Law.ADDITIVE else _Overlapped)(values, seen, steps)
+
+
+def _stacked(*parts: Array) -> Array:
+    """Parts in the order of the coefficients along the second last axis."""
+    shape = max((part.shape for part in parts), key=len)
+    stacked = np.empty((*shape[:-1], len(parts), shape[-1]))
+    for index, part in enumerate(parts):
+        stacked[..., index, :] = part
+    return stacked
+
+
+class _Additive:
+    """Every coefficient times how often it comes."""
+
+    def __init__(self, values: Array, seen: Blocks, steps: Steps) -> None:
+        self._values, self._seen, self._steps = values[..., None], seen, steps
+
+    @property
+    def busy(self) -> Array:
+        seen, all_steps = self._seen, self._steps.decode + self._steps.alone
+        sequences = seen.sequence_steps
+        read = seen.lengths.context * sequences
+        return self._values * _stacked(all_steps, all_steps, sequences, sequences, read, seen.prefill_tokens)
+
+    @property
+    def gaps(self) -> Array:
+        seen, sequences = self._seen, self._seen.sequence_steps
+        crowd = sequences * self._steps.batch * (1 + seen.batch_spread)
+        met = seen.prefill_tokens * seen.met_batch
+        return self._values * _stacked(sequences, sequences, crowd, crowd, seen.lengths.context * crowd, met)
+
+    @property
+    def exclusive(self) -> Array:
+        seen, steps = self._seen, self._steps
+        both, met = steps.alone + steps.mixed, steps.mixed * steps.met_batch
+        return self._values * _stacked(both, both, met, met, seen.lengths.context * met, seen.prefill_tokens)
+
+    @property
+    def marginal(self) -> Array:
+        alone, nothing = self._steps.alone, np.zeros_like(self._steps.alone)
+        return self._values * _stacked(alone, alone, nothing, nothing, nothing, self._seen.prefill_tokens)
+
+
+class _Overlapped:
+    """The longer of bytes moved and arithmetic: one step of each class by coefficient, times how often it comes."""
+
+    def __init__(self, values: Array, seen: Blocks, steps: Steps) -> None:
+        weights, overhead, compute, sequence, kv, prefill = (
+            values[..., i, None] for i in (WEIGHTS, OVERHEAD, COMPUTE, SEQUENCE, KV, PREFILL)
         )
-    pure = np.maximum(steps.decode - steps.mixed, 0.0)
-    batch = np.maximum(seen.sequence_steps - steps.mixed * steps.met_batch, 0.0) / np.maximum(pure, 1e-9)
-    moved, computed = weights + kv_sequence * batch, compute * batch
-    bound = moved >= computed
-    met_moved, met_computed = weights + kv_sequence * steps.met_batch, compute * steps.met_batch
-    chunk = prefill * steps.mixed_tokens / np.maximum(steps.mixed, 1e-9)
-    met_s, met_bound = longer(met_moved, met_computed, chunk, steps.chunks)
-    alone_chunk = prefill * steps.alone_tokens / np.maximum(steps.alone, 1e-9)
-    alone_one, alone_bound = longer(weights, 0.0, alone_chunk, steps.chunks)
-    met_decode = np.maximum(met_moved, met_computed)
-    alone_s = steps.alone * (overhead + alone_one)
-    marginal = steps.mixed * (met_s - met_decode)
-    weight_s = weights * (pure * bound + steps.mixed * met_bound + steps.alone * alone_bound)
-    kv_s = kv_sequence * (pure * bound * batch + steps.mixed * met_bound * steps.met_batch)
-    decode_s = pure * ~bound * computed + steps.mixed * (1 - met_bound) * met_computed
-    total = pure * np.maximum(moved, computed) + steps.mixed * met_s + steps.alone * alone_one
-    own = overhead + sequence * steps.met_batch
-    return Spent(
-        weight_read=weight_s,
-        kv_read=kv_s,
-        decode_compute=decode_s,
-        prefill=total - weight_s - kv_s - decode_s,
-        overhead=lost,
-        marginal_prefill=alone_s + marginal,
-        exclusive_prefill=alone_s + steps.mixed * (own + met_s),
-        gaps=pure * batch * (overhead + sequence * batch + np.maximum(moved, computed))
-        + pure * batch * seen.batch_spread * (sequence * batch + np.maximum(moved, computed) - weights * bound)
-        + steps.mixed * steps.met_batch * (own + met_s),
-    )
+        self._seen, self._steps = seen, steps
+        kv_sequence = kv * seen.lengths.context
+        read, computed = kv_sequence * steps.pure_batch, compute * steps.pure_batch
+        bound = weights + read >= computed
+        nothing = np.zeros_like(read)
+        self._pure = _stacked(
+            weights * bound, overhead + nothing, computed * ~bound, sequence * steps.pure_batch, read * bound, nothing
+        )
+        read, computed = kv_sequence * steps.met_batch, compute * steps.met_batch
+        moved, own = weights + read, sequence * steps.met_batch
+        bound = moved > computed
+        self._decode = _stacked(weights * bound, overhead + nothing, computed * ~bound, own, read * bound, nothing)
+        chunk = prefill * steps.mixed_tokens
+        share, rise = longer(moved, computed, chunk, steps.chunks)
+        self._met = _stacked(
+            weights * share, overhead + nothing, computed * (1 - share), own, read * share, chunk * rise
+        )
+        chunk = prefill * steps.alone_tokens
+        share, rise = longer(weights, 0.0, chunk, steps.chunks)
+        self._alone = _stacked(weights * share, overhead + nothing, nothing, nothing, nothing, chunk * rise)
+
+    @property
+    def busy(self) -> Array:
+        steps = self._steps
+        return _of(steps.pure) * self._pure + self.exclusive
+
+    @property
+    def gaps(self) -> Array:
+        steps = self._steps
+        decoding = steps.pure * steps.pure_batch
+        crowd = decoding * (1 + self._seen.batch_spread)
+        often = _stacked(decoding, decoding, crowd, crowd, crowd, decoding)
+        return often * self._pure + _of(steps.mixed * steps.met_batch) * self._met
+
+    @property
+    def exclusive(self) -> Array:
+        return _of(self._steps.mixed) * self._met + _of(self._steps.alone) * self._alone
+
+    @property
+    def marginal(self) -> Array:
+        return _of(self._steps.mixed) * (self._met - self._decode) + _of(self._steps.alone) * self._alone
 
 
-def one_prefill(law: Law, logs: Array, seen: Blocks, steps: Steps) -> Array:
-    """Seconds from a mean request's first chunk to its first token (shape (...,)), where prefills seldom overlap."""
-    values = np.exp(logs)
+def _of(count: Array) -> Array:
+    """A count of steps (shape (..., n)) beside seconds by coefficient."""
+    return count[..., None, :]
+
+
+def one_prefill(law: Law, values: Array, seen: Blocks, steps: Steps) -> Array:
+    """Seconds from a mean request's first chunk to its first token, where prefills seldom overlap.
+
+    By the coefficient that sets them (shape (..., 6)), for coefficients of the same shape.
+    """
     weights, overhead, compute, sequence, kv, prefill = (
         values[..., i] for i in (WEIGHTS, OVERHEAD, COMPUTE, SEQUENCE, KV, PREFILL)
     )
     batch = float(seen.met_batch @ seen.covered_s / seen.covered_s.sum())
     chunks, tokens_s = steps.chunks[..., 0], prefill * seen.lengths.prefill
-    kv_s = kv * seen.lengths.context * batch
-    own = (overhead + sequence * batch) * chunks
-    if law is Law.ADDITIVE:
-        return own + (weights + kv_s + compute * batch) * chunks + tokens_s
-    return own + np.maximum((weights + kv_s) * chunks, tokens_s + compute * batch * chunks)
+    moved = weights * chunks, kv * seen.lengths.context * batch * chunks
+    computed = compute * batch * chunks, tokens_s
+    additive = law is Law.ADDITIVE
+    bound = moved[0] + moved[1] >= computed[0] + computed[1]
+    bytes_count, arithmetic_counts = bound | additive, ~bound | additive
+    return np.stack(
+        (
+            moved[0] * bytes_count,
+            overhead * chunks,
+            computed[0] * arithmetic_counts,
+            sequence * batch * chunks,
+            moved[1] * bytes_count,
+            computed[1] * arithmetic_counts,
+        ),
+        axis=-1,
+    )
 
 
 def longer(moved: Array, computed: Array | float, chunk: Array, chunks: Array | float) -> tuple[Array, Array]:
-    """Expected longer side of steps with `chunk` more arithmetic on average, and the share that bytes set.
+    """Of steps with `chunk` more arithmetic on average, the share whose length bytes set, and the chunk's rise.
 
-    The chunks of long prompts are full and so alike. Short prompts scatter; for X gamma of shape 2 and mean m:
+    A step is expected to take `moved * share + computed * (1 - share) + chunk * rise`, and these are its slopes. The
+    chunks of long prompts are full and so alike. Short prompts scatter; for X gamma of shape 2 and mean m:
     E max(0, X - h) = exp(-2h/m) (m + h), P(X < h) = 1 - exp(-2h/m) (1 + 2h/m).
     """
     spare = np.maximum(moved - computed, 0.0)
-    longer = np.maximum(moved, computed)
     times = 2 * spare / np.maximum(chunk, 1e-15)
     left = np.exp(-times)
-    scattered = left * (chunk + spare), np.where(moved > computed, 1 - left * (1 + times), 0.0)
-    full = np.maximum(chunk - spare, 0.0), (chunk < spare) * 1.0
+    full = (chunk > spare) * 1.0
     few = 1 / chunks
-    return longer + few * scattered[0] + (1 - few) * full[0], few * scattered[1] + (1 - few) * full[1]
+    exceeded = few * left * (1 + times) + (1 - few) * full
+    share = np.where(moved > computed, 1 - exceeded, 0.0)
+    return share, exceeded + few * left * times**2 / 2

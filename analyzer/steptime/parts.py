@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import inf, sqrt
 from operator import add
 
-from analyzer.columns import totals_by_span
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.columns import Column, Columns, totals_by_span, totals_of_columns
 from analyzer.samples import GpuSample, ReplicaSample
 from analyzer.windows import Totals
 
@@ -70,18 +72,34 @@ def merged(parts: Sequence[Part], limit: int) -> list[Part]:
     return list(map(together, groups))
 
 
-def in_spans(samples: Sequence[ReplicaSample], gpus: Sequence[GpuSample], span_s: float) -> list[Part]:
+def in_spans(samples: Columns | Sequence[ReplicaSample], gpus: Sequence[GpuSample], span_s: float) -> list[Part]:
     """One epoch's windows added up into spans of about `span_s`, each with what its GPUs said during it.
 
     Raises ValueError for samples of several replicas or epochs.
     """
-    if not samples:
-        return []
-    begin_s = min(one.at_s for one in samples)
-    spans = totals_by_span(samples, lambda ends_s: (ends_s - begin_s - 1e-6) // span_s)
-    told = [(one.at_s, one.utilization_ratio) for one in gpus if one.utilization_ratio is not None]
-    times, ratios = [at_s for at_s, _ in sorted(told)], [ratio for _, ratio in sorted(told)]
+    if isinstance(samples, Columns):
+        begin_s = float(samples.at_s[0])
+        spans = totals_of_columns(samples, lambda ends_s: (ends_s - begin_s - 1e-6) // span_s)
+    else:
+        begin_s = min((one.at_s for one in samples), default=0.0)
+        spans = totals_by_span(samples, lambda ends_s: (ends_s - begin_s - 1e-6) // span_s)
+    told = sorted((one.at_s, one.utilization_ratio) for one in gpus if one.utilization_ratio is not None)
+    times, ratios = np.array(told).reshape(-1, 2).T
+    begins = np.searchsorted(times, [one.start_s for one in spans.values()], side="right")
+    ends = np.searchsorted(times, [one.end_s for one in spans.values()], side="right")
+    means, errors = _duties(ratios, begins, ends)
     return [
-        Part(one, *duty_of(ratios[bisect_right(times, one.start_s) : bisect_right(times, one.end_s)]))
-        for one in spans.values()
+        Part(totals) if begin == end else Part(totals, mean, error)
+        for totals, begin, end, mean, error in zip(spans.values(), begins, ends, means, errors, strict=True)
     ]
+
+
+def _duties(ratios: Column, begins: NDArray[np.intp], ends: NDArray[np.intp]) -> tuple[list[float], list[float]]:
+    """`duty_of` of the readings from each begin to its end; 0 where there are none."""
+    counts = np.maximum(ends - begins, 1)
+    sums, squares = (np.concatenate([[0.0], np.cumsum(one)]) for one in (ratios, ratios**2))
+    means = (sums[ends] - sums[begins]) / counts
+    scatter = np.maximum(squares[ends] - squares[begins] - counts * means**2, 0.0) / np.maximum(counts - 1, 1)
+    alone = counts == 1
+    variance = np.where(alone, means * (1 - means), scatter / counts)
+    return means.tolist(), np.sqrt(variance + READING_ERROR**2 / counts).tolist()

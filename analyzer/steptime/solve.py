@@ -21,7 +21,9 @@ Array = NDArray[np.float64]
 INDEPENDENT_BLOCKS = 12.0
 ITERATIONS = 12
 ENOUGH = 1e-3
-"""The last step changes no log coefficient by more."""
+"""The last step promises to make the likeliest hypothesis no likelier than by this, and one that is half as likely by
+twice as much: of each, that moves the coefficients by less than a twentieth of their standard deviation.
+"""
 STEP_LIMIT = 0.7
 CAUCHY = 2.0
 GAP_ERROR, MET_ERROR, BUSY_ERROR, REQUEST_ERROR = 0.01, 0.5, 0.006, 0.03
@@ -31,10 +33,6 @@ TIMED_ERROR = 0.04
 """Of timed prefill seconds: how many prompts share a step of their own is not known."""
 LEAST_GAPS = 5.0
 """Blocks with fewer sequence-steps say nothing of the gaps."""
-_NUDGE = 1e-4
-_NUDGES = np.vstack([np.zeros(6), _NUDGE * np.eye(6)])
-_ONE_EACH = np.where(np.eye(6) > 0, 0.0, -np.inf)
-"""Logs of coefficients of which one is 1 and the others are 0."""
 
 
 class Equations:
@@ -46,7 +44,7 @@ class Equations:
 
     def __init__(self, seen: Blocks, laws: Sequence[Law], limits: Sequence[float]) -> None:
         self._seen, self._laws, self.count = seen, laws, len(laws) * len(limits)
-        self._steps = classify(seen, np.array(limits)[:, None])
+        self._steps = classify(seen, np.array(limits))
         with np.errstate(invalid="ignore"):
             self._gaps = np.flatnonzero((seen.gap_s > 0) & (seen.sequence_steps >= LEAST_GAPS))
             self._busy = np.flatnonzero(~np.isnan(seen.busy_s))
@@ -60,9 +58,8 @@ class Equations:
         self._request_sd = np.full((self.count, len(request)), REQUEST_ERROR + seen.prefill_overlap)
         self._own = np.concatenate([(BUSY_ERROR * busy_s) ** 2, (TIMED_ERROR * timed_s) ** 2])
         self._read = np.concatenate([seen.busy_sd_s[self._busy] ** 2, np.zeros_like(timed_s)])
-        # What is linear in the coefficients is taken apart once and for all.
-        one_each = np.tile(_ONE_EACH, (len(limits), 1, 1))
-        self._parts = self._seconds(Law.ADDITIVE, one_each) if Law.ADDITIVE in laws else None
+        # What is linear in the coefficients is computed once and for all.
+        self._linear = self._seconds(Law.ADDITIVE, np.ones((len(limits), 6))) if Law.ADDITIVE in laws else None
 
     def every_other(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Of two hypotheses, which equations each is fitted to (those of every other block), and tested on."""
@@ -86,16 +83,12 @@ class Equations:
 
     def predicted(self, logs: Array) -> tuple[Array, Array]:
         """Seconds for log coefficients of shape (hypotheses, 6), and slopes of shape (hypotheses, 6, equations)."""
-        seconds, slopes = [], []
-        for law, own in zip(self._laws, np.split(logs, len(self._laws)), strict=True):
-            if law is Law.ADDITIVE and self._parts is not None:
-                slopes.append(self._parts * np.exp(own)[..., None])
-                seconds.append(slopes[-1].sum(axis=-2))
-            else:
-                nudged = self._seconds(law, own[:, None] + _NUDGES)
-                seconds.append(nudged[:, 0])
-                slopes.append((nudged[:, 1:] - nudged[:, :1]) / _NUDGE)
-        return np.concatenate(seconds), np.concatenate(slopes)
+        parts = []
+        for law, own in zip(self._laws, np.exp(logs).reshape(len(self._laws), -1, 6), strict=True):
+            linear = law is Law.ADDITIVE and self._linear is not None
+            parts.append(self._linear * own[..., None] if linear else self._seconds(law, own))
+        slopes = np.concatenate(parts)
+        return slopes.sum(axis=-2), slopes
 
     def standardised(self, seconds: Array, slopes: Array, sd: Array) -> tuple[Array, Array]:
         """Residuals in standard deviations, and their slopes."""
@@ -105,14 +98,14 @@ class Equations:
         unit = np.concatenate([sd[:, first] * seconds[:, first], sd[:, rest]], axis=1)
         return apart / sd, slopes / unit[:, None]
 
-    def _seconds(self, law: Law, logs: Array) -> Array:
-        """What one law predicts for log coefficients of shape (limits, any, 6)."""
-        taken = spent(law, logs, self._seen, self._steps)
+    def _seconds(self, law: Law, values: Array) -> Array:
+        """What one law predicts for coefficients of shape (limits, 6), by coefficient: (limits, 6, equations)."""
+        taken = spent(law, values, self._seen, self._steps)
         rows = [taken.gaps[..., self._gaps], taken.busy[..., self._busy]]
         if self._seen.prefill_request_s is not None:
-            rows.insert(1, one_prefill(law, logs, self._seen, self._steps)[..., None])
+            rows.insert(1, one_prefill(law, values, self._seen, self._steps)[..., None])
         if len(self._timed):
-            rows.append(taken.exclusive_prefill[..., self._timed])
+            rows.append(taken.exclusive[..., self._timed])
         return np.concatenate(rows, axis=-1)
 
 
@@ -132,9 +125,14 @@ def solve(equations: Equations, before: Prior, blocks: float) -> Solved:
     """The most likely coefficients under every hypothesis, from the prior's mean; `blocks` is how many are fitted."""
     logs = np.tile(before.mean, (equations.count, 1))
     logs, information, residuals = _descend(equations, before, logs, np.ones(len(equations.told_s), bool), blocks)
-    misfit = 2 * np.log1p((residuals / CAUCHY) ** 2).sum(axis=-1) + (before.residuals(logs) ** 2).sum(axis=-1) / 2
     covariance: Array = np.asarray(np.linalg.inv(information), dtype=np.float64)
-    return Solved(logs, covariance, misfit + np.linalg.slogdet(information)[1] / 2)
+    return Solved(logs, covariance, _misfit(residuals, before, logs) + np.linalg.slogdet(information)[1] / 2)
+
+
+def _misfit(residuals: Array, before: Prior, logs: Array) -> Array:
+    """Negative log likelihood (Cauchy's) and log prior, up to a constant."""
+    own: Array = 2 * np.log1p((residuals / CAUCHY) ** 2).sum(axis=-1) + (before.residuals(logs) ** 2).sum(axis=-1) / 2
+    return own
 
 
 def held_out(law: Law, limit: float, logs: Array, seen: Blocks, before: Prior) -> float | None:
@@ -162,9 +160,11 @@ def _descend(
         trusted = slopes * (fitted / np.sqrt(1 + (residuals / CAUCHY) ** 2))[:, None]
         information = trusted @ slopes.transpose(0, 2, 1) + tie
         gradient = trusted @ residuals[..., None] + ((logs - before.mean) @ tie)[..., None]
-        step = np.clip(np.linalg.solve(information, gradient)[..., 0], -STEP_LIMIT, STEP_LIMIT)
-        logs = logs - step
-        if np.abs(step).max() < ENOUGH:
+        step = np.linalg.solve(information, gradient)
+        gain = (step * gradient).sum(axis=(-2, -1)) / 2
+        misfit = _misfit(residuals, before, logs) - gain
+        logs = logs - np.clip(step[..., 0], -STEP_LIMIT, STEP_LIMIT)
+        if (gain * np.exp(np.minimum(misfit.min() - misfit, 0.0))).max() < ENOUGH:
             break
     residuals, _ = equations.standardised(*equations.predicted(logs), sd)
     return logs, information, residuals

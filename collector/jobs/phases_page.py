@@ -7,7 +7,7 @@ from statistics import fmean
 
 import numpy as np
 
-from analyzer.steptime.account import IDENTIFIED_SD
+from analyzer.steptime.coefficients import IDENTIFIED_SD
 from collector.jobs.score_simulated import CONTRAST, Row, Summary, by_dialect, summarise
 from collector.simulator.dialects import VLLM
 

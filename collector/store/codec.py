@@ -7,6 +7,7 @@ not stop the rows of every other replica.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from math import isfinite
 from operator import attrgetter
 from typing import Any
@@ -118,7 +119,8 @@ def replica_sample(row: Sequence[Any], replica: ReplicaKey) -> ReplicaSample:
 
 def replica_columns(rows: Sequence[Sequence[Any]], replica: ReplicaKey) -> Columns:
     """Rows of one epoch in `replica_samples`, oldest first, as columns: quicker by far than as samples."""
-    figures = np.array([row[:_WIDTH] for row in rows], dtype=np.float64).T
+    flat = chain.from_iterable(row[:_WIDTH] for row in rows)
+    figures = np.fromiter(flat, np.float64, len(rows) * _WIDTH).reshape(len(rows), _WIDTH).T
     return Columns(
         replica=replica,
         epoch=rows[0][1],
@@ -127,6 +129,7 @@ def replica_columns(rows: Sequence[Sequence[Any]], replica: ReplicaKey) -> Colum
         series=figures[_SERIES_AT] / _SERIES_DIVISORS,
         carrying=np.array([any(packed is not None for packed in row[_WIDTH:]) for row in rows]),
         sample=lambda number: replica_sample(rows[number], replica),
+        told=lambda number: tuple(map(unpack, rows[number][_WIDTH:], _BUCKETS.values())),
     )
 
 

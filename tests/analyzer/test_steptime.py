@@ -17,7 +17,7 @@ from analyzer.evidence import Evidence, Missing
 from analyzer.hardware import Hardware, resolve
 from analyzer.report import as_plain
 from analyzer.samples import Identity
-from analyzer.steptime.account import coefficients, interval, shares, step_time
+from analyzer.steptime.account import interval, shares, step_time
 from analyzer.steptime.blocks import Blocks, blocks
 from analyzer.steptime.fit import MIN_BLOCKS, StepModel, fit
 from analyzer.steptime.laws import Law, classify, longer, spent
@@ -68,21 +68,33 @@ logs = st.tuples(
 def test_every_second_of_a_step_is_accounted_for_once(
     seen: Blocks, values: np.ndarray, law: Law, chunk_tokens: float
 ) -> None:
-    """Components are never negative and sum to the busy time; marginal <= exclusive <= all of it."""
-    taken = spent(law, values, seen, classify(seen, chunk_tokens))
-    parts = (taken.weight_read, taken.kv_read, taken.decode_compute, taken.prefill, taken.overhead)
-    busy = taken.busy
-    assert all((part >= -1e-9 * busy).all() for part in parts)
-    assert np.allclose(sum(parts), busy)
-    assert (taken.marginal_prefill <= taken.exclusive_prefill * (1 + 1e-9)).all()
-    assert (taken.memory <= busy * (1 + 1e-9)).all()
+    """What each coefficient sets is never negative; marginal <= exclusive <= all of it."""
+    taken = spent(law, np.exp(values), seen, classify(seen, chunk_tokens))
+    busy, exclusive = taken.busy.sum(axis=0), taken.exclusive.sum(axis=0)
+    assert (taken.busy >= 0).all()
+    assert (taken.gaps >= 0).all()
+    assert (taken.exclusive <= taken.busy * (1 + 1e-9) + 1e-12).all()
+    assert (taken.marginal.sum(axis=0) <= exclusive * (1 + 1e-9)).all()
+    assert (exclusive <= busy * (1 + 1e-9)).all()
+
+
+@given(any_blocks(), logs, st.sampled_from(list(Law)))
+def test_what_a_coefficient_sets_is_how_the_seconds_rise_with_its_logarithm(
+    seen: Blocks, values: np.ndarray, law: Law
+) -> None:
+    """Twice all coefficients make twice the seconds, so that the parts sum to the whole (Euler)."""
+    steps = classify(seen, 2048.0)
+    once, twice = (spent(law, factor * np.exp(values), seen, steps) for factor in (1.0, 2.0))
+    for name in ("busy", "gaps", "exclusive", "marginal"):
+        assert np.allclose(2 * getattr(once, name), getattr(twice, name), rtol=1e-9, atol=1e-12)
 
 
 @given(any_blocks(), logs)
 def test_hidden_arithmetic_never_makes_a_span_longer(seen: Blocks, values: np.ndarray) -> None:
     """Overlapped steps take at most what the same steps take one after the other."""
     steps = classify(seen, 2048.0)
-    additive, overlapped = (spent(law, values, seen, steps).busy for law in (Law.ADDITIVE, Law.OVERLAPPED))
+    laws = (Law.ADDITIVE, Law.OVERLAPPED)
+    additive, overlapped = (spent(law, np.exp(values), seen, steps).busy.sum(axis=0) for law in laws)
     assert (overlapped <= additive * (1 + 1e-6)).all()
 
 
@@ -101,7 +113,8 @@ def test_the_longer_side_is_its_expectation_over_scattered_prompts(moved: float,
         for low, high in ((0.0, edge), (edge, top))
     )
     share = quad(density, 0.0, edge, limit=200)[0]
-    value, bound = longer(np.array(moved), np.array(computed), np.array(chunk), 1.0)
+    bound, rise = longer(np.array(moved), np.array(computed), np.array(chunk), 1.0)
+    value = moved * bound + computed * (1 - bound) + chunk * rise
     assert float(value) == pytest.approx(expected, rel=1e-5, abs=1e-12)
     assert float(bound) == pytest.approx(share if moved > computed else 0.0, abs=1e-6)
 
@@ -109,7 +122,7 @@ def test_the_longer_side_is_its_expectation_over_scattered_prompts(moved: float,
 def test_a_swinging_batch_tells_the_cost_of_a_step_without_any_hardware_facts() -> None:
     """Two hours between 6 and 60 sequences: a within 2 %, and said to be identified."""
     server = Linear()
-    a = coefficients(fitted(swinging(server)))["step_s"]
+    a = fitted(swinging(server)).coefficients["step_s"]
     assert a.identified
     assert a.estimate.evidence is Evidence.FITTED
     assert a.estimate.value == pytest.approx(server.step_s, rel=0.02)
@@ -119,7 +132,7 @@ def test_a_swinging_batch_tells_the_cost_of_a_step_without_any_hardware_facts() 
 @pytest.mark.parametrize("step_s", [0.004, 0.02])
 def test_live_data_overrule_the_roofline(step_s: float) -> None:
     """An H100 reads 16 GB of weights in about 6 ms: a step of 4 or 20 ms is believed all the same."""
-    a = coefficients(fitted(swinging(Linear(step_s=step_s)), H100))["step_s"]
+    a = fitted(swinging(Linear(step_s=step_s)), H100).coefficients["step_s"]
     assert a.estimate.value == pytest.approx(step_s, rel=0.05)
 
 
@@ -127,7 +140,7 @@ def test_a_pinned_batch_identifies_nothing() -> None:
     """At a batch of 32 all the time, what a step costs and what a sequence costs are one figure."""
     parts = [Linear().part(32, number=k) for k in range(24)]
     model = fitted(parts)
-    found = coefficients(model)
+    found = model.coefficients
     assert not any(one.identified for one in found.values())
     assert found["step_s"].estimate.evidence is Evidence.MODELLED
     assert found["step_s"].estimate.high > 1.1 * found["step_s"].estimate.low
@@ -147,7 +160,7 @@ def test_few_wrong_spans_move_little() -> None:
     parts = swinging(server)
     for k in (5, 17):
         parts[k] = server.part(SWING[k], number=k, busy_factor=0.5)
-    a = coefficients(fitted(parts))["step_s"]
+    a = fitted(parts).coefficients["step_s"]
     assert a.estimate.value == pytest.approx(server.step_s, rel=0.04)
 
 
@@ -267,7 +280,7 @@ def untold(server: Linear) -> list[Part]:
 def test_where_no_requests_are_counted_context_is_part_of_a_sequences_cost() -> None:
     """b is 4e-5 s, and 1125 KV tokens of 5e-8 s: 9.625e-5 s; no KV cost is claimed to be known."""
     model = fitted(untold(Linear()))
-    found = coefficients(model)
+    found = model.coefficients
     assert not model.seen.lengths.told
     assert found["step_s"].estimate.value == pytest.approx(Linear().step_s, rel=0.05)
     # A step has 4 prompt tokens a sequence (1000 / 250), of 3e-5 s: the two swing together, only their sum is told.

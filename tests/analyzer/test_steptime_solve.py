@@ -12,7 +12,7 @@ from analyzer.samples import Identity
 from analyzer.steptime.blocks import Blocks, blocks
 from analyzer.steptime.laws import Law
 from analyzer.steptime.prior import Prior, prior
-from analyzer.steptime.solve import ENOUGH, Equations, solve
+from analyzer.steptime.solve import Equations, solve
 from tests.fakes.step_blocks import Linear
 
 LIMITS = (512.0, 2048.0, 8192.0)
@@ -32,14 +32,17 @@ def swinging() -> tuple[Blocks, Prior]:
 
 
 def test_hypotheses_solved_together_do_not_disturb_one_another() -> None:
-    """Alone, one stops as soon as it has settled: the last step that it leaves out is shorter than `ENOUGH`."""
+    """Alone, each of the likely ones settles at the same place, within a fifth of its standard deviations."""
     seen, before = swinging()
     together = solve(Equations(seen, tuple(Law), LIMITS), before, len(seen))
     hypotheses = [(law, limit) for law in Law for limit in LIMITS]
     for k, (law, limit) in enumerate(hypotheses):
         alone = solve(Equations(seen, (law,), (limit,)), before, len(seen))
-        assert together.logs[k] == pytest.approx(alone.logs[0], abs=2 * ENOUGH)
-        assert together.cost[k] == pytest.approx(alone.cost[0], abs=0.01)
+        if together.cost[k] > together.cost.min() + 5:
+            continue
+        apart = together.logs[k] - alone.logs[0]
+        assert apart @ np.linalg.solve(alone.covariance[0], apart) < 0.2**2
+        assert together.cost[k] == pytest.approx(alone.cost[0], abs=0.05)
 
 
 @pytest.mark.parametrize("law", list(Law))

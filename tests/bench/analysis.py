@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from analyzer.assumptions import Deployment, Policy, Price
-from analyzer.columns import sum_of_windows
+from analyzer.columns import columns_of, since, sum_of_columns
 from analyzer.replicas import ReplicaHistory, fit_replica
 from analyzer.report import Report, analyse
 from analyzer.steptime.parts import Part, in_spans
@@ -62,8 +62,10 @@ def analysed(replicas: int, hour: Sequence[Watched]) -> tuple[Report, Spent]:
 
 def _windows(one: Member, buckets: Sequence[Part]) -> tuple[ReplicaHistory, list[Part]]:
     last = one.samples[-1]
-    recent = sum_of_windows([sample for sample in one.samples if sample.at_s >= last.at_s - RECENT_S])
-    fine = in_spans(one.samples, one.gpus, FINE_SPAN_S)
+    columns = columns_of(one.samples)
+    assert columns is not None
+    recent = sum_of_columns(since(columns, last.at_s - RECENT_S))
+    fine = in_spans(columns, one.gpus, FINE_SPAN_S)
     known = ReplicaHistory(
         replica=one.key,
         job="bench",

@@ -1,0 +1,62 @@
+"""Fitted hypotheses -> a, b, g and d of a step's cost with interval, evidence and whether live data decide them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from analyzer.evidence import Estimate, Evidence
+from analyzer.steptime.prior import COEFFICIENTS, COMPUTE, KV, OVERHEAD, PREFILL, SEQUENCE, WEIGHTS, Prior
+from analyzer.steptime.solve import Array
+
+Z80 = 1.2816
+"""Standard deviations from the median to P10 and P90 of a normal distribution."""
+COEFFICIENT_ERROR = 0.03
+"""What the equations miss even where blocks agree with each other, relative."""
+IDENTIFIED_SD = 0.036
+NARROWED = 0.5
+
+COMPONENTS_OF: Mapping[str, tuple[int, ...]] = {
+    "step_s": (WEIGHTS, OVERHEAD),
+    "sequence_s": (COMPUTE, SEQUENCE),
+    "kv_token_s": (KV,),
+    "prefill_token_s": (PREFILL,),
+}
+"""a, b, g and d of `step = a + b * batch + g * KV tokens + d * prefill tokens`."""
+_CHOSEN = np.array([np.isin(range(len(COEFFICIENTS)), one) for one in COMPONENTS_OF.values()], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficient:
+    """One coefficient of the step time in seconds; `identified`: live data, not the prior, decides it."""
+
+    estimate: Estimate
+    identified: bool
+
+
+def coefficients(weights: Array, logs: Array, covariances: Array, before: Prior) -> Mapping[str, Coefficient]:
+    """a, b, g and d by the names in `COMPONENTS_OF`.
+
+    `weights` (shape (h,)) are the hypotheses' and sum to 1; log coefficients (h, 6) have `covariances` (h, 6, 6).
+    """
+    slopes = np.exp(logs)[:, None] * _CHOSEN
+    values = slopes.sum(axis=-1)
+    means = weights @ values
+    own = np.einsum("hci,hij,hcj->hc", slopes, covariances, slopes)
+    spreads = np.sqrt(weights @ (own + (values - means) ** 2)) / means
+    prior_s = np.exp(before.mean) * _CHOSEN
+    prior_sds = np.sqrt(((prior_s * before.sd) ** 2).sum(axis=-1)) / prior_s.sum(axis=-1)
+    return {
+        name: _coefficient(*figures)
+        for name, *figures in zip(COMPONENTS_OF, means.tolist(), spreads.tolist(), prior_sds.tolist(), strict=True)
+    }
+
+
+def _coefficient(mean: float, sd: float, prior_sd: float) -> Coefficient:
+    whole_sd = float(np.hypot(sd, COEFFICIENT_ERROR))
+    identified = whole_sd <= IDENTIFIED_SD and sd <= NARROWED * prior_sd
+    spread = float(np.exp(Z80 * whole_sd))
+    evidence = Evidence.FITTED if identified else Evidence.MODELLED
+    return Coefficient(Estimate(mean, mean / spread, mean * spread, evidence, "step_time_fit"), identified)
