@@ -1,4 +1,4 @@
-"""Writes dashboards/breakeven.json: `python grafana/generate.py`, or `--print` to look without writing."""
+"""Writes dashboards/*.json: `python grafana/generate.py`, or `--print NAME` to look at one without writing."""
 
 from __future__ import annotations
 
@@ -7,109 +7,54 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dashboard import dashboard, prometheus_annotations, prometheus_variables
+from evidence import evidence_row, sure_row
 from gpus import gpu_row
-from panels import DATASOURCE, Panel
-from sources import freshness_row
+from health import health_row
+from savings import saving_row
+from schemes import scheme_row
 from steps import step_row
-from verdicts import verdict_row
-from workload import batch_row, phase_row, time_row, token_row
+from verdicts import why_row, worth_row
+from workload import load_row, time_row, workload_row
 
-COLUMNS = 24
-DASHBOARD = Path(__file__).parent / "dashboards" / "breakeven.json"
+FOLDER = Path(__file__).parent / "dashboards"
 
 
-def dashboard() -> dict[str, Any]:
-    """The dashboard in Grafana's classic model, schema 39: Grafana 9 to 13 load it."""
-    rows = (verdict_row, phase_row, batch_row, token_row, time_row, step_row, freshness_row, gpu_row)
+def dashboards() -> dict[str, dict[str, Any]]:
+    """Every dashboard by the name of its file."""
+    overview = (worth_row, why_row, workload_row, sure_row, saving_row, health_row)
+    drilldown = (scheme_row, time_row, step_row, load_row, evidence_row, gpu_row)
     return {
-        "id": None,
-        "uid": "breakeven",
-        "title": "Breakeven",
-        "description": "Will quantization pay for this workload, on what evidence, and is any of it fresh?",
-        "tags": ["breakeven", "inference", "quantization"],
-        "schemaVersion": 39,
-        "version": 1,
-        "editable": False,
-        "graphTooltip": 1,
-        "refresh": "30s",
-        "time": {"from": "now-24h", "to": "now"},
-        "timepicker": {},
-        "timezone": "browser",
-        "weekStart": "",
-        "fiscalYearStartMonth": 0,
-        "liveNow": False,
-        "links": [],
-        "annotations": {"list": []},
-        "templating": {"list": _variables()},
-        "panels": placed([panel for one in rows for panel in one()]),
+        "overview": dashboard(
+            "breakeven",
+            "Breakeven: overview",
+            "Will quantization pay for these deployments, why, how sure is that, and what would it save?",
+            [panel for one in overview for panel in one()],
+            prometheus_variables(),
+            prometheus_annotations(),
+        ),
+        "drilldown": dashboard(
+            "breakeven-drilldown",
+            "Breakeven: drill-down",
+            "One deployment, replica and scheme: where the time goes, what a step costs, and on what evidence.",
+            [panel for one in drilldown for panel in one()],
+            prometheus_variables(),
+            prometheus_annotations(),
+        ),
     }
 
 
-def placed(panels: list[Panel]) -> list[Panel]:
-    """The panels with id and place, left to right and line by line; a row's heading has a line of its own."""
-    x = y = line = 0
-    made = []
-    for number, panel in enumerate(panels, start=1):
-        size = panel["gridPos"]
-        if x + size["w"] > COLUMNS:
-            x, y, line = 0, y + line, 0
-        made.append({"id": number, **panel, "gridPos": {"x": x, "y": y, **size}})
-        x, line = x + size["w"], max(line, size["h"])
-    return made
-
-
-def _variables() -> list[dict[str, Any]]:
-    daemon = 'job=~"$job",instance=~"$instance"'
-    deployment = f'{daemon},deployment=~"$deployment"'
-    return [
-        {
-            "name": "datasource",
-            "label": "Data source",
-            "type": "datasource",
-            "query": "prometheus",
-            "regex": "",
-            "current": {},
-            "options": [],
-            "hide": 0,
-            "includeAll": False,
-            "multi": False,
-            "refresh": 1,
-        },
-        _labels("job", "Scrape job", "label_values(breakeven_build_info, job)"),
-        _labels("instance", "Daemon", 'label_values(breakeven_build_info{job=~"$job"}, instance)'),
-        _labels("deployment", "Deployment", f"label_values(breakeven_deployment_replicas{{{daemon}}}, deployment)"),
-        _labels("target", "Target", f"label_values(breakeven_target_up{{{daemon}}}, target)"),
-        _labels("scheme", "Scheme", f"label_values(breakeven_verdict{{{deployment}}}, scheme)"),
-    ]
-
-
-def _labels(name: str, label: str, query: str) -> dict[str, Any]:
-    """A variable of several values; All matches series that come later too."""
-    return {
-        "name": name,
-        "label": label,
-        "type": "query",
-        "datasource": DATASOURCE,
-        "definition": query,
-        "query": {"query": query, "refId": f"variable-{name}"},
-        "allValue": ".*",
-        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
-        "hide": 0,
-        "includeAll": True,
-        "multi": True,
-        "options": [],
-        "refresh": 2,
-        "regex": "",
-        "skipUrlSync": False,
-        "sort": 1,
-    }
+def text(one: dict[str, Any]) -> str:
+    """A dashboard as it stands in its file."""
+    return json.dumps(one, indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    text = json.dumps(dashboard(), indent=2, ensure_ascii=False) + "\n"
-    if sys.argv[1:] == ["--print"]:
-        sys.stdout.write(text)
+    made = dashboards()
+    if sys.argv[1:2] == ["--print"] and sys.argv[2:] and sys.argv[2] in made:
+        sys.stdout.write(text(made[sys.argv[2]]))
     elif sys.argv[1:]:
-        sys.exit("usage: python grafana/generate.py [--print]")
+        sys.exit(f"usage: python grafana/generate.py [--print {'|'.join(made)}]")
     else:
-        DASHBOARD.write_text(text, encoding="utf-8")
+        for name, one in made.items():
+            (FOLDER / f"{name}.json").write_text(text(one), encoding="utf-8")

@@ -1,10 +1,13 @@
-"""The bottom of the dashboard: the GPUs, from the driver and from dcgm-exporters."""
+"""The bottom of the drill-down: the GPUs, from the driver and from dcgm-exporters."""
 
 from __future__ import annotations
 
-from panels import Column, Panel, Query, row, table, timeseries
+from panels import Panel, Query, row, timeseries
 from query import DAEMON, series
+from tables import Column, table
 
+_NO_GPU = "no GPU is read: no driver here, or gpu.nvml is off"
+_NOT_GIVEN = "not given by these GPUs"
 _UP = {"1": ("up", "green"), "0": ("down", "red")}
 
 
@@ -30,6 +33,7 @@ def gpu_row() -> list[Panel]:
             low=0,
             high=1,
             width=8,
+            absent=_NOT_GIVEN,
         ),
         timeseries(
             "GPU memory in use",
@@ -39,6 +43,7 @@ def gpu_row() -> list[Panel]:
             low=0,
             high=1,
             width=8,
+            absent=_NOT_GIVEN,
         ),
         timeseries(
             "GPU power",
@@ -47,6 +52,7 @@ def gpu_row() -> list[Panel]:
             [Query(f"{energy} or on (job, instance, gpu_uuid) {power}", "{{gpu_uuid}}")],
             low=0,
             width=8,
+            absent=_NOT_GIVEN,
         ),
         timeseries(
             "GPU temperature",
@@ -54,6 +60,7 @@ def gpu_row() -> list[Panel]:
             "celsius",
             [Query(series("breakeven_gpu_temperature_celsius", DAEMON), "{{gpu_uuid}}")],
             width=8,
+            absent=_NOT_GIVEN,
         ),
         timeseries(
             "GPU throttled",
@@ -63,6 +70,7 @@ def gpu_row() -> list[Panel]:
             low=0,
             high=1,
             width=8,
+            absent=_NOT_GIVEN,
         ),
         table(
             "GPU health",
@@ -81,6 +89,7 @@ def gpu_row() -> list[Panel]:
                 Column("instance", "Daemon"),
             ],
             width=8,
+            absent=_NO_GPU,
         ),
         timeseries(
             "GPU profile",
@@ -97,6 +106,7 @@ def gpu_row() -> list[Panel]:
             low=0,
             high=1,
             width=8,
+            absent=_NOT_GIVEN,
         ),
         timeseries(
             "GPU memory errors",
@@ -105,6 +115,7 @@ def gpu_row() -> list[Panel]:
             [Query(f"increase({series('breakeven_gpu_ecc_errors_total', DAEMON)}[$__rate_interval])", "{{gpu_uuid}}")],
             low=0,
             width=8,
+            absent=_NOT_GIVEN,
         ),
         table(
             "Figures that a GPU does not give",
@@ -118,5 +129,6 @@ def gpu_row() -> list[Panel]:
                 Column("reason", "Reason"),
             ],
             width=8,
+            absent="no GPU lacks a figure",
         ),
     ]

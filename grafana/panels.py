@@ -8,12 +8,17 @@ from typing import Any
 
 Panel = dict[str, Any]
 Override = dict[str, Any]
+Steps = Sequence[tuple[float | None, str]]
+"""Thresholds as (from, colour), the first from None on."""
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 NOT_REPORTED = "not reported"
+BY_ENGINE = "not reported by this engine"
+NOT_NOW = "not known now: see the row on what Breakeven hears"
+PLAIN: Steps = ((None, "green"),)
 _MADE_FOR = "10.4.0"
 """Grafana's panel migrations start from this version; the lowest that writes schema 39."""
-_NAN = [{"type": "special", "options": {"match": "nan", "result": {"text": NOT_REPORTED, "index": 0}}}]
+NAN = [{"type": "special", "options": {"match": "nan", "result": {"text": NOT_REPORTED, "index": 0}}}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +41,30 @@ def timeseries(
     low: float | None = None,
     high: float | None = None,
     overrides: Iterable[Override] = (),
+    absent: str = BY_ENGINE,
+    steps: Steps = PLAIN,
 ) -> Panel:
-    """Lines over time; a gap in the data stays a gap."""
+    """Lines over time; a gap in the data stays a gap. `steps` beyond the first are drawn as dashed lines."""
     custom: dict[str, Any] = {
         "drawStyle": "line",
         "lineInterpolation": "linear",
         "lineWidth": 0 if stacked else 1,
         "fillOpacity": 75 if stacked else 0,
-        "showPoints": "never",
+        "showPoints": "auto",
         "spanNulls": False,
         "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
+        "thresholdsStyle": {"mode": "off" if len(steps) == 1 else "dashed"},
     }
-    panel = _panel("timeseries", title, description, unit, queries, width, height, instant=False)
-    defaults = panel["fieldConfig"]["defaults"]
-    defaults |= {"color": {"mode": "palette-classic"}, "custom": custom}
+    made = panel("timeseries", title, description, unit, queries, (width, height), absent, instant=False)
+    defaults = made["fieldConfig"]["defaults"]
+    defaults |= {"color": {"mode": "palette-classic"}, "custom": custom, "thresholds": _thresholds(steps)}
     defaults |= {key: value for key, value in (("min", low), ("max", high)) if value is not None}
-    panel["fieldConfig"]["overrides"] = list(overrides)
-    panel["options"] = {
+    made["fieldConfig"]["overrides"] = list(overrides)
+    made["options"] = {
         "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
         "tooltip": {"mode": "multi", "sort": "none"},
     }
-    return panel
+    return made
 
 
 def stat(
@@ -64,20 +72,24 @@ def stat(
     description: str,
     unit: str,
     expression: str,
-    steps: Sequence[tuple[float | None, str]],
+    steps: Steps,
     *,
     words: Mapping[str, tuple[str, str]] | None = None,
     width: int = 4,
     height: int = 4,
+    absent: str = NOT_NOW,
+    decimals: int | None = None,
 ) -> Panel:
-    """One figure of now: `steps` are (from, colour), `words` replace a value by (text, colour)."""
-    panel = _panel("stat", title, description, unit, [Query(expression)], width, height, instant=True)
-    panel["fieldConfig"]["defaults"] |= {
+    """One figure of now, coloured by `steps`; `words` replace a value by (text, colour)."""
+    made = panel("stat", title, description, unit, [Query(expression)], (width, height), absent, instant=True)
+    made["fieldConfig"]["defaults"] |= {
         "color": {"mode": "thresholds"},
-        "thresholds": {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in steps]},
-        "mappings": [] if words is None else [_words(words)],
+        "thresholds": _thresholds(steps),
+        "mappings": [] if words is None else [words_mapping(words)],
     }
-    panel["options"] = {
+    if decimals is not None:
+        made["fieldConfig"]["defaults"]["decimals"] = decimals
+    made["options"] = {
         "colorMode": "background",
         "graphMode": "none",
         "justifyMode": "center",
@@ -85,52 +97,84 @@ def stat(
         "textMode": "value",
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
     }
-    return panel
+    return made
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A table's column: the query result's field, its heading, and how it is shown. No heading hides it."""
-
-    field: str
-    heading: str = ""
-    unit: str | None = None
-    decimals: int | None = None
-    width: int | None = None
-    words: Mapping[str, tuple[str, str]] | None = None
-    link: str | None = None
-
-
-def table(
+def states(
     title: str,
     description: str,
     queries: Sequence[Query],
-    columns: Sequence[Column],
+    words: Mapping[str, tuple[str, str]],
     *,
     width: int = 24,
-    height: int = 8,
+    height: int = 7,
+    absent: str = NOT_NOW,
 ) -> Panel:
-    """A table of now: the queries' rows are merged where their common labels agree."""
-    panel = _panel("table", title, description, "short", queries, width, height, instant=True)
-    panel["fieldConfig"]["defaults"]["custom"] = {"align": "auto", "filterable": True}
-    shown = [column for column in columns if column.heading]
-    # By type, since Grafana takes any text for NaN as well.
-    numbers: Override = {"matcher": {"id": "byType", "options": "number"}, "properties": [_property("mappings", _NAN)]}
-    # Grafana formats a text that reads as a number, such as a version, unless its unit says that it is text.
-    texts: Override = {"matcher": {"id": "byType", "options": "string"}, "properties": [_property("unit", "string")]}
-    panel["fieldConfig"]["overrides"] = [
-        texts,
-        numbers,
-        *(one for column in shown if (one := _override(column)) is not None),
-    ]
-    panel["options"] = {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"]}}
-    organize = {
-        "excludeByName": {column.field: True for column in columns if not column.heading},
-        "indexByName": {column.field: index for index, column in enumerate(columns)},
-        "renameByName": {column.field: column.heading for column in shown},
+    """Words over time, one bar per line; where nothing was told the bar has a hole."""
+    made = panel("state-timeline", title, description, "none", queries, (width, height), absent, instant=False)
+    made["fieldConfig"]["defaults"] |= {
+        "color": {"mode": "thresholds"},
+        "custom": {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False},
+        "mappings": [words_mapping(words)],
+        "thresholds": _thresholds(PLAIN),
     }
-    panel["transformations"] = [{"id": "merge", "options": {}}, {"id": "organize", "options": organize}]
-    return panel
+    made["options"] = {
+        "alignValue": "left",
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+        "mergeValues": True,
+        "rowHeight": 0.9,
+        "showValue": "auto",
+        "tooltip": {"mode": "single", "sort": "none"},
+    }
+    return made
+
+
+def bars(
+    title: str,
+    description: str,
+    unit: str,
+    queries: Sequence[Query],
+    by: str,
+    headings: Mapping[str, str],
+    *,
+    width: int = 12,
+    height: int = 8,
+    absent: str = BY_ENGINE,
+) -> Panel:
+    """Bars of now, one per value of the label `by`, sorted by it as a number; `headings` name the queries' fields."""
+    made = panel("barchart", title, description, unit, queries, (width, height), absent, instant=True)
+    made["fieldConfig"]["defaults"] |= {
+        "color": {"mode": "palette-classic"},
+        "custom": {"fillOpacity": 80, "lineWidth": 0},
+        "thresholds": _thresholds(PLAIN),
+        "min": 0,
+    }
+    for target in made["targets"]:
+        target["format"] = "table"
+    made["options"] = {
+        "xField": headings[by],
+        "orientation": "vertical",
+        "stacking": "none",
+        "showValue": "auto",
+        "barWidth": 0.9,
+        "groupWidth": 0.8,
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+        "tooltip": {"mode": "multi", "sort": "none"},
+    }
+    as_number = {"conversions": [{"targetField": by, "destinationType": "number"}], "fields": {}}
+    organize = {
+        "excludeByName": {"Time": True},
+        "indexByName": {name: number for number, name in enumerate(["Time", *headings])},
+        "renameByName": dict(headings),
+    }
+    made["transformations"] = [
+        {"id": "merge", "options": {}},
+        {"id": "convertFieldType", "options": as_number},
+        {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": by}]}},
+        {"id": "convertFieldType", "options": {"conversions": [{"targetField": by, "destinationType": "string"}]}},
+        {"id": "organize", "options": organize},
+    ]
+    return made
 
 
 def row(title: str) -> Panel:
@@ -140,7 +184,7 @@ def row(title: str) -> Panel:
 
 def named(name: str, **properties: Any) -> Override:
     """Properties of the line or column of that name; `__` in a key stands for a dot."""
-    made = [_property(key.replace("__", "."), value) for key, value in properties.items()]
+    made = [prop(key.replace("__", "."), value) for key, value in properties.items()]
     return {"matcher": {"id": "byName", "options": name}, "properties": made}
 
 
@@ -160,25 +204,26 @@ def band_overrides() -> list[Override]:
     ]
 
 
-def _panel(
+def panel(
     kind: str,
     title: str,
     description: str,
     unit: str,
     queries: Sequence[Query],
-    width: int,
-    height: int,
+    size: tuple[int, int],
+    absent: str,
     *,
     instant: bool,
 ) -> Panel:
+    """What panels of every kind have; `absent` is shown in place of an empty box."""
     return {
         "type": kind,
         "title": title,
         "description": description,
         "datasource": DATASOURCE,
         "pluginVersion": _MADE_FOR,
-        "gridPos": {"w": width, "h": height},
-        "fieldConfig": {"defaults": {"unit": unit, "noValue": NOT_REPORTED}, "overrides": []},
+        "gridPos": {"w": size[0], "h": size[1]},
+        "fieldConfig": {"defaults": {"unit": unit, "noValue": absent}, "overrides": []},
         "targets": [_target(chr(ord("A") + index), one, kind, instant) for index, one in enumerate(queries)],
     }
 
@@ -196,29 +241,17 @@ def _target(ref_id: str, query: Query, kind: str, instant: bool) -> dict[str, An
     }
 
 
-def _override(column: Column) -> Override | None:
-    properties = [
-        _property(key, value)
-        for key, value in (("unit", column.unit), ("decimals", column.decimals), ("custom.width", column.width))
-        if value is not None
-    ]
-    if column.words is not None:
-        number = column.field.startswith("Value")
-        properties.append(_property("mappings", [_words(column.words), *(_NAN if number else ())]))
-        properties.append(_property("custom.cellOptions", {"type": "color-text"}))
-    if column.link is not None:
-        link = {"title": column.heading, "url": column.link, "targetBlank": True}
-        properties.append(_property("links", [link]))
-    if not properties:
-        return None
-    return {"matcher": {"id": "byName", "options": column.heading}, "properties": properties}
+def _thresholds(steps: Steps) -> dict[str, Any]:
+    return {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in steps]}
 
 
-def _property(key: str, value: Any) -> dict[str, Any]:
+def prop(key: str, value: Any) -> dict[str, Any]:
+    """One property of an override."""
     return {"id": key, "value": value}
 
 
-def _words(words: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+def words_mapping(words: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """A mapping of values to (text, colour)."""
     options = {
         value: {"text": text, "color": color, "index": index}
         for index, (value, (text, color)) in enumerate(words.items())

@@ -44,6 +44,11 @@ def weighted_phase(phase: str, accounting: str) -> str:
     return f"sum({share} * {_ON_REPLICA} {busy}) / sum({busy} and {_ON_REPLICA} {share})"
 
 
+def at_now(timestamp: str) -> str:
+    """How long ago a moment was, in seconds."""
+    return f"time() - {timestamp}"
+
+
 def or_nan(expression: str, by: str, every: str) -> str:
     """The expression, with NaN for each of `every` that it lacks: a table's cell then says so instead of being gone."""
     return f"{expression} or on ({by}) (max by ({by}) ({every}) * NaN)"

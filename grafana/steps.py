@@ -1,9 +1,10 @@
-"""The dashboard's row on steps: what one costs by the fitted model, how good that is, and how large the steps are."""
+"""Steps: what one costs by the fitted model, how good that is, and how large the steps are."""
 
 from __future__ import annotations
 
-from panels import Column, Panel, Query, row, table, timeseries
+from panels import Panel, Query, bars, row, timeseries
 from query import REPLICA, or_nan, p50, series, weighted_size
+from tables import Column, table
 
 _REPLICA_NAME = "{{target}} {{model_name}} {{rank}}"
 _COEFFICIENT = "breakeven_step_coefficient_seconds"
@@ -14,6 +15,8 @@ _WORDS = {
     "kv_token_s": ("each KV token read", "#8ab8ff"),
     "prefill_token_s": ("each prompt token", "#ff9830"),
 }
+_NO_MODEL = "no step model is fitted: the engine counts no steps, or ten minutes of traffic are still to come"
+_NO_SIZES = "this engine reports no step sizes, or no step model tells how long each takes"
 _DECIDED = {"1": ("live data", "green"), "0": ("the prior", "orange")}
 
 
@@ -29,6 +32,7 @@ def step_row() -> list[Panel]:
             "s",
             [Query(p50(_COEFFICIENT, REPLICA, coefficient="step_s"), f"{_REPLICA_NAME} ({{{{evidence}}}})")],
             low=0,
+            absent=_NO_MODEL,
         ),
         timeseries(
             "How good the step model is",
@@ -40,6 +44,8 @@ def step_row() -> list[Panel]:
                 Query(series("breakeven_step_overlapped_weight_ratio", REPLICA), f"overlapped law {_REPLICA_NAME}"),
             ],
             low=0,
+            absent=_NO_MODEL,
+            steps=((None, "green"), (0.25, "orange")),
         ),
         timeseries(
             "Steps by size",
@@ -49,6 +55,7 @@ def step_row() -> list[Panel]:
             stacked=True,
             low=0,
             high=1,
+            absent=_NO_SIZES,
         ),
         timeseries(
             "Busy time by size of step",
@@ -59,6 +66,7 @@ def step_row() -> list[Panel]:
             stacked=True,
             low=0,
             high=1,
+            absent=_NO_SIZES,
         ),
     ]
 
@@ -88,4 +96,20 @@ def _coefficients() -> Panel:
             Column("Value #D", "P90", unit="s"),
             Column("Value #A", "Decided by", words=_DECIDED),
         ],
+        absent=_NO_MODEL,
+    )
+
+
+def sizes_now() -> Panel:
+    """The steps of now by size, to be held against each scheme's break-even."""
+    steps = f"avg by (tokens) ({series('breakeven_step_size_steps_ratio', REPLICA)})"
+    return bars(
+        "Steps of now by size",
+        "Share of steps, and of busy time, by the most tokens that a step processed. A scheme helps in the sizes below "
+        "its break-even, which the table beside says, and slows the others down.",
+        "percentunit",
+        [Query(steps), Query(weighted_size())],
+        "tokens",
+        {"tokens": "Tokens per step", "Value #A": "Steps", "Value #B": "Busy time"},
+        absent=_NO_SIZES,
     )

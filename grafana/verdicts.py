@@ -1,33 +1,45 @@
-"""The top of the dashboard: what was decided, on what ground, and whether any of it is real."""
+"""The overview's first two questions: is it worth it, and why or why not?"""
 
 from __future__ import annotations
 
-from panels import Column, Panel, Query, row, stat, table, timeseries
-from query import DAEMON, DEPLOYMENT, SCHEME, TARGET, or_nan, p50, series
+from panels import Panel, Query, row, stat, states, timeseries
+from query import DAEMON, DEPLOYMENT, SCHEME, at_now, or_nan, p50, series
+from tables import Column, table
 
-_VERDICTS = {
+VERDICTS = {
     "worth_it": ("worth it", "green"),
     "evaluate": ("evaluate", "yellow"),
     "no": ("no", "blue"),
     "insufficient_data": ("not enough data", "#8e8e8e"),
 }
-_SIMULATED = {"true": ("SIMULATED", "red"), "false": ("real", "green")}
-_BY_SCHEME = "instance, deployment, scheme"
-_BY_DEPLOYMENT = "instance, deployment"
+_RANK = {"worth_it": 3, "evaluate": 2, "no": 1}
+SIMULATED = {"true": ("SIMULATED", "red"), "false": ("real", "green")}
+_YES = {"0": ("no", "#8e8e8e"), "1": ("yes", "green")}
+BY_SCHEME = "instance, deployment, scheme"
 _SAME_DEPLOYMENT = "on (job, instance, deployment)"
-_HIDDEN = (Column("Time"),)
+TIMES = ("suffix:×", 2)
+NO_SCHEME = "no scheme is judged yet: Breakeven has made no report"
+_MORE = "/d/breakeven-drilldown?var-deployment=${__data.fields.Deployment}&var-scheme=${__data.fields.Scheme}"
+_GREY = "#8e8e8e"
 
 
-def verdict_row() -> list[Panel]:
-    """The row `Verdict`."""
-    return [row("Verdict"), *_stats(), _verdicts(), _deployments(), *_history()]
+def worth_row() -> list[Panel]:
+    """The row `Is it worth it?`."""
+    return [row("Is it worth it?"), *_stats(), _verdicts(), _over_time()]
+
+
+def why_row() -> list[Panel]:
+    """The row `Why, or why not?`."""
+    return [row("Why, or why not?"), _conditions(), *_rules()]
 
 
 def _stats() -> list[Panel]:
+    def count(verdict: str) -> str:
+        return f"sum({series('breakeven_verdict', SCHEME, verdict=verdict)})"
+
     fresh = series("breakeven_deployment_fresh_replicas", DEPLOYMENT)
     replicas = series("breakeven_deployment_replicas", DEPLOYMENT)
-    success = series("breakeven_analysis_last_success_timestamp_seconds", DAEMON)
-    good = [(None, "red"), (0.5, "orange"), (1, "green")]
+    about = "Pairs of a selected deployment and scheme whose verdict is"
     return [
         stat(
             "Real or simulated",
@@ -36,176 +48,156 @@ def _stats() -> list[Panel]:
             f"max({series('breakeven_simulated', DAEMON)})",
             [(None, "green"), (1, "red")],
             words={"0": ("real servers", "green"), "1": ("SIMULATED", "red")},
+            absent="Breakeven is not scraped",
         ),
+        stat("Worth it", f"{about} worth_it.", "none", count("worth_it"), [(None, _GREY), (1, "green")]),
+        stat("To evaluate", f"{about} evaluate: a closer look pays.", "none", count("evaluate"), [(None, "yellow")]),
+        stat("No", f"{about} no. A clear no is an answer as good as a yes.", "none", count("no"), [(None, "blue")]),
         stat(
-            "Schemes worth it",
-            "Selected schemes whose verdict is worth_it, over all selected deployments.",
+            "Not enough data",
+            f"{about} insufficient_data; the daemon's page says what is missing.",
             "none",
-            f"sum({series('breakeven_verdict', SCHEME, verdict='worth_it')})",
-            [(None, "#8e8e8e"), (1, "green")],
-        ),
-        stat(
-            "Schemes without a verdict",
-            "Selected schemes for which the data do not allow a verdict; the table's last column leads to the reason.",
-            "none",
-            f"sum({series('breakeven_verdict', SCHEME, verdict='insufficient_data')})",
-            [(None, "#8e8e8e"), (1, "orange")],
+            count("insufficient_data"),
+            [(None, _GREY), (1, "orange")],
         ),
         stat(
             "Replicas heard from",
             "Share of the selected deployments' replicas whose last poll is recent.",
             "percentunit",
             f"sum({fresh}) / sum({replicas})",
-            good,
-        ),
-        stat(
-            "Targets up",
-            "Share of the selected targets whose last poll succeeded.",
-            "percentunit",
-            f"avg({series('breakeven_target_up', TARGET)})",
-            good,
-        ),
-        stat(
-            "Age of the report",
-            "Time since the last good recomputation. After five evaluation intervals the daemon withdraws the report.",
-            "s",
-            f"max(time() - {success})",
-            [(None, "green"), (180, "orange"), (600, "red")],
+            [(None, "red"), (0.5, "orange"), (1, "green")],
         ),
     ]
+
+
+def best(expression: str, *labels: str) -> Query:
+    """The largest of an expression per deployment and scheme, NaN where a scheme has none."""
+    every = series("breakeven_verdict", SCHEME)
+    return Query(or_nan(f"max by ({', '.join((BY_SCHEME, *labels))}) ({expression})", BY_SCHEME, every))
+
+
+def speedup(bound: str, rule: str = "adopted") -> str:
+    """A scheme's step speed-up."""
+    return series("breakeven_scheme_speedup_ratio", SCHEME, rule=rule, bound=bound)
 
 
 def _verdicts() -> Panel:
     every = series("breakeven_verdict", SCHEME)
     info = series("breakeven_deployment_info", DEPLOYMENT)
-
-    def best(expression: str, *labels: str) -> Query:
-        return Query(or_nan(f"max by ({', '.join((_BY_SCHEME, *labels))}) ({expression})", _BY_SCHEME, every))
-
-    def speedup(bound: str) -> str:
-        return series("breakeven_scheme_speedup_ratio", SCHEME, rule="adopted", bound=bound)
-
-    def quality(source: str) -> str:
-        by = f"{_BY_SCHEME}, source"
-        return f"max by ({by}) ({series('breakeven_scheme_quality_loss_ratio', SCHEME, source=source)})"
-
-    loss = f"({quality('operator')} or on ({_BY_SCHEME}) {quality('published')})"
-    times, usd, months = ("suffix:×", 2), ("currencyUSD", 0), ("suffix: months", 1)
     return table(
         "Will quantization pay?",
-        "One line per deployment and scheme. The speed-up is of a step, at the same batch and context, with its 80 % "
-        "interval and its evidence. Savings count whole GPUs that can be given back. The reasons for and against "
-        "stand on the daemon's own page, to which the last column leads, and in `breakeven report`.",
+        "One line per deployment and scheme: the verdict, since when, and what it would be worth. The speed-up is of a "
+        "step, at the same batch and context. Savings count whole GPUs that can be given back. The reasons in words "
+        "stand on the daemon's own page, to which the last column leads; the scheme leads to the drill-down.",
         [
             Query(
-                f"max by ({_BY_SCHEME}, verdict, simulated) "
+                f"max by ({BY_SCHEME}, verdict, simulated) "
                 f"(({every} == 1) * {_SAME_DEPLOYMENT} group_left (simulated) {info})"
             ),
-            best(speedup("p10")),
+            best(f"{series('breakeven_verdict_since_timestamp_seconds', SCHEME)} * 1000"),
             best(speedup("p50"), "evidence"),
-            best(speedup("p90")),
-            best(p50("breakeven_scheme_gpus_released", SCHEME)),
             best(p50("breakeven_scheme_saving_usd_per_month", SCHEME)),
             best(p50("breakeven_scheme_payback_months", SCHEME)),
-            Query(or_nan(loss, _BY_SCHEME, every)),
-            best(f"{series('breakeven_verdict_since_timestamp_seconds', SCHEME)} * 1000"),
-            best(series("breakeven_scheme_break_even_tokens", SCHEME)),
         ],
         [
-            *_HIDDEN,
+            Column("Time"),
             Column("deployment", "Deployment"),
-            Column("scheme", "Scheme"),
-            Column("verdict", "Verdict", words=_VERDICTS, width=140),
+            Column("scheme", "Scheme", link=_MORE, tab=False),
+            Column("verdict", "Verdict", words=VERDICTS, width=140),
             Column("Value #A"),
-            Column("Value #I", "Since", unit="dateTimeFromNow"),
-            Column("Value #B", "Speed-up P10", *times),
-            Column("Value #C", "Speed-up P50", *times),
-            Column("Value #D", "Speed-up P90", *times),
+            Column("Value #B", "Since", unit="dateTimeFromNow"),
+            Column("Value #C", "Speed-up P50", *TIMES),
             Column("evidence", "Evidence"),
-            Column("Value #J", "Helps below (tokens per step)", decimals=0),
-            Column("Value #E", "GPUs given back", decimals=0),
-            Column("Value #F", "Saving per month", *usd),
-            Column("Value #G", "Payback", *months),
-            Column("Value #H", "Quality loss", "percentunit", 1),
-            Column("source", "Loss according to"),
-            Column("simulated", "Figures", words=_SIMULATED),
+            Column("Value #D", "Saving per month P50", "currencyUSD", 0),
+            Column("Value #E", "Payback P50", "suffix: months", 1),
+            Column("simulated", "Figures", words=SIMULATED),
             Column("instance", "Why (daemon's page)", link="http://${__value.raw}/"),
         ],
         height=9,
+        absent=NO_SCHEME,
     )
 
 
-def _deployments() -> Panel:
-    every = series("breakeven_deployment_replicas", DEPLOYMENT)
+def _over_time() -> Panel:
+    def standing(verdict: str) -> str:
+        return f"max by (deployment, scheme) ({series('breakeven_verdict', SCHEME, verdict=verdict)})"
 
-    def best(expression: str, *labels: str) -> Query:
-        return Query(or_nan(f"max by ({', '.join((_BY_DEPLOYMENT, *labels))}) ({expression})", _BY_DEPLOYMENT, every))
+    ranked = " + ".join(f"{rank} * {standing(verdict)}" for verdict, rank in _RANK.items())
+    words = {str(rank): VERDICTS[verdict] for verdict, rank in _RANK.items()}
+    return states(
+        "Verdicts over time",
+        "Which verdict stood when. A hole is time in which nothing was reported, and no verdict changes in one.",
+        [Query(ranked, "{{deployment}} {{scheme}}")],
+        {**words, "0": VERDICTS["insufficient_data"]},
+        absent=NO_SCHEME,
+    )
 
-    cost = p50("breakeven_deployment_cost_usd_per_million_tokens", DEPLOYMENT, basis="allocation")
+
+def _conditions() -> Panel:
+    def quality(source: str) -> str:
+        by = f"{BY_SCHEME}, source"
+        return f"max by ({by}) ({series('breakeven_scheme_quality_loss_ratio', SCHEME, source=source)})"
+
+    loss = f"({quality('operator')} or on ({BY_SCHEME}) {quality('published')})"
     return table(
-        "Deployments",
-        "What each selected deployment serves on what, over the decision span that verdicts rest on. The bottleneck "
-        "is named by the article's rule. A price older than 90 days is flagged.",
+        "What the verdict hangs on",
+        "worth_it needs a speed-up that surely exceeds 1.1, a whole GPU given back even at the pessimistic end, and an "
+        "evaluation of your own that passed. Where steps are larger than the size to which the scheme helps, it slows "
+        "them down. A quality loss that is only published is another team's.",
         [
-            Query(
-                f"max by ({_BY_DEPLOYMENT}, model_name, gpu, bottleneck) "
-                f"({series('breakeven_deployment_info', DEPLOYMENT)})"
-            ),
-            best(every),
-            best(series("breakeven_deployment_fresh_replicas", DEPLOYMENT)),
-            best(p50("breakeven_deployment_memory_bound_ratio", DEPLOYMENT), "evidence"),
-            best(cost),
-            best(series("breakeven_deployment_cost_usd_per_hour", DEPLOYMENT)),
-            best(series("breakeven_deployment_price_stale", DEPLOYMENT)),
+            best(speedup("p10")),
+            best(speedup("p90")),
+            best(series("breakeven_scheme_break_even_tokens", SCHEME)),
+            best(series("breakeven_scheme_gpus_released", SCHEME, bound="p10")),
+            best(series("breakeven_scheme_gpus_released", SCHEME, bound="p90")),
+            Query(or_nan(loss, BY_SCHEME, series("breakeven_verdict", SCHEME))),
+            best(at_now(series("breakeven_scheme_quality_timestamp_seconds", SCHEME))),
+            best(series("breakeven_scheme_already_served", SCHEME)),
         ],
         [
-            *_HIDDEN,
-            Column("Value #A"),
+            Column("Time"),
             Column("deployment", "Deployment"),
-            Column("model_name", "Model"),
-            Column("gpu", "GPU"),
-            Column("Value #B", "Replicas", decimals=0),
-            Column("Value #C", "Heard from", decimals=0),
-            Column("bottleneck", "Bottleneck"),
-            Column("Value #D", "Memory-bound P50", "percentunit", 0),
-            Column("evidence", "Evidence"),
-            Column("Value #E", "Per million tokens", "currencyUSD", 2),
-            Column("Value #F", "Per hour", "currencyUSD", 2),
-            Column("Value #G", "Price", words={"0": ("recent", "green"), "1": ("older than 90 days", "orange")}),
+            Column("scheme", "Scheme"),
+            Column("Value #A", "Speed-up P10", *TIMES),
+            Column("Value #B", "Speed-up P90", *TIMES),
+            Column("Value #C", "Helps below (tokens per step)", decimals=0),
+            Column("Value #D", "GPUs given back P10", decimals=0),
+            Column("Value #E", "GPUs given back P90", decimals=0),
+            Column("Value #F", "Quality loss", "percentunit", 1),
+            Column("source", "Loss according to"),
+            Column("Value #G", "Your evaluation's age", "s", 0),
+            Column("Value #H", "Served already", words=_YES),
             Column("instance"),
         ],
-        height=6,
+        absent=NO_SCHEME,
     )
 
 
-def _history() -> list[Panel]:
+def _rules() -> list[Panel]:
     def by_scheme(expression: str) -> str:
         return f"max by (deployment, scheme) ({expression})"
 
-    ours = p50("breakeven_scheme_speedup_ratio", SCHEME, rule="adopted")
-    article = p50("breakeven_scheme_speedup_ratio", SCHEME, rule="article")
+    shares = series("breakeven_deployment_memory_bound_ratio", DEPLOYMENT, bound="p50")
     return [
+        timeseries(
+            "Memory-bound share that verdicts rest on",
+            "Share of busy time whose length is set by bytes moved, over the decision span. What it is not, weight "
+            "quantization cannot shorten.",
+            "percentunit",
+            [Query(f"max by (deployment, evidence) ({shares})", "{{deployment}} ({{evidence}})")],
+            low=0,
+            high=1,
+        ),
         timeseries(
             "Step speed-up, ours and the article's",
             "P50 of what this server's own step costs make of the scheme, and the article's additive rule beside it. "
             "The steps' speed-up is neither that of latency nor that of capacity.",
             "suffix:×",
             [
-                Query(by_scheme(ours), "{{deployment}} {{scheme}}"),
-                Query(by_scheme(article), "{{deployment}} {{scheme}} (article)"),
+                Query(by_scheme(speedup("p50")), "{{deployment}} {{scheme}}"),
+                Query(by_scheme(speedup("p50", "article")), "{{deployment}} {{scheme}} (article)"),
             ],
-        ),
-        timeseries(
-            "Saving per month",
-            "By whole GPUs given back at today's load: P50, and the pessimistic end P10.",
-            "currencyUSD",
-            [
-                Query(by_scheme(p50("breakeven_scheme_saving_usd_per_month", SCHEME)), "{{deployment}} {{scheme}}"),
-                Query(
-                    by_scheme(series("breakeven_scheme_saving_usd_per_month", SCHEME, bound="p10")),
-                    "{{deployment}} {{scheme}} (P10)",
-                ),
-            ],
-            low=0,
+            absent="no speed-up can be predicted yet: the daemon's page says what is missing",
+            steps=((None, "red"), (1, "yellow"), (1.1, "green")),
         ),
     ]

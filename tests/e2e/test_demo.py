@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,11 @@ from typing import Any
 import pytest
 
 from tests.fakes.daemon_process import DaemonProcess, cli, running
-from tests.fakes.panel_queries import panel_queries
+from tests.fakes.panel_queries import load, panel_queries, replaced
 from tests.fakes.prometheus import Prometheus, prometheus
 from tests.fakes.tools import require
 
 ROOT = Path(__file__).parents[2]
-DASHBOARD = ROOT / "grafana" / "dashboards" / "breakeven.json"
 
 
 @pytest.fixture(scope="module")
@@ -129,18 +129,28 @@ def test_promtool_finds_nothing_to_complain_about(demo: DaemonProcess) -> None:
 
 @pytest.fixture(scope="module")
 def scraped(demo: DaemonProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """A real Prometheus that has scraped the demo at least five times."""
+    """A real Prometheus that has scraped the demo at least five times; histograms come only now and then."""
     with prometheus(tmp_path_factory.mktemp("prometheus"), demo.url.removeprefix("http://")) as server:
         demo.until(lambda: (server.value("count_over_time(breakeven_build_info[1h])") or 0) >= 5)
+        demo.until(lambda: server.value("breakeven_step_size_time_ratio"), 120)
         yield server
 
 
-def test_every_panel_of_the_dashboard_has_data(scraped: Prometheus) -> None:
-    empty = [
-        (title, query) for title, query in panel_queries(json.loads(DASHBOARD.read_text())) if not scraped.query(query)
-    ]
+@pytest.mark.parametrize("name", ["overview", "drilldown"])
+def test_every_panel_of_the_dashboard_has_data(scraped: Prometheus, name: str) -> None:
+    empty = [(title, query) for title, query in panel_queries(load(name)) if not scraped.query(query)]
 
     assert empty == []
+
+
+@pytest.mark.parametrize("name", ["overview", "drilldown"])
+def test_every_annotation_of_the_dashboard_marks_a_moment(scraped: Prometheus, name: str) -> None:
+    """Milliseconds of unix time within the last two days: the demo's past begins 26 hours ago."""
+    for one in load(name)["annotations"]["list"]:
+        found = [float(row["value"][1]) for row in scraped.query(replaced(one["expr"]))]
+        now_ms = time.time() * 1000
+        assert found
+        assert all(now_ms - 2 * 86_400_000 < moment <= now_ms for moment in found)
 
 
 def test_no_alert_fires_on_the_demo_but_those_that_are_true(scraped: Prometheus) -> None:
