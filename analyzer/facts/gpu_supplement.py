@@ -9,7 +9,10 @@ from types import MappingProxyType
 from analyzer.facts.gpu_type import Gpu
 
 _BANDWIDTH: Mapping[str, tuple[float, str]] = MappingProxyType(
-    {"RTX 4090 D": (1008e9, "hmc-tech.com gpu/nvidia-geforce-rtx-4090-d: GDDR6X, 384 bits at 21 GT/s")}
+    {
+        "H100 NVL 94GB": (3938e9, "NVIDIA H100 NVL product brief PB-11773: HBM3 at 3,938 GB/s"),
+        "RTX 4090 D": (1008e9, "hmc-tech.com gpu/nvidia-geforce-rtx-4090-d: GDDR6X, 384 bits at 21 GT/s"),
+    }
 )
 
 

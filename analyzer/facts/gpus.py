@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from analyzer.facts.gpu_supplement import supplemented
 from analyzer.facts.gpu_type import (
     REFERENCE_PRICE_DATE,
     REFERENCE_PRICE_EVIDENCE,
@@ -15,10 +16,13 @@ from analyzer.facts.gpu_type import (
 from analyzer.facts.gpus_ada import ADA
 from analyzer.facts.gpus_amd_intel import AMD_INTEL
 from analyzer.facts.gpus_blackwell import BLACKWELL
+from analyzer.facts.gpus_data_sheets import DATA_SHEETS
 from analyzer.facts.gpus_hopper import HOPPER
 from analyzer.facts.gpus_pre_ada import PRE_ADA
 
-GPUS: tuple[Gpu, ...] = (*PRE_ADA, *ADA, *HOPPER, *BLACKWELL, *AMD_INTEL)
+COMPILED: tuple[Gpu, ...] = (*PRE_ADA, *ADA, *HOPPER, *BLACKWELL, *AMD_INTEL)
+"""The compilation as published; what it lacks comes from elsewhere."""
+GPUS: tuple[Gpu, ...] = (*(supplemented(gpu) for gpu in COMPILED), *DATA_SHEETS)
 
 DECORATION = frozenset(
     {
@@ -93,7 +97,7 @@ def find_gpu(name: str) -> Gpu | None:
     """The GPU of that name, or None: a word that no entry has (`Ti`, `Laptop`, `MIG 3g.40gb`) is never ignored.
 
     A short name that several forms share means the SXM form: `H100`, `H100 80GB`, `A100 80GB`, `A100 40GB`, `H200`.
-    `A100` alone is None, since 40 and 80 GB differ: `gpu_candidates` lists both.
+    `A100` alone is None, since 40 and 80 GB differ: `gpu_candidates` lists all of them.
     """
     return _BY_IDENTITY.get(_identity(name))
 
@@ -121,6 +125,7 @@ def measured_matmul_efficiency(gpu: Gpu, dtype: str) -> float | None:
 
 
 __all__ = [
+    "COMPILED",
     "GPUS",
     "MATMUL_SOURCE",
     "REFERENCE_PRICE_DATE",

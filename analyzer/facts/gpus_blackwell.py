@@ -60,7 +60,7 @@ BLACKWELL: tuple[Gpu, ...] = (
         reference_price_usd_per_h=None,
         sources=(AICONFIGURATOR, ML_ENGINEERING, TORCHTITAN),
         disagreements="torchao lists GB200 2250; GenZ 4500",
-        names=("NVIDIA GB200",),
+        names=("NVIDIA GB200", "GB200 NVL72"),
     ),
     Gpu(
         name="GB300",
@@ -76,7 +76,7 @@ BLACKWELL: tuple[Gpu, ...] = (
         reference_price_usd_per_h=None,
         sources=(AICONFIGURATOR, ML_ENGINEERING),
         disagreements="INT8 165 (AIC) vs 5000 (ml-engineering)",
-        names=("NVIDIA GB300",),
+        names=("NVIDIA GB300", "GB300 NVL72"),
     ),
     Gpu(
         name="RTX PRO 6000 Blackwell (server)",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import sqrt
 
 from analyzer.evidence import Evidence, Missing
-from analyzer.facts.gpu_supplement import supplemented
-from analyzer.facts.gpus import find_gpu
+from analyzer.facts.gpu_type import Gpu
+from analyzer.facts.gpus import find_gpu, gpu_candidates
 from analyzer.predict.calibrate import Modelled, speedup
 from analyzer.predict.capacity import sequences_at_once
 from analyzer.predict.constants import Constants
@@ -25,6 +26,8 @@ USUAL_TOKENS = 256.0
 """Input and output length where the row states none."""
 MOST_SEQUENCES = 1024.0
 _HALVINGS = 30
+_REMARK = re.compile(r"\s*\([^)]*\)\s*$")
+"""What a source says about a GPU's name, such as that the page does not state it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Asked:
     outputs: float
     own_shape: bool
     assumed: bool
-    """Whether a length or a load was assumed."""
+    """Whether a length, a load or which form of the GPU it was had to be assumed."""
 
     @property
     def first_token(self) -> bool:
@@ -78,8 +81,7 @@ class Work:
 
 def understand(row: Row) -> Asked | Missing:
     """What the row asks, or why it cannot be predicted."""
-    found = find_gpu(row.gpu)
-    gpu = None if found is None else supplemented(found)
+    gpu, own_gpu = _gpu(row.gpu)
     llama_cpp = row.engine == "llamacpp"
     if not llama_cpp and gpu is None:
         return Missing("the GPU is not in the fact table")
@@ -105,8 +107,17 @@ def understand(row: Row) -> Asked | Missing:
         inputs=inputs,
         outputs=outputs,
         own_shape=own,
-        assumed=None in lengths and row.load != 1,
+        assumed=not own_gpu or (None in lengths and row.load != 1),
     )
+
+
+def _gpu(name: str) -> tuple[Gpu | None, bool]:
+    """The GPU and whether it is surely that: of a name that leaves several forms open, the first of the table."""
+    bare = _REMARK.sub("", name)
+    found = find_gpu(bare)
+    if found is not None:
+        return found, True
+    return next(iter(gpu_candidates(bare)), None), False
 
 
 def answer(asked: Asked, constants: Constants, *, calibrated: bool) -> float | Missing:

@@ -20,7 +20,8 @@ from analyzer.scoring.scored import Answers, Refused, held_out, score, take
 from analyzer.scoring.tally import GROUPS, Tally, as_plain, by_group, tally
 from collector.errors import BreakevenError
 
-WIDTH_OF_FILES = 130
+WIDTH_OF_FILES, WIDTH_OF_NAMES, FIGURE_WIDTH = 130, 44, 5
+"""Columns: of the whole where no terminal limits them, of a group's name, of a figure at least."""
 HELD_OUT = ("source", "gpu", "model")
 _RULES = {"always_1": "1.0", "article": "article", "amdahl": "Amdahl", "roofline": "roofline"}
 
@@ -133,9 +134,9 @@ def _print(answers: Answers, wanted: Wanted) -> None:
 
 def _table(title: str, first: str) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column(first, overflow="ellipsis", no_wrap=True)
+    table.add_column(first, overflow="fold", max_width=WIDTH_OF_NAMES)
     for name in ("n", "MAPE", "alike", "median", "bias", ">1.1", "in80", *_RULES.values()):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True, min_width=FIGURE_WIDTH)
     return table
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from analyzer.evidence import Evidence
 from analyzer.facts.gpus import (
+    COMPILED,
     DECORATION,
     GPUS,
     REFERENCE_PRICE_DATE,
@@ -58,11 +59,21 @@ def named(name: str) -> str | None:
         ("NVIDIA GeForce RTX 5090", "RTX 5090"),
         ("NVIDIA RTX 6000 Ada Generation", "RTX 6000 Ada"),
         ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "RTX PRO 6000 Blackwell (server)"),
+        ("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "RTX PRO 6000 Blackwell (workstation)"),
+        ("NVIDIA A100-PCIE-40GB", "A100 PCIe 40GB"),
+        ("NVIDIA A800 80GB PCIe", "A800 PCIe 80GB"),
+        ("Tesla V100-SXM2-16GB", "V100 SXM2 16GB"),
+        ("Tesla V100-PCIE-32GB", "V100 PCIe 32GB"),
+        ("NVIDIA GeForce RTX 3090 Ti", "RTX 3090 Ti"),
+        ("NVIDIA RTX A5000", "RTX A5000"),
+        ("NVIDIA GeForce RTX 4080", "RTX 4080"),
+        ("NVIDIA GeForce RTX 5080", "RTX 5080"),
         ("NVIDIA B200", "B200 SXM"),
         ("NVIDIA B300 SXM6 AC", "B300 SXM"),
         ("Simulated NVIDIA H100 80GB HBM3", "H100 SXM 80GB"),
         ("AMD Instinct MI300X", "MI300X"),
         ("Intel(R) Arc(TM) Pro B60 Graphics", "Intel Arc Pro B60"),
+        ("Intel(R) Data Center GPU Max 1100", "Intel Max 1100"),
     ],
 )
 def test_the_drivers_name_finds_the_gpu(driver_name: str, expected: str) -> None:
@@ -106,20 +117,20 @@ def test_an_operators_short_name_finds_the_gpu(short: str, expected: str) -> Non
         "A",
         "RTX 6000",
         "Quadro RTX 6000",
-        "NVIDIA A100-PCIE-40GB",
         "NVIDIA A100-SXM4-80GB MIG 3g.40gb",
         "GRID A100-40C",
         "NVIDIA A100X",
+        "NVIDIA A800 40GB Active",
+        "NVIDIA GeForce RTX 3080 Ti",
+        "NVIDIA GeForce RTX 4080 SUPER",
+        "NVIDIA GeForce RTX 5080 Laptop GPU",
+        "NVIDIA RTX 5000 Ada Generation",
         "NVIDIA GeForce RTX 4090 Laptop GPU",
-        "NVIDIA GeForce RTX 3090 Ti",
         "NVIDIA GeForce RTX 5090 D",
         "NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition",
-        "NVIDIA RTX PRO 6000 Blackwell Workstation Edition",
-        "Tesla V100-SXM2-16GB",
         "Tesla V100-SXM3-32GB",
         "NVIDIA GH200 144G HBM3e",
         "NVIDIA H800 PCIe",
-        "NVIDIA A800 80GB PCIe",
         "NVIDIA H100 64GB HBM2",
         "MI300A",
         "MI300",
@@ -140,8 +151,9 @@ def test_a10_is_neither_a100_nor_a10g() -> None:
 
 
 def test_candidates_list_what_a_short_name_leaves_open() -> None:
-    """`A100` alone is not answered; its three forms are listed."""
-    assert [gpu.name for gpu in gpu_candidates("A100")] == ["A100 SXM4 80GB", "A100 SXM4 40GB", "A100 PCIe 80GB"]
+    """`A100` alone is not answered; its forms are listed."""
+    a100 = ["A100 SXM4 80GB", "A100 SXM4 40GB", "A100 PCIe 80GB", "A100 PCIe 40GB"]
+    assert [gpu.name for gpu in gpu_candidates("A100")] == a100
     assert [gpu.name for gpu in gpu_candidates("NVIDIA H100")] == ["H100 SXM 80GB", "H100 PCIe 80GB", "H100 NVL 94GB"]
     assert gpu_candidates("NVIDIA") == ()
     assert gpu_candidates("TPU v5") == ()
@@ -184,8 +196,8 @@ def test_any_text_is_answered(name: str) -> None:
 
 def test_every_row_is_plausible() -> None:
     """Dense rates: FP8 at most twice BF16, no more memory than 288 GB, and no GPU without a source."""
-    assert len(GPUS) == 40
-    assert len({gpu.name for gpu in GPUS}) == 40
+    assert len(COMPILED) == 40
+    assert len({gpu.name for gpu in GPUS}) == len(GPUS) == 51
     for gpu in GPUS:
         assert 16e9 <= gpu.memory_bytes <= 288e9, gpu.name
         assert gpu.bandwidth_bytes_per_s is None or 3e11 <= gpu.bandwidth_bytes_per_s <= 8e12, gpu.name

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analyzer.facts.gpus import GPUS, find_gpu, measured_matmul_efficiency
+from analyzer.facts.gpus import COMPILED, find_gpu, measured_matmul_efficiency
 from analyzer.facts.quality import ALL_SIZES, MIN_ROWS, quality_prior
 from analyzer.facts.schemes import kv_read_speedup, memory_bound_speedup
 from analyzer.facts.schemes import scheme_of as _scheme_of
@@ -41,7 +41,7 @@ def scaled(text: str, exponent: int) -> float | None:
 def test_every_gpu_figure_equals_the_table() -> None:
     """All 40 rows and every column: decimal units, sources and disagreements included."""
     table = rows("gpus.csv")
-    by_name = {gpu.name: gpu for gpu in GPUS}
+    by_name = {gpu.name: gpu for gpu in COMPILED}
 
     assert {row["gpu"] for row in table} == set(by_name)
     for row in table:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analyzer.facts.gpu_supplement import supplemented
 from analyzer.facts.gpu_type import Gpu
-from analyzer.facts.gpus import GPUS, find_gpu
+from analyzer.facts.gpus import COMPILED, GPUS, find_gpu
 from analyzer.facts.kernels import TABLE_WEIGHTS, relative_arithmetic
 from analyzer.predict.constants import PRIORS, SHIPPED, Constants
 
@@ -52,10 +52,12 @@ def test_importing_the_analyzer_needs_no_heavy_library() -> None:
 
 def test_a_bandwidth_from_another_source_is_added_with_that_source_only_where_the_table_has_none() -> None:
     """RTX 4090 D: 384 bits at 21 GT/s are 384 / 8 * 21 = 1,008 GB/s."""
-    added, complete = find_gpu("RTX 4090 D"), find_gpu("H100")
+    by_name = {gpu.name: gpu for gpu in COMPILED}
+    lacking, complete = by_name["RTX 4090 D"], by_name["H100 SXM 80GB"]
+    added = find_gpu("RTX 4090 D")
     assert added is not None
-    assert complete is not None
 
-    assert supplemented(added).bandwidth_bytes_per_s == 384 / 8 * 21e9
-    assert len(supplemented(added).sources) == len(added.sources) + 1
+    assert lacking.bandwidth_bytes_per_s is None
+    assert added.bandwidth_bytes_per_s == 384 / 8 * 21e9
+    assert len(added.sources) == len(lacking.sources) + 1
     assert supplemented(complete) is complete

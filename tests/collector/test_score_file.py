@@ -132,11 +132,31 @@ def test_host_bound_engines_are_answered_with_no_speedup_to_rely_on(tmp_path: Pa
     assert (float(found["p50"]) <= 1, float(found["p10"]) < 0.6, found["evidence"]) == (True, True, "assumed")
 
 
-def test_tables_name_each_group_and_the_reasons_of_refusal() -> None:
-    shown = run(PAIRS).stdout
+def test_tables_name_each_group_and_the_reasons_of_refusal(tmp_path: Path) -> None:
+    unknown = {**lines()[0], "id": "c", "gpu": "Abacus 3"}
+    shown = run(written(tmp_path / "in.csv", [*lines(), unknown])).stdout
 
-    for title in ("All rows", "By source", "By scheme", "By GPU", "By batch", "By phase", "Not predicted"):
+    for title in ("All rows", "By source", "By scheme", "By GPU", "By batch", "By phase", "Not predicted, 1 rows"):
         assert title in shown
+
+
+def test_a_long_name_of_a_source_leaves_every_figure_readable(tmp_path: Path) -> None:
+    rows = [{**row, "source": f"{row['source']} {'measured by somebody ' * 5}"} for row in lines()]
+    shown = run(written(tmp_path / "in.csv", rows)).stdout
+
+    assert "…" not in shown
+
+
+def test_a_gpu_that_leaves_its_form_open_is_predicted_as_assumed(tmp_path: Path) -> None:
+    """`A100` may have 40 or 80 GB; what a source remarks about the name is not part of it."""
+    plain = {**lines()[0], "gpu": "NVIDIA A100 80GB"}
+    remarked = {**plain, "id": "r", "gpu": "NVIDIA A100 80GB (not stated in this page)"}
+    opened = {**plain, "id": "o", "gpu": "NVIDIA A100"}
+    found = predictions(tmp_path, [plain, remarked, opened])
+
+    assert [one["refused"] for one in found] == ["", "", ""]
+    assert {**found[1], "id": plain["id"]} == found[0]
+    assert found[2]["evidence"] == "assumed"
 
 
 def test_a_file_that_is_no_file_of_measurements_is_one_clear_line(tmp_path: Path) -> None:
