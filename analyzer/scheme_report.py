@@ -13,8 +13,17 @@ from analyzer.capacity.live import ReplicaCapacity
 from analyzer.combine import weighted_mean
 from analyzer.evidence import Figure, Missing
 from analyzer.facts.gpus import Gpu
-from analyzer.facts.quality import QualityPrior, quality_prior
-from analyzer.facts.schemes import SCHEMES, Support, is_quantized, memory_bound_speedup, scheme_of, support
+from analyzer.facts.quality import QualityPrior
+from analyzer.facts.schemes import (
+    Support,
+    is_quantized,
+    kv_scheme_of,
+    memory_bound_speedup,
+    parts_of,
+    quality_prior_of,
+    scheme_of,
+    support_of,
+)
 from analyzer.hardware import model_shape
 from analyzer.money import Money, just_enough, load_of, money
 from analyzer.predict import Prediction
@@ -80,7 +89,7 @@ def report_scheme(name: str, seen: Seen, former: VerdictState | None, policy: Po
     """The report of one scheme; `former` is its last verdict state."""
     deployment, replicas = seen.deployment, seen.replicas
     identity = replicas[0].identity if replicas else None
-    able = support(name, seen.gpu, None if identity is None else identity.engine)
+    able = support_of(name, seen.gpu, None if identity is None else identity.engine)
     rates = _published(name, able, identity)
     amdahl = _spread(amdahl_speedup, seen.memory_bound, rates, "amdahl")
     article = _spread(article_speedup, seen.memory_bound, rates, "article")
@@ -90,7 +99,7 @@ def report_scheme(name: str, seen: Seen, former: VerdictState | None, policy: Po
     worth = _money(seen, carried, speedup)
     quality = deployment.quality.get(name)
     shape = None if identity is None else model_shape(identity, deployment)
-    prior = quality_prior(name, None if shape is None or isinstance(shape, Missing) else shape.parameters)
+    prior = quality_prior_of(name, None if shape is None or isinstance(shape, Missing) else shape.parameters)
     case = Case(
         deployment=deployment,
         scheme=name,
@@ -164,7 +173,9 @@ def _article(
 
 
 def _serves(one: ReplicaReport, scheme: str) -> bool:
-    return one.identity.quantization is not None and scheme_of(one.identity.quantization) == scheme
+    told, kv = one.identity.quantization, one.identity.kv_dtype
+    served = {None if told is None else scheme_of(told), None if kv is None else kv_scheme_of(kv)}
+    return all(part.name in served for part in parts_of(scheme))
 
 
 def _published(scheme: str, able: Support, identity: Identity | None) -> Rates | Missing:
@@ -172,7 +183,10 @@ def _published(scheme: str, able: Support, identity: Identity | None) -> Rates |
     told = None if identity is None else identity.quantization
     if told is not None and is_quantized(told) is not False:
         return Missing(f"the replicas serve {told}, and published speed-ups are ratios to 16 bits")
-    fallback = SCHEMES[scheme].weight_only_as
+    parts = parts_of(scheme)
+    if len(parts) > 1:
+        return Missing(f"no measured speed-up of {scheme} is published, only of its parts")
+    fallback = parts[0].weight_only_as
     as_run = fallback if able.level == "weight_only" and fallback is not None else scheme
     found = memory_bound_speedup(as_run)
     if found is None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from math import sqrt
 
 from analyzer.evidence import Estimate, Evidence, Missing
-from analyzer.facts.scheme_support import Level, Support, support
+from analyzer.facts.scheme_combined import support_of
+from analyzer.facts.scheme_support import Level, Support
 from analyzer.facts.scheme_table import SCHEMES
 from analyzer.predict.calibrate import Baseline, Modelled, speedup
 from analyzer.predict.constants import SHIPPED, Constants
@@ -68,9 +69,9 @@ def predict(
     """The effect of one scheme, or of several joined by `+`, on the setting.
 
     `baseline`: the server's own fitted coefficients, or the measured seconds of `work`, or None (`modelled`, wider).
-    Missing says why the scheme cannot run, or what is not known. Raises ValueError for a scheme not in the table.
+    Missing says why the scheme cannot run, or what is not known. Raises ValueError for a scheme that is none.
     """
-    allowed = _support(setting, scheme)
+    allowed = support_of(scheme, setting.machine.gpu, setting.engine)
     if allowed.level in (Level.UNSUPPORTED, Level.UNKNOWN):
         return Missing(allowed.reason)
     gpu = setting.machine.gpu
@@ -133,13 +134,6 @@ def regime_of(work: Sequence[Step]) -> Regime:
     if decode <= 0:
         return Regime.PREFILL
     return Regime.DECODE if prefill <= decode else Regime.MIXED
-
-
-def _support(setting: Setting, scheme: str) -> Support:
-    """The weakest of the parts' support; llama.cpp's CPU and unknown GPUs run GGUF types all the same."""
-    order = (Level.NATIVE, Level.WEIGHT_ONLY, Level.UNKNOWN, Level.UNSUPPORTED)
-    found = [support(part, setting.machine.gpu, setting.engine) for part in scheme.split("+")]
-    return max(found, key=lambda one: order.index(one.level))
 
 
 def _ratio(

@@ -11,7 +11,7 @@ import click
 
 from analyzer.facts.gpus import find_gpu, gpu_candidates
 from analyzer.facts.models import find_model
-from analyzer.facts.schemes import SCHEMES
+from analyzer.facts.schemes import SCHEMES, is_scheme
 from collector.errors import ConfigError, Problem, StoreError
 from collector.export.access import Access
 from collector.gpu.dcgm import ENGINE as GPU_PAGES
@@ -95,17 +95,16 @@ def _facts(settings: Settings) -> Found:
 
 def _schemes(settings: Settings) -> Found:
     for index, one in enumerate(settings.deployments):
-        for number, scheme in enumerate(one.schemes):
-            if scheme not in SCHEMES:
-                path: ConfigPath = ("deployments", index, "schemes", number)
-                yield path, f"unknown scheme {scheme!r}", _near(scheme, list(SCHEMES))
-        for scheme in one.quality:
-            if scheme not in SCHEMES:
-                yield (
-                    ("deployments", index, "quality", scheme),
-                    f"unknown scheme {scheme!r}",
-                    _near(scheme, list(SCHEMES)),
-                )
+        named: list[tuple[ConfigPath, str]] = [
+            (("deployments", index, "schemes", number), scheme) for number, scheme in enumerate(one.schemes)
+        ]
+        named += [(("deployments", index, "quality", scheme), scheme) for scheme in one.quality]
+        for path, scheme in named:
+            unknown = [part for part in scheme.split("+") if part not in SCHEMES]
+            if unknown:
+                yield path, f"unknown scheme {unknown[0]!r}", _near(unknown[0], list(SCHEMES))
+            elif not is_scheme(scheme):
+                yield path, f"no combination {scheme!r}", "join one scheme for weights and one for the KV cache, with +"
 
 
 def _storage(settings: Settings) -> Found:
