@@ -68,12 +68,21 @@ class TargetHealth(Health):
 
 
 @dataclass(slots=True)
+class GpuSourceHealth(Health):
+    """The GPU driver, and the process that talks to it."""
+
+    process_bytes: int | None = None
+    """Resident memory of that process at its last answer; None while there is none."""
+    processes_started: int = 0
+
+
+@dataclass(slots=True)
 class DaemonHealth:
     """All parts, by name."""
 
     started_s: float
     targets: dict[str, TargetHealth] = field(default_factory=dict)
-    gpu: Health = field(default_factory=Health)
+    gpu: GpuSourceHealth = field(default_factory=GpuSourceHealth)
     gpus: dict[str, Health] = field(default_factory=dict)
     store: Health = field(default_factory=Health)
     analysis: Health = field(default_factory=Health)

@@ -308,6 +308,13 @@ CATALOGUE: tuple[Metric, ...] = (
     ),
     # GPUs.
     Metric("breakeven_gpu_source_up", "gauge", ("reason",), "1 when the last reading of the GPU driver succeeded."),
+    Metric(
+        "breakeven_gpu_process_resident_memory_bytes",
+        "gauge",
+        (),
+        "Memory of the process that talks to the driver; it is replaced when it grows or is old.",
+    ),
+    Metric("breakeven_gpu_process_starts_total", "counter", (), "Processes started to talk to the driver."),
     Metric("breakeven_gpu_up", "gauge", ("gpu_uuid", "gpu", "reason"), "1 when the GPU's last reading succeeded."),
     Metric("breakeven_gpu_utilization_ratio", "gauge", ("gpu_uuid",), "Share of time with a kernel running."),
     Metric("breakeven_gpu_memory_used_bytes", "gauge", ("gpu_uuid",), "GPU memory in use."),

@@ -77,6 +77,10 @@ def gpu_series(state: State) -> Iterator[Series]:
     health = state.health
     if health.gpu.up is not None:
         yield "breakeven_gpu_source_up", {"reason": text(health.gpu.reason)}, float(health.gpu.up)
+    if health.gpu.process_bytes is not None:
+        yield "breakeven_gpu_process_resident_memory_bytes", {}, float(health.gpu.process_bytes)
+    if health.gpu.processes_started > 0:
+        yield "breakeven_gpu_process_starts_total", {}, float(health.gpu.processes_started)
     for uuid, one in health.gpus.items():
         sample = state.gpus.get(uuid)
         labels = {"gpu_uuid": uuid, "gpu": text(None if sample is None else sample.name), "reason": text(one.reason)}

@@ -6,7 +6,7 @@ import logging
 
 from collector.clock import Clock
 from collector.gpu.readings import GpuReader, GpuState
-from collector.health import Health
+from collector.health import GpuSourceHealth
 from collector.jobs.gpu_board import DRIVER, GpuBoard
 from collector.logs import event
 
@@ -16,7 +16,9 @@ _log = logging.getLogger("breakeven.gpu")
 class PollGpus:
     """One poll of all GPUs."""
 
-    def __init__(self, reader: GpuReader, board: GpuBoard, health: Health, clock: Clock, interval_s: float) -> None:
+    def __init__(
+        self, reader: GpuReader, board: GpuBoard, health: GpuSourceHealth, clock: Clock, interval_s: float
+    ) -> None:
         """`health` is that of the driver as a source."""
         self._reader = reader
         self._board = board
@@ -30,6 +32,8 @@ class PollGpus:
         self._reader.release(one.uuid for one in self._board.readings())
         poll = await self._reader.read()
         duration_s = self._clock.monotonic_s() - started_s
+        self._health.process_bytes = poll.status.child_rss_bytes
+        self._health.processes_started = poll.status.children_started
         if poll.status.up:
             self._health.succeeded(at_s, duration_s)
         else:

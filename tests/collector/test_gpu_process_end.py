@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 
 from collector.gpu.readings import GpuState
 from collector.gpu.supervisor import Limits, NvmlReader
+from tests.fakes.frozen_disk import frozen_disk, thaw
 from tests.fakes.hand_clock import HandClock
 from tests.fakes.nvml_driver import FakeDriver, compiled
 from tests.fakes.patience import until
@@ -146,28 +146,8 @@ def test_close_lets_a_healthy_child_shut_nvml_down(driver: FakeDriver) -> None:
 
 @pytest.fixture
 def frozen(tmp_path: Path) -> Iterator[Path]:
-    """A frozen file system: what writes to it waits in the kernel, deaf to SIGKILL. Thawed and unmounted at the end."""
-    if os.geteuid() != 0 or not all(map(shutil.which, ("mkfs.ext4", "mount", "fsfreeze"))):
-        pytest.skip("freezing a file system takes root, mkfs.ext4, mount and fsfreeze")
-    image, folder = tmp_path / "image", tmp_path / "mounted"
-    folder.mkdir()
-    with image.open("wb") as file:
-        file.truncate(16 * 1024 * 1024)
-    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True, timeout=60)
-    mounted = subprocess.run(["mount", "-o", "loop", str(image), str(folder)], capture_output=True, timeout=60)
-    if mounted.returncode != 0:
-        pytest.skip(f"no loop mount here: {mounted.stderr.decode().strip()}")
-    try:
-        subprocess.run(["fsfreeze", "-f", str(folder)], check=True, timeout=60)
+    with frozen_disk(tmp_path) as folder:
         yield folder
-    finally:
-        subprocess.run(["fsfreeze", "-u", str(folder)], capture_output=True, timeout=60)
-        # Lazily: a process that was just thawed may hold a file for a moment more.
-        subprocess.run(["umount", "-l", str(folder)], check=True, timeout=60)
-
-
-def thaw(folder: Path) -> None:
-    subprocess.run(["fsfreeze", "-u", str(folder)], check=True, timeout=60)
 
 
 @pytest.mark.fault(

@@ -35,6 +35,8 @@ NOT_SHOWN = {
     "breakeven_clock_steps_total": "rare, and in the log",
     "breakeven_config_last_reload_successful": "whoever reloads looks at the log",
     "breakeven_config_last_reload_success_timestamp_seconds": "as above",
+    "breakeven_gpu_process_resident_memory_bytes": "of the daemon, not of inference",
+    "breakeven_gpu_process_starts_total": "as above",
     "breakeven_discovery_failures_total": "rare, and in the log",
     "breakeven_web_connections": "about the daemon's port, not about inference",
     "breakeven_web_connections_refused_total": "as above",

@@ -11,6 +11,7 @@
  *   hang FUNCTION                    FUNCTION does not return while the line stands
  *   block PATH                       every device call creates PATH first: on a frozen file system that is a D state
  *   segv FUNCTION                    FUNCTION dies of SIGSEGV
+ *   leak BYTES                       every device call keeps so much memory
  *   chatter TEXT                     every call prints TEXT to stdout
  *   gpu0.uuid, .name, .cc (9.0), .util (%), .mem_total, .mem_used (bytes), .power_mw, .energy_mj, .sm_mhz, .mem_mhz,
  *   .temp (Celsius), .ecc (count), .reasons (bit mask), .mig (0|1), .pids (1,2), .gpm.METRIC_ID (%)
@@ -104,7 +105,7 @@ static int enter(const char *function, int gpu) {
             close(fd);
         }
     }
-    while (says("hang", function)) usleep(5000); /* a loop: signals interrupt the wait, not the call */
+    while (says("hang", function)) usleep(20000); /* a loop: signals interrupt the wait, not the call */
     if (says("segv", function)) {
         setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
         signal(SIGSEGV, SIG_DFL);
@@ -113,6 +114,11 @@ static int enter(const char *function, int gpu) {
     if (look_up("chatter", value, sizeof value)) {
         puts(value);
         fflush(stdout);
+    }
+    if (gpu != HOST && look_up("leak", value, sizeof value)) {
+        size_t size = strtoull(value, NULL, 10);
+        char *kept = malloc(size);
+        if (kept) memset(kept, 1, size);
     }
     if (gpu != HOST && look_up("block", value, sizeof value)) close(open(value, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     snprintf(key, sizeof key, "fn.%s", function);
