@@ -77,7 +77,8 @@ def report_deployment(
     price = price_of(deployment, gpu)
     usd_per_hour = None if price is None else price.usd_per_gpu_hour * gpus
     costs = token_costs(price, gpus, tokens, prompts, marginal, busy)
-    fleet = fleet_capacity([one.capacity for one in decided], len(replicas))
+    busiest = max(decided, key=busy_weight).capacity if decided else None
+    fleet = fleet_capacity([one.capacity for one in decided], len(replicas), busiest)
     seen = Seen(
         deployment=replace(deployment, price=price),
         replicas=replicas,

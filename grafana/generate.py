@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from capacity import capacity_row
 from dashboard import dashboard, prometheus_annotations, prometheus_variables
 from evidence import evidence_row, sure_row
 from gpus import gpu_row
@@ -23,7 +24,7 @@ FOLDER = Path(__file__).parent / "dashboards"
 def dashboards() -> dict[str, dict[str, Any]]:
     """Every dashboard by the name of its file."""
     overview = (worth_row, why_row, workload_row, sure_row, saving_row, health_row)
-    drilldown = (scheme_row, time_row, step_row, load_row, evidence_row, gpu_row)
+    drilldown = (scheme_row, capacity_row, time_row, step_row, load_row, evidence_row, gpu_row)
     return {
         "overview": dashboard(
             "breakeven",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from capacity import fullness
 from panels import Panel, Query, row, timeseries
 from query import DEPLOYMENT, SCHEME, at_now, or_nan, p50, series
 from tables import Column, table
@@ -13,7 +14,7 @@ _NO_PRICE = "no price is stated: deployments[].price"
 
 def saving_row() -> list[Panel]:
     """The row `What would it save?`."""
-    return [row("What would it save?"), *_savings(), _prices()]
+    return [row("What would it save?"), *fullness(), *_savings(), _prices()]
 
 
 def _savings() -> list[Panel]:

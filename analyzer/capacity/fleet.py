@@ -12,14 +12,16 @@ from math import ceil
 
 import numpy as np
 
-from analyzer.capacity.answer import CapacityReport
+from analyzer.capacity.answer import CapacityReport, Side
 from analyzer.capacity.demand import Demand, peak
 from analyzer.capacity.live import ReplicaCapacity
 from analyzer.combine import weighted_mean
 from analyzer.evidence import Estimate, Evidence, Figure, Missing, worst
+from analyzer.objectives import Objectives
 
 SERVES = 0.05
 """A replica with less than this share of the mean load is spare: it is not what balancing looks like."""
+NO_HISTORY = Missing("no replica has a history long enough")
 JUST = 1e-9
 """Load that fills replicas exactly needs no further one."""
 
@@ -40,6 +42,11 @@ class FleetCapacity:
     capacity_per_s: Figure
     load: Figure
     needed: Figure
+    replica: Side | Missing
+    """The busiest replica as it is: latencies at its load today, concurrency and what binds."""
+    objectives: Objectives
+    stated: bool
+    """Whether the operator stated the objectives; if not, capacity is a share of what can be served at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +62,17 @@ class SchemeCapacity:
     replica: CapacityReport | Missing
 
 
-def fleet_capacity(replicas: Sequence[ReplicaCapacity], running: int) -> FleetCapacity:
-    """The fleet as it is; `running` are all replicas, `replicas` those with a history long enough to judge."""
+def fleet_capacity(
+    replicas: Sequence[ReplicaCapacity], running: int, busiest: ReplicaCapacity | None = None
+) -> FleetCapacity:
+    """The fleet as it is; `running` are all replicas, `replicas` those with a history long enough to judge.
+
+    `busiest` is the one of these whose own figures are shown, the first where nobody says.
+    """
+    busiest = replicas[0] if busiest is None and replicas else busiest
+    shown: Side | Missing = NO_HISTORY if busiest is None else busiest.now
+    objectives = Objectives() if busiest is None else busiest.objectives
+    stated = busiest is not None and busiest.stated
     each = [_capacity(one) for one in replicas]
     own = weighted_mean(each, [1.0] * len(each))
     demand = Demand.together([one.demand for one in replicas])
@@ -65,7 +81,9 @@ def fleet_capacity(replicas: Sequence[ReplicaCapacity], running: int) -> FleetCa
     load: Figure = high
     if isinstance(high, Estimate):
         load = _over(high, uneven, own, running)
-    return FleetCapacity(running, mean, high, demand.span_s, uneven, own, load, needed(high, uneven, own))
+    return FleetCapacity(
+        running, mean, high, demand.span_s, uneven, own, load, needed(high, uneven, own), shown, objectives, stated
+    )
 
 
 def scheme_capacity(
@@ -73,8 +91,7 @@ def scheme_capacity(
 ) -> SchemeCapacity:
     """The fleet under a scheme; `busiest` is the replica whose own figures are shown."""
     if busiest is None:
-        why = Missing("no replica has a history long enough")
-        return SchemeCapacity(why, why, why, why)
+        return SchemeCapacity(NO_HISTORY, NO_HISTORY, NO_HISTORY, NO_HISTORY)
     reports = [one.schemes[name] for one in replicas]
     after = weighted_mean([_after(one) for one in reports], [1.0] * len(reports))
     ratio = weighted_mean([one if isinstance(one, Missing) else one.ratio for one in reports], [1.0] * len(reports))

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collector.export.capacity_catalogue import CAPACITY
+from collector.export.metric import ESTIMATE, REPLICA, Metric
 
-REPLICA = ("deployment", "target", "model_name", "rank")
-ESTIMATE = ("bound", "evidence")
-"""`bound` is p10, p50 or p90 of the 80 % interval; `evidence` says how the figure was obtained."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric as Prometheus sees it; a counter's name ends in `_total`."""
-
-    name: str
-    kind: Literal["gauge", "counter", "info"]
-    labels: tuple[str, ...]
-    help: str
-
+__all__ = ["CATALOGUE", "ESTIMATE", "REPLICA", "Metric", "by_name"]
 
 CATALOGUE: tuple[Metric, ...] = (
     # What was decided, per deployment and scheme.
@@ -276,6 +263,7 @@ CATALOGUE: tuple[Metric, ...] = (
         REPLICA,
         "Unix time when the replica's current epoch began: its process, model, precision or GPU was another before.",
     ),
+    *CAPACITY,
     # Where the data come from.
     Metric(
         "breakeven_target_up",

@@ -53,6 +53,9 @@ LABELS: Mapping[str, str] = {
     "gpu_uuid": "UUID of the GPU",
     "job": "`job_name` of the scrape job that polls the target; Prometheus shows it as `exported_job`",
     "kind": "which tokens bear it: `input`, `output`, `blended` (both) or `generated` (all of it on the output)",
+    "latency": "`first_token` or `token_gap`",
+    "limit": "what sets the capacity: an objective, the stated share of what can be served at all, or an objective "
+    "that even an idle replica misses",
     "mode": f"how the scheme saves money, or that it does not: {_values(Mode)}",
     "mechanism": "what names targets: `file`, `http` or `dns`",
     "model_name": "name the engine serves the model under; empty when the page has none",
@@ -66,6 +69,7 @@ LABELS: Mapping[str, str] = {
     "shipped": "`true` where a reference price of the GPU table stands in for the operator's",
     "simulated": "`true` when the figures are invented by the bundled simulator",
     "source": "`operator` or `published`; of a price, what it was said to be from",
+    "statistic": "`mean`, or the percentile that the objective names, such as `p95`",
     "target": "URL that is polled",
     "tokens": "the most tokens that a step of this size processes; it has more than the next smaller size",
     "verdict": _values(Verdict),

@@ -7,7 +7,7 @@ from dataclasses import fields
 from math import inf, isinf
 
 from analyzer.deployments import DeploymentReport
-from analyzer.evidence import Estimate, Evidence, Figure
+from analyzer.evidence import Estimate, Evidence
 from analyzer.money import Mode, TokenCosts
 from analyzer.predict import Prediction
 from analyzer.replicas import ReplicaReport
@@ -17,6 +17,7 @@ from analyzer.stepsizes import StepSizes
 from analyzer.steptime.account import StepTime
 from analyzer.verdict import Verdict
 from collector.clock import Clock
+from collector.export.capacity_series import bounds, fleet_series, plain, replica_series, scheme_series
 from collector.export.health_series import Series, gpu_series, health_series, text
 from collector.export.snapshot import State
 
@@ -29,7 +30,7 @@ def live_series(state: State) -> Iterator[Series]:
     yield from health_series(state)
     yield from gpu_series(state)
     for (name, scheme), realised in state.realised.items():
-        yield from _bounds("breakeven_prediction_realised_ratio", {"deployment": name, "scheme": scheme}, realised)
+        yield from bounds("breakeven_prediction_realised_ratio", {"deployment": name, "scheme": scheme}, realised)
 
 
 def report_series(report: Report) -> Iterator[Series]:
@@ -43,18 +44,6 @@ def report_series(report: Report) -> Iterator[Series]:
 def is_stale(report: Report, clock: Clock, evaluation_interval_s: float) -> bool:
     """Whether a report is too old to be shown as today's."""
     return clock.wall_s() - report.made_at_s > REPORT_STALE_INTERVALS * evaluation_interval_s
-
-
-def _bounds(name: str, labels: Mapping[str, str], figure: Figure) -> Iterator[Series]:
-    """A figure's three bounds; nothing at all for a missing one."""
-    if isinstance(figure, Estimate):
-        for bound, value in (("p10", figure.low), ("p50", figure.value), ("p90", figure.high)):
-            yield name, {**labels, "bound": bound, "evidence": figure.evidence.value}, value
-
-
-def _plain(name: str, labels: Mapping[str, str], figure: Figure) -> Iterator[Series]:
-    if isinstance(figure, Estimate):
-        yield name, labels, figure.value
 
 
 def _replica(one: ReplicaReport) -> Iterator[Series]:
@@ -87,16 +76,17 @@ def _replica(one: ReplicaReport) -> Iterator[Series]:
         1.0,
     )
     yield from _phases(one, labels)
-    yield from _bounds("breakeven_decode_batch_size", labels, one.decode_batch)
-    yield from _bounds("breakeven_generation_tokens_per_second", labels, one.generation_tokens_per_s)
-    yield from _bounds("breakeven_prefill_tokens_per_second", labels, one.prefill_tokens_per_s)
-    yield from _plain("breakeven_cached_prompt_ratio", labels, one.cached_prompt)
-    yield from _plain("breakeven_running_requests", labels, one.running_requests)
-    yield from _plain("breakeven_waiting_requests", labels, one.waiting_requests)
-    yield from _plain("breakeven_kv_usage_ratio", labels, one.kv_usage)
-    yield from _plain("breakeven_preemptions_per_request", labels, one.preemptions_per_request)
-    yield from _plain("breakeven_time_to_first_token_seconds", labels, one.time_to_first_token_s)
-    yield from _plain("breakeven_inter_token_seconds", labels, one.inter_token_s)
+    yield from bounds("breakeven_decode_batch_size", labels, one.decode_batch)
+    yield from bounds("breakeven_generation_tokens_per_second", labels, one.generation_tokens_per_s)
+    yield from bounds("breakeven_prefill_tokens_per_second", labels, one.prefill_tokens_per_s)
+    yield from plain("breakeven_cached_prompt_ratio", labels, one.cached_prompt)
+    yield from plain("breakeven_running_requests", labels, one.running_requests)
+    yield from plain("breakeven_waiting_requests", labels, one.waiting_requests)
+    yield from plain("breakeven_kv_usage_ratio", labels, one.kv_usage)
+    yield from plain("breakeven_preemptions_per_request", labels, one.preemptions_per_request)
+    yield from plain("breakeven_time_to_first_token_seconds", labels, one.time_to_first_token_s)
+    yield from plain("breakeven_inter_token_seconds", labels, one.inter_token_s)
+    yield from replica_series(one.capacity, labels)
     yield from _steps(one, labels)
 
 
@@ -107,14 +97,14 @@ def _phases(one: ReplicaReport, labels: Mapping[str, str]) -> Iterator[Series]:
             decode = prefill.map(lambda share: 1 - share)
             for phase, figure in (("prefill", prefill), ("decode", decode)):
                 with_phase = {**labels, "phase": phase, "accounting": accounting}
-                yield from _bounds("breakeven_phase_share_ratio", with_phase, figure)
+                yield from bounds("breakeven_phase_share_ratio", with_phase, figure)
     if isinstance(account.components, Mapping):
         for component, share in account.components.items():
             with_component = {**labels, "component": component, "evidence": share.evidence.value}
             yield "breakeven_time_share_ratio", with_component, share.value
-    yield from _bounds("breakeven_busy_ratio", labels, account.busy)
-    yield from _bounds("breakeven_memory_bound_ratio", labels, account.memory_bound)
-    yield from _plain("breakeven_request_seconds_prefill_ratio", labels, account.request_seconds_prefill)
+    yield from bounds("breakeven_busy_ratio", labels, account.busy)
+    yield from bounds("breakeven_memory_bound_ratio", labels, account.memory_bound)
+    yield from plain("breakeven_request_seconds_prefill_ratio", labels, account.request_seconds_prefill)
 
 
 def _steps(one: ReplicaReport, labels: Mapping[str, str]) -> Iterator[Series]:
@@ -123,7 +113,7 @@ def _steps(one: ReplicaReport, labels: Mapping[str, str]) -> Iterator[Series]:
     if isinstance(model, StepTime):
         for name, known in model.coefficients.items():
             with_name = {**labels, "coefficient": name}
-            yield from _bounds("breakeven_step_coefficient_seconds", with_name, known.estimate)
+            yield from bounds("breakeven_step_coefficient_seconds", with_name, known.estimate)
             yield "breakeven_step_coefficient_identified", with_name, float(known.identified)
         if model.held_out_error is not None:
             yield "breakeven_step_held_out_error_ratio", labels, model.held_out_error
@@ -154,7 +144,7 @@ def _deployment(one: DeploymentReport) -> Iterator[Series]:
         },
         1.0,
     )
-    yield from _bounds("breakeven_deployment_memory_bound_ratio", labels, one.memory_bound)
+    yield from bounds("breakeven_deployment_memory_bound_ratio", labels, one.memory_bound)
     if one.usd_per_hour is not None:
         yield "breakeven_deployment_cost_usd_per_hour", labels, one.usd_per_hour
     if one.price_as_of_s is not None:
@@ -162,18 +152,19 @@ def _deployment(one: DeploymentReport) -> Iterator[Series]:
     if one.price_stale is not None:
         yield "breakeven_deployment_price_stale", labels, float(one.price_stale)
     with_basis = {**labels, "basis": "allocation"}
-    yield from _bounds("breakeven_deployment_cost_usd_per_million_tokens", with_basis, one.usd_per_million_tokens)
+    yield from bounds("breakeven_deployment_cost_usd_per_million_tokens", with_basis, one.usd_per_million_tokens)
     for basis in ("allocation", "usage"):
         costs: TokenCosts = getattr(one.token_costs, basis)
         for kind in fields(costs):
             with_kind = {**labels, "basis": basis, "kind": kind.name}
             name = "breakeven_deployment_token_cost_usd_per_million_tokens"
-            yield from _bounds(name, with_kind, getattr(costs, kind.name))
+            yield from bounds(name, with_kind, getattr(costs, kind.name))
     if one.price_source is not None:
         shipped = _bool(bool(one.price_shipped))
         yield "breakeven_deployment_price_info", {**labels, "source": one.price_source, "shipped": shipped}, 1.0
     if one.schemes:
-        yield from _bounds("breakeven_deployment_replicas_needed", labels, one.schemes[0].money.replicas_needed)
+        yield from bounds("breakeven_deployment_replicas_needed", labels, one.schemes[0].money.replicas_needed)
+    yield from fleet_series(one.capacity, labels)
     for scheme in one.schemes:
         yield from _scheme(scheme, {**labels, "scheme": scheme.scheme})
 
@@ -183,12 +174,13 @@ def _scheme(one: SchemeReport, labels: Mapping[str, str]) -> Iterator[Series]:
         yield "breakeven_verdict", {**labels, "verdict": verdict.value}, float(one.verdict is verdict)
     yield "breakeven_verdict_since_timestamp_seconds", labels, one.state.since_s
     yield "breakeven_scheme_already_served", labels, float(one.already_served)
-    yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "adopted"}, one.speedup)
-    yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "amdahl"}, one.amdahl_speedup)
-    yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "article"}, one.article_speedup)
+    yield from bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "adopted"}, one.speedup)
+    yield from bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "amdahl"}, one.amdahl_speedup)
+    yield from bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": "article"}, one.article_speedup)
     if isinstance(one.prediction, Prediction):
         tokens = one.prediction.break_even_tokens
         yield "breakeven_scheme_break_even_tokens", labels, inf if tokens is None else tokens
+    yield from scheme_series(one.capacity, labels)
     money = one.money
     if isinstance(money.mode, Mode):
         yield "breakeven_scheme_saving_info", {**labels, "mode": money.mode.value}, 1.0
@@ -202,7 +194,7 @@ def _scheme(one: SchemeReport, labels: Mapping[str, str]) -> Iterator[Series]:
         ("year_1_net_usd", money.year_1_net_usd),
         ("break_even_ratio", money.break_even_ratio),
     ):
-        yield from _bounds(f"breakeven_scheme_{name}", labels, figure)
+        yield from bounds(f"breakeven_scheme_{name}", labels, figure)
     if one.quality is not None:
         yield "breakeven_scheme_quality_timestamp_seconds", labels, one.quality.as_of_s
     if one.quality is not None and one.quality.relative_loss is not None:

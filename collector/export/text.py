@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from collector.export.capacity_lines import fleet_lines, scheme_line
 from collector.export.step_line import evidence_line
 
 Plain = Mapping[str, Any]
@@ -56,6 +57,7 @@ def _deployment(one: Plain, members: Sequence[Plain], *, wide: bool) -> Renderab
     cost = f"{figure(one['usd_per_million_tokens'], '${:,.2f}')} per million generated tokens ({price})"
     answering = f"{one['fresh_replicas']} of {one['replicas']} replicas answer, {hardware}"
     lines += [Text(f"  {line}") for line in (answering, mix, cost)]
+    lines += [Text(f"  {line}") for line in fleet_lines(one["capacity"])]
     lines += [Text(f"  {_address(member)}: {evidence_line(member)}", "dim") for member in members]
     lines += [Text(f"  assumed: {text}", "yellow") for text in one.get("assumed", ())]
     if wide:
@@ -81,7 +83,9 @@ def _table(schemes: Sequence[Plain]) -> Table:
         word, style = WORDS[one["state"]["verdict"]]
         money = one["money"]
         saving, payback = _usd(money["saving_usd_per_month"]), _months(money["payback_months"])
-        reasons = Text("\n").join(Text(f"{sign} {text}", colour) for sign, text, colour in _reasons(one))
+        lines = [Text(scheme_line(one["capacity"]), "dim")]
+        lines += [Text(f"{sign} {text}", colour) for sign, text, colour in _reasons(one)]
+        reasons = Text("\n").join(lines)
         table.add_row(one["scheme"], Text(word, style), _speedup(one["speedup"]), saving, payback, reasons)
     return table
 
@@ -101,7 +105,7 @@ def _scheme(one: Plain) -> list[RenderableType]:
     head.append(f"{word:<16}", style)
     head.append(_speedup(one["speedup"]))
     saving, payback = _usd(money["saving_usd_per_month"]), _months(money["payback_months"])
-    figures = Text(f"saves {saving} a month, payback: {payback}")
+    figures = Text(f"{scheme_line(one['capacity'])}\nsaves {saving} a month, payback: {payback}")
     reasons = [Text(f"{sign} {text}", colour) for sign, text, colour in _reasons(one)]
     return [head, *(Padding(line, (0, 0, 0, 6)) for line in (figures, *reasons))]
 
