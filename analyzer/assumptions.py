@@ -185,6 +185,10 @@ class Deployment:
     seats: int | None = None
     """Most sequences that run at once in a replica, and most tokens of a step, where no endpoint tells them."""
     chunk_tokens: int | None = None
+    load_ratio: float = 1.0
+    """What-if: the load over the observed one."""
+    imagined: bool = False
+    """What-if: these GPUs are not there, and what is served now need not fit them."""
 
     def __post_init__(self) -> None:
         if self.minimum_replicas < 1:
@@ -193,6 +197,8 @@ class Deployment:
             raise ValueError(f"{self.name}: a replica takes at least one sequence and one token at once")
         if self.gpus_per_replica is not None and self.gpus_per_replica < 1:
             raise ValueError(f"{self.name}: a replica runs on at least one GPU")
+        if self.load_ratio <= 0:
+            raise ValueError(f"{self.name}: a load is above 0 times the observed one")
         if self.growth_per_month is not None and not -1 < self.growth_per_month <= 1:
             raise ValueError(f"{self.name}: growth is a ratio a month, above -1 and at most 1")
         if any(choice < 1 for choice in self.tensor_parallel_choices):
@@ -211,7 +217,11 @@ class Policy:
     """How long a new verdict must hold before it replaces the former."""
     hold_s: float = 24 * 3600
     """How long the former verdict stands while data are missing."""
+    hysteresis_ratio: float = 0.1
+    """`worth_it` is entered only this share of the investment above the net that is wanted, and left below the net."""
     worth_it_speedup: float = 1.1
-    """The article's own threshold for `worth_it`."""
+    """The article's own threshold for `worth_it`: ours where capacity is not computed."""
+    idle_share: float = 0.5
+    """A fleet whose peak needs at most this share of its replicas is to be consolidated first."""
     max_quality_loss: float = 0.03
     """The article's own threshold for quality degradation."""

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analyzer.article import identify_bottleneck
+from analyzer.article_answers import ArticleAnswers, Workload, article_answers
 from analyzer.assumptions import DEFAULT_SCHEMES, Deployment, Policy
 from analyzer.capacity.fleet import FleetCapacity, fleet_capacity
 from analyzer.combine import total, weighted_mean
+from analyzer.elsewhere import Elsewhere, Option, options
 from analyzer.evidence import Estimate, Figure, Missing
 from analyzer.facts.gpus import find_gpu
 from analyzer.hardware import Hardware
@@ -51,7 +53,11 @@ class DeploymentReport:
     """Whether the shipped reference price stands in, since none was stated."""
     assumed: tuple[str, ...]
     """What nobody told and was assumed, with what to state instead."""
+    article: ArticleAnswers
+    """The article's scenarios, hidden costs, matrix and checklist as they hold here."""
     schemes: tuple[SchemeReport, ...]
+    options: tuple[Option, ...]
+    """Other GPUs or tensor parallel sizes that the operator could have; empty where none is stated."""
 
 
 def report_deployment(
@@ -60,8 +66,12 @@ def report_deployment(
     former: Mapping[str, VerdictState],
     policy: Policy,
     now_s: float,
+    found: Sequence[Elsewhere] = (),
 ) -> DeploymentReport:
-    """The report of one deployment; `former` holds the last verdict states by scheme."""
+    """The report of one deployment.
+
+    `former` holds the last verdict states by scheme, `found` what its busiest replica would carry on other GPUs.
+    """
     replicas = sorted(replicas, key=lambda one: not one.fresh)
     decided = [one for one in replicas if _long_enough(one, policy)]
     busy = weighted_mean([one.decision.busy for one in decided], [1.0] * len(decided))
@@ -89,9 +99,22 @@ def report_deployment(
         memory_bound=memory_bound,
         tokens_per_s=tokens,
         fleet=fleet,
+        price_stale=None if price is None else is_stale(price, now_s),
         missing=_missing_data(replicas, decided, busy, policy),
     )
     schemes = deployment.schemes or DEFAULT_SCHEMES
+    exclusive = weighted_mean([one.decision.prefill_exclusive for one in decided], weights)
+    article = Workload(
+        memory_bound=memory_bound,
+        prefill_exclusive=exclusive,
+        decode_batch=batch,
+        generation_tokens_per_s=tokens,
+        prompt_tokens_per_s=prompts,
+        weights=_first([one.identity.quantization for one in replicas] + [one.identity.dtype for one in replicas]),
+        kv_limited=_any([one.capacity.kv.limits for one in decided]),
+        gpus=gpus if replicas else None,
+        fleet=fleet,
+    )
     return DeploymentReport(
         name=deployment.name,
         replicas=len(replicas),
@@ -102,7 +125,7 @@ def report_deployment(
         model=_first([*(one.replica.model for one in replicas), deployment.model]),
         busy=busy,
         prefill_marginal=marginal,
-        prefill_exclusive=weighted_mean([one.decision.prefill_exclusive for one in decided], weights),
+        prefill_exclusive=exclusive,
         memory_bound=memory_bound,
         decode_batch=batch,
         bottleneck=_bottleneck(marginal, batch),
@@ -114,11 +137,19 @@ def report_deployment(
         token_costs=costs,
         price_source=None if price is None else price.source,
         assumed=_assumed(replicas),
-        price_stale=None if price is None else is_stale(price, now_s),
+        price_stale=seen.price_stale,
         price_as_of_s=None if price is None else price.as_of_s,
         price_shipped=None if price is None else price.shipped,
+        article=article_answers(seen.deployment, article),
         schemes=tuple(report_scheme(name, seen, former.get(name), policy, now_s) for name in schemes),
+        options=options(found, fleet, deployment.minimum_replicas, usd_per_hour),
     )
+
+
+def _any(told: Sequence[bool | None]) -> bool | None:
+    """True where one is, else None where none is known."""
+    known = [one for one in told if one is not None]
+    return any(known) if known else None
 
 
 def _gpus(one: ReplicaReport) -> int:

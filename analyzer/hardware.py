@@ -78,7 +78,7 @@ def resolve(identity: Identity, deployment: Deployment, joined_gpus: int | None 
     told_bytes = identity.weight_bytes
     whole = shape.weight_bytes(bits, embeddings_quantized=embeddings_quantized)
     held = whole if told_bytes is None else float(told_bytes)
-    if gpu.memory_bytes * gpus < held:
+    if gpu.memory_bytes * gpus < held and not deployment.imagined:
         text = f"{held / 1e9:.0f} GB of weights do not fit into {gpus} x {gpu.name}"
         return Missing(f"{text}: correct deployments[].gpus_per_replica, model or weight_bits")
     return Hardware(

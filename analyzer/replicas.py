@@ -104,6 +104,8 @@ class ReplicaReport:
     history_step_sizes: StepSizes | Missing
     gpus: int | None
     """GPUs of the replica; None when nobody told."""
+    gpu_uuids: tuple[str, ...]
+    """Those that are joined to it."""
     decode_batch: Figure
     history_decode_batch: Figure
     generation_tokens_per_s: Figure
@@ -166,7 +168,7 @@ def capacity_of_replica(
 
 def stated_limits(deployment: Deployment) -> Stated:
     """What the operator states that bounds a replica."""
-    return Stated(deployment.objectives, deployment.seats, deployment.chunk_tokens)
+    return Stated(deployment.objectives, deployment.seats, deployment.chunk_tokens, deployment.load_ratio)
 
 
 def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) -> ReplicaReport:
@@ -210,6 +212,7 @@ def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) 
         step_time=told,
         step_sizes=_NO_WINDOW if usable is None else _sizes(usable, model, told, hardware),
         history_step_sizes=_NO_WINDOW if past is None else _sizes(past, model, told, hardware),
+        gpu_uuids=known.gpu_uuids,
         gpus=gpus_of_replica(known.identity, deployment, known.joined_gpus),
         decode_batch=_NO_WINDOW if usable is None else decode_batch(usable),
         history_decode_batch=_NO_WINDOW if past is None else decode_batch(past),

@@ -10,7 +10,8 @@ from typing import Any
 
 from analyzer.assumptions import Deployment, Policy
 from analyzer.deployments import DeploymentReport, report_deployment
-from analyzer.replicas import ReplicaHistory, ReplicaReport, report_replica
+from analyzer.elsewhere import Elsewhere, elsewhere
+from analyzer.replicas import ReplicaHistory, ReplicaReport, busy_weight, report_replica
 from analyzer.verdict import VerdictState
 from analyzer.workload import Workload, workload
 
@@ -60,12 +61,23 @@ def analyse(
         members = [one for one in replicas if one.deployment == deployment.name]
         states = {scheme: state for (name, scheme), state in former.items() if name == deployment.name}
         try:
-            reports.append(report_deployment(deployment, members, states, policy, now_s))
+            found = _elsewhere(fleet, members, deployment)
+            reports.append(report_deployment(deployment, members, states, policy, now_s, found))
             workloads[deployment.name] = workload(members)
         except (ArithmeticError, ValueError) as error:
             failures.append(f"deployment {deployment.name}: {error}")
     simulated = any(one.simulated for one in replicas)
     return Report(now_s, recent_s, history_s, simulated, tuple(replicas), tuple(reports), tuple(failures), workloads)
+
+
+def _elsewhere(
+    fleet: Sequence[ReplicaHistory], members: Sequence[ReplicaReport], deployment: Deployment
+) -> tuple[Elsewhere, ...]:
+    """What the busiest replica would carry on the other GPUs that the operator could have."""
+    if not members or not (deployment.other_gpus or deployment.tensor_parallel_choices):
+        return ()
+    busiest = max(members, key=busy_weight).replica
+    return elsewhere(next(one for one in fleet if one.replica == busiest), deployment)
 
 
 def as_plain(value: Any) -> Any:

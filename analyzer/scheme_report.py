@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analyzer.article import quantization_roi
+from analyzer.article_beside import Beside, Inputs, beside
 from analyzer.assumptions import Deployment, Policy, Quality
 from analyzer.capacity.fleet import FleetCapacity, SchemeCapacity, scheme_capacity
 from analyzer.capacity.live import ReplicaCapacity
@@ -25,12 +25,13 @@ from analyzer.facts.schemes import (
     support_of,
 )
 from analyzer.hardware import model_shape
+from analyzer.judge import Case, judge
 from analyzer.money import Money, just_enough, load_of, money
 from analyzer.predict import Prediction
 from analyzer.replicas import ReplicaReport, busy_weight
 from analyzer.samples import Identity
 from analyzer.speedup import amdahl_speedup, article_speedup, spread
-from analyzer.verdict import Case, Judgement, Verdict, VerdictState, judge, settle
+from analyzer.verdict import Judgement, Verdict, VerdictState, settle
 
 Rates = tuple[float, float, float]
 
@@ -51,6 +52,7 @@ class Seen:
     memory_bound: Figure
     tokens_per_s: Figure
     fleet: FleetCapacity
+    price_stale: bool | None
     missing: tuple[str, ...]
 
 
@@ -76,8 +78,8 @@ class SchemeReport:
     money: Money
     quality: Quality | None
     prior: QualityPrior | None
-    article: Mapping[str, Any] | Missing
-    """The article's `quantization_roi` on the live figures, as published."""
+    article: Beside
+    """The article's answer on the live figures, as published, and why ours is another."""
 
     @property
     def verdict(self) -> Verdict:
@@ -110,10 +112,12 @@ def report_scheme(name: str, seen: Seen, former: VerdictState | None, policy: Po
         busy=seen.busy,
         memory_bound=seen.memory_bound,
         speedup=speedup,
+        capacity=carried,
         quality=quality,
         prior=prior,
         money=worth,
-        capacity_known=worth.capacity_computed,
+        price_stale=seen.price_stale,
+        former=None if former is None else former.verdict,
     )
     judged = judge(case, policy)
     return SchemeReport(
@@ -130,7 +134,7 @@ def report_scheme(name: str, seen: Seen, former: VerdictState | None, policy: Po
         money=worth,
         quality=quality,
         prior=prior,
-        article=_article(seen, rates, quality, prior),
+        article=beside(_inputs(seen, rates, quality, prior), deployment, amdahl, speedup, worth),
     )
 
 
@@ -148,28 +152,19 @@ def _busiest(seen: Seen) -> ReplicaCapacity | None:
     return max(seen.decided, key=busy_weight).capacity if seen.decided else None
 
 
-def _article(
-    seen: Seen, rates: Rates | Missing, quality: Quality | None, prior: QualityPrior | None
-) -> Mapping[str, Any] | Missing:
-    """The article's rule on the live figures; each input it lacks is named."""
-    price, memory_bound, tokens = seen.deployment.price, seen.memory_bound, seen.tokens_per_s
-    if isinstance(memory_bound, Missing):
-        return memory_bound
-    if isinstance(tokens, Missing):
-        return tokens
-    if isinstance(rates, Missing):
-        return rates
-    if tokens.value <= 0:
-        return Missing("no token was generated in this span")
-    if price is None:
-        return Missing("no price: set deployments[].price")
+def _inputs(seen: Seen, rates: Rates | Missing, quality: Quality | None, prior: QualityPrior | None) -> Inputs:
+    """What the article's rules take of this scheme: its published speed-up, the loss entered or else published."""
     loss = quality.relative_loss if quality is not None and quality.relative_loss is not None else None
     if loss is None and prior is not None:
         loss = prior.median
-    if loss is None:
-        return Missing("no quality loss entered or published")
-    usd_per_hour = price.usd_per_gpu_hour * seen.gpus_per_replica * len(seen.replicas)
-    return quantization_roi(tokens.value, usd_per_hour, memory_bound.value, rates[1], loss)
+    return Inputs(
+        tokens_per_s=seen.tokens_per_s,
+        memory_bound=seen.memory_bound,
+        gpus=seen.gpus_per_replica * len(seen.replicas),
+        price=seen.deployment.price,
+        rate=rates if isinstance(rates, Missing) else rates[1],
+        loss=loss,
+    )
 
 
 def _serves(one: ReplicaReport, scheme: str) -> bool:

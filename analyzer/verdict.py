@@ -1,15 +1,11 @@
-"""Figures -> `worth_it`, `evaluate`, `no` or `insufficient_data`, with reasons; hysteresis over the former verdict."""
+"""The verdict: `worth_it`, `evaluate`, `no` or `insufficient_data`; and how a new one replaces the one shown."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from analyzer.assumptions import Deployment, Policy, Quality, QualityResult
-from analyzer.evidence import Estimate, Evidence, Figure, Missing
-from analyzer.facts.quality import QualityPrior
-from analyzer.facts.schemes import Support
-from analyzer.money import Money
+from analyzer.assumptions import Policy
 
 
 class Verdict(StrEnum):
@@ -42,140 +38,6 @@ class VerdictState:
     last_data_s: float | None
     candidate: Verdict | None = None
     candidate_since_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """Everything the judgement of one scheme for one deployment rests on."""
-
-    deployment: Deployment
-    scheme: str
-    already_served: bool
-    support: Support
-    replicas: int
-    missing_data: tuple[str, ...]
-    busy: Figure
-    memory_bound: Figure
-    speedup: Figure
-    quality: Quality | None
-    prior: QualityPrior | None
-    money: Money
-    capacity_known: bool = False
-    """Whether the load that fewer replicas carry within the latency objectives was computed."""
-
-
-def judge(case: Case, policy: Policy) -> Judgement:
-    """The verdict of today's figures. Missing data never give a `no`: they give `insufficient_data`."""
-    refusal = _refusal(case)
-    if refusal is not None:
-        return Judgement(Verdict.NO, (), (refusal,), (), settled=True)
-    missing = list(case.missing_data)
-    for name, figure in (("memory-bound share", case.memory_bound), ("speed-up", case.speedup)):
-        if isinstance(figure, Missing) and figure.reason not in missing:
-            missing.append(f"no {name}: {figure.reason}")
-    if missing or isinstance(case.speedup, Missing):
-        return Judgement(Verdict.INSUFFICIENT_DATA, (), tuple(missing), ("the missing data above",))
-    against, change = _against(case, case.speedup, policy)
-    reasons = _reasons_for(case, case.speedup)
-    if case.speedup.high <= 1.0:
-        first = f"even at the optimistic end it is no faster ({_interval(case.speedup)})"
-        return Judgement(Verdict.NO, reasons, (first, *against), change)
-    released = case.money.gpus_released
-    if isinstance(released, Estimate) and released.high <= 0:
-        return Judgement(Verdict.NO, reasons, (_no_gpu(case), *against), change)
-    if not against:
-        return Judgement(Verdict.WORTH_IT, reasons, (_residual_risk(case),), ())
-    return Judgement(Verdict.EVALUATE, reasons, against, change)
-
-
-def _refusal(case: Case) -> str | None:
-    """What settles the question whatever the traffic is."""
-    if case.already_served:
-        return f"{case.scheme} is what is served already"
-    if case.support.level == "unsupported":
-        return case.support.reason
-    if case.quality is not None and case.quality.result is QualityResult.FAIL:
-        return f"quality failed: {case.quality.metric}, judged by {case.quality.owner}"
-    return None
-
-
-def _reasons_for(case: Case, speedup: Estimate) -> tuple[str, ...]:
-    reasons = []
-    released, saving = case.money.gpus_released, case.money.saving_usd_per_month
-    if isinstance(saving, Estimate) and isinstance(released, Estimate) and released.value > 0:
-        reasons.append(f"{released.value:.0f} GPU(s) given back save {_usd(saving.value)} a month")
-    elif isinstance(released, Estimate) and released.high > 0:
-        reasons.append(f"up to {released.high:.0f} GPU(s) could be given back")
-    if speedup.value > 1 and isinstance(case.memory_bound, Estimate):
-        reasons.append(
-            f"{case.memory_bound.value:.0%} of busy time is memory-bound: steps {_interval(speedup)} as fast"
-        )
-    if case.quality is not None and case.quality.result is QualityResult.PASS:
-        reasons.append(f"quality passed: {case.quality.metric}, judged by {case.quality.owner}")
-    return tuple(reasons)
-
-
-def _against(case: Case, speedup: Estimate, policy: Policy) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What stands between these figures and `worth_it`, and what would remove it; strongest first."""
-    found: list[tuple[str, str]] = []
-    net, released = case.money.year_1_net_usd, case.money.gpus_released
-    if isinstance(net, Missing):
-        found.append((f"the first year's net is not known: {net.reason}", net.reason))
-    elif net.low <= 0:
-        found.append(
-            (f"the first year may lose money ({_usd(net.low)} at the pessimistic end)", "a narrower speed-up interval")
-        )
-    if isinstance(released, Estimate) and released.low < 1:
-        found.append(("at the pessimistic end no whole GPU is given back", "more replicas, or a larger speed-up"))
-    if speedup.low <= policy.worth_it_speedup:
-        need = f"a speed-up that surely exceeds {policy.worth_it_speedup:g}x"
-        found.append((f"the speed-up may be as low as {speedup.low:.2f}x", need))
-    found.extend(_quality_doubts(case, policy))
-    if speedup.evidence is Evidence.ASSUMED:
-        found.append(
-            ("the speed-up is assumed from published figures, not modelled for this server", "a measured canary")
-        )
-    elif not case.capacity_known:
-        text = "what fewer replicas carry within your latency objectives is not computed, only how fast a step is"
-        found.append((text, "a measured canary under the peak load"))
-    if case.support.level == "weight_only":
-        found.append((case.support.reason, "a GPU with native support"))
-    if isinstance(case.busy, Estimate) and case.busy.high < 0.4:
-        first = (f"the replicas are busy {case.busy.value:.0%} of the time: consolidate them first", "a higher load")
-        found.insert(0, first)
-    return tuple(what for what, _ in found), tuple(dict.fromkeys(remedy for _, remedy in found))
-
-
-def _quality_doubts(case: Case, policy: Policy) -> list[tuple[str, str]]:
-    quality, remedy = case.quality, f"an evaluation entered under deployments[].quality.{case.scheme}"
-    if quality is None or quality.result is QualityResult.PENDING:
-        prior = case.prior
-        if prior is None:
-            return [("no quality verdict was entered and nothing is published", remedy)]
-        text = f"no quality verdict was entered; published relative loss {prior.median:.1%} (P90 {prior.p90:.1%})"
-        return [(text, remedy)]
-    if quality.relative_loss is not None and quality.relative_loss >= policy.max_quality_loss:
-        return [(f"the entered quality loss of {quality.relative_loss:.1%} is large", "a better calibration")]
-    return []
-
-
-def _no_gpu(case: Case) -> str:
-    floor = case.deployment.minimum_replicas
-    if case.replicas <= floor:
-        return f"no GPU can be given back: {case.replicas} replica(s) with a floor of {floor}"
-    return f"no whole GPU can be given back: the speed-up does not free one of {case.replicas} replica(s)"
-
-
-def _residual_risk(case: Case) -> str:
-    return "lasting complexity: another model version to evaluate, serve and debug at every release"
-
-
-def _usd(amount: float) -> str:
-    return f"-${-amount:,.0f}" if amount < 0 else f"${amount:,.0f}"
-
-
-def _interval(figure: Estimate) -> str:
-    return f"{figure.value:.2f}x ({figure.low:.2f} to {figure.high:.2f})"
 
 
 def settle(

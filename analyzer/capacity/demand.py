@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,6 +48,10 @@ class Demand:
                 if requests is not None and totals.covered_s > 0
             )
         )
+
+    def times(self, ratio: float) -> Demand:
+        """The same spans under so many times the load."""
+        return Demand(tuple(replace(span, requests=span.requests * ratio) for span in self.spans))
 
     @classmethod
     def together(cls, each: Sequence[Demand]) -> Demand:

@@ -31,6 +31,8 @@ class Stated:
     objectives: Objectives | None = None
     seats: int | None = None
     chunk_tokens: float | None = None
+    load_ratio: float = 1.0
+    """What-if: the load over the observed one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,12 @@ def replica_capacity(
     stated: Stated,
 ) -> ReplicaCapacity:
     """The capacity of a replica over the parts of its decision span; Missing says what is not known."""
-    demand, kv = Demand.of_parts(parts), kv_limit(parts)
+    demand, kv = Demand.of_parts(parts).times(stated.load_ratio), kv_limit(parts)
     objectives, told = stated.objectives, stated.objectives is not None
     kept = Objectives() if objectives is None else objectives
     mix = model if isinstance(model, Missing) else mix_of(parts, identity, model.pair_ratio)
+    if not isinstance(mix, Missing):
+        mix = mix.at(mix.rate_per_s * stated.load_ratio)
     before = None if isinstance(model, Missing) else fitted_coefficients(model)
     if isinstance(model, Missing) or isinstance(mix, Missing) or before is None:
         why = mix if isinstance(mix, Missing) else UNSPLIT

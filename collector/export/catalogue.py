@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collector.export.article_series import ARTICLE
 from collector.export.capacity_catalogue import CAPACITY
 from collector.export.metric import ESTIMATE, REPLICA, Metric
 
@@ -264,6 +265,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "Unix time when the replica's current epoch began: its process, model, precision or GPU was another before.",
     ),
     *CAPACITY,
+    *ARTICLE,
     # Where the data come from.
     Metric(
         "breakeven_target_up",

@@ -1,4 +1,4 @@
-"""The catalogue -> METRICS.md; `python -m collector.export.docs FOLDER` writes it and CONFIG.md into the folder."""
+"""The catalogue -> METRICS.md; `python -m collector.export.docs FOLDER` writes it, CONFIG.md and MONEY.md there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from analyzer.article_answers import CONDITIONS, TRAITS
 from analyzer.evidence import Evidence
 from analyzer.facts.compiled import COMPILED_S
 from analyzer.money import Mode
@@ -13,6 +14,7 @@ from analyzer.phases import COMPONENTS
 from analyzer.verdict import Verdict
 from collector.errors import Kind
 from collector.export.catalogue import CATALOGUE, REPLICA, Metric
+from collector.export.money_page import money_markdown
 from collector.export.render import REPORT_STALE_INTERVALS
 from collector.settings.docs import config_markdown
 
@@ -37,12 +39,14 @@ def _values(names: Iterable[str]) -> str:
 LABELS: Mapping[str, str] = {
     "accounting": "how a step with both prefill and decode tokens counts: "
     "`marginal` (prefill is what it cost beyond the decode batch alone) or `exclusive` (all of it is prefill)",
+    "answer": "the decision matrix's words",
     "basis": "what the money is spread over: `allocation` counts idle GPU-hours in, `usage` busy ones only",
     "bottleneck": "the article's word for what limits the deployment; empty when not known",
     "bound": "`p10`, `p50` or `p90` of the 80 % interval; equal where the figure was counted",
     "coefficient": "what a step is charged for: `step_s` (each step), `sequence_s` (each decoding sequence), "
     "`kv_token_s` (each KV token read), `prefill_token_s` (each prompt token computed)",
     "component": f"where wall time went: {_values(COMPONENTS)}",
+    "condition": f"line of the article's skip checklist: {_values(CONDITIONS)}",
     "deployment": "name of the deployment, from the configuration or, without one, made from what is served",
     "dtype": "type of the weights as the engine names it; empty when not reported",
     "engine": "server software that the page is from; empty before the first good page",
@@ -64,6 +68,7 @@ LABELS: Mapping[str, str] = {
     "rank": "data-parallel rank; `0` where the engine has none",
     "reason": f"why it failed or is absent; empty while it is up. Of targets: {_values(Kind)}",
     "rule": "`amdahl` is ours, `article` the additive rule it is compared with",
+    "scenario": f"of the article: {_values(TRAITS)}",
     "scheme": "quantization scheme, such as `fp8-w8a8`",
     "series": "the figure that is wanted and not on the page, or that the GPU does not give",
     "shipped": "`true` where a reference price of the GPU table stands in for the operator's",
@@ -134,9 +139,14 @@ def _cell(text: str) -> str:
 
 
 def main(folder: Path) -> None:
-    """Write METRICS.md and CONFIG.md into `folder`."""
-    for name, text in (("METRICS.md", metrics_markdown()), ("CONFIG.md", config_markdown())):
+    """Write METRICS.md, CONFIG.md and MONEY.md into `folder`."""
+    for name, text in made().items():
         (folder / name).write_text(text, encoding="utf-8")
+
+
+def made() -> Mapping[str, str]:
+    """Each file's text by its name."""
+    return {"METRICS.md": metrics_markdown(), "CONFIG.md": config_markdown(), "MONEY.md": money_markdown()}
 
 
 if __name__ == "__main__":

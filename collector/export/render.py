@@ -17,6 +17,7 @@ from analyzer.stepsizes import StepSizes
 from analyzer.steptime.account import StepTime
 from analyzer.verdict import Verdict
 from collector.clock import Clock
+from collector.export.article_series import answer_series, beside_series
 from collector.export.capacity_series import bounds, fleet_series, plain, replica_series, scheme_series
 from collector.export.health_series import Series, gpu_series, health_series, text
 from collector.export.snapshot import State
@@ -165,6 +166,7 @@ def _deployment(one: DeploymentReport) -> Iterator[Series]:
     if one.schemes:
         yield from bounds("breakeven_deployment_replicas_needed", labels, one.schemes[0].money.replicas_needed)
     yield from fleet_series(one.capacity, labels)
+    yield from answer_series(one.article, labels)
     for scheme in one.schemes:
         yield from _scheme(scheme, {**labels, "scheme": scheme.scheme})
 
@@ -181,6 +183,7 @@ def _scheme(one: SchemeReport, labels: Mapping[str, str]) -> Iterator[Series]:
         tokens = one.prediction.break_even_tokens
         yield "breakeven_scheme_break_even_tokens", labels, inf if tokens is None else tokens
     yield from scheme_series(one.capacity, labels)
+    yield from beside_series(one.article, labels)
     money = one.money
     if isinstance(money.mode, Mode):
         yield "breakeven_scheme_saving_info", {**labels, "mode": money.mode.value}, 1.0

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from collector.export.article_lines import article_lines, beside_line
 from collector.export.capacity_lines import fleet_lines, scheme_line
 from collector.export.step_line import evidence_line
 
@@ -43,6 +44,11 @@ def print_report(report: Plain, console: Console, now_s: float) -> None:
         console.print(_deployment(deployment, members, wide=console.width >= WIDE_COLUMNS))
 
 
+def print_deployment(one: Plain, console: Console) -> None:
+    """Print one deployment alone, without its replicas."""
+    console.print(_deployment(one, [], wide=console.width >= WIDE_COLUMNS))
+
+
 def _deployment(one: Plain, members: Sequence[Plain], *, wide: bool) -> RenderableType:
     lines = [Text(f"{one['name']}: {one['model'] or 'model not reported'}", "bold")]
     hardware = "GPU not known" if one["gpu"] is None else f"{one['gpus']} x {one['gpu']}"
@@ -58,6 +64,7 @@ def _deployment(one: Plain, members: Sequence[Plain], *, wide: bool) -> Renderab
     answering = f"{one['fresh_replicas']} of {one['replicas']} replicas answer, {hardware}"
     lines += [Text(f"  {line}") for line in (answering, mix, cost)]
     lines += [Text(f"  {line}") for line in fleet_lines(one["capacity"])]
+    lines += [Text(f"  {line}", "dim") for line in article_lines(one["article"])]
     lines += [Text(f"  {_address(member)}: {evidence_line(member)}", "dim") for member in members]
     lines += [Text(f"  assumed: {text}", "yellow") for text in one.get("assumed", ())]
     if wide:
@@ -83,7 +90,7 @@ def _table(schemes: Sequence[Plain]) -> Table:
         word, style = WORDS[one["state"]["verdict"]]
         money = one["money"]
         saving, payback = _usd(money["saving_usd_per_month"]), _months(money["payback_months"])
-        lines = [Text(scheme_line(one["capacity"]), "dim")]
+        lines = [Text(line, "dim") for line in _beside(one)]
         lines += [Text(f"{sign} {text}", colour) for sign, text, colour in _reasons(one)]
         reasons = Text("\n").join(lines)
         table.add_row(one["scheme"], Text(word, style), _speedup(one["speedup"]), saving, payback, reasons)
@@ -105,9 +112,19 @@ def _scheme(one: Plain) -> list[RenderableType]:
     head.append(f"{word:<16}", style)
     head.append(_speedup(one["speedup"]))
     saving, payback = _usd(money["saving_usd_per_month"]), _months(money["payback_months"])
-    figures = Text(f"{scheme_line(one['capacity'])}\nsaves {saving} a month, payback: {payback}")
+    figures = [Text(f"saves {saving} a month, payback: {payback}"), *(Text(line, "dim") for line in _beside(one))]
     reasons = [Text(f"{sign} {text}", colour) for sign, text, colour in _reasons(one)]
-    return [head, *(Padding(line, (0, 0, 0, 6)) for line in (figures, *reasons))]
+    return [head, *(Padding(line, (0, 0, 0, 6)) for line in (*figures, *reasons))]
+
+
+def _beside(one: Plain) -> list[str]:
+    """What a replica would carry, what need not be bought, and what the article would say."""
+    lines = [scheme_line(one["capacity"])]
+    avoided = one["money"]["avoided_usd_per_month"]
+    if "missing" not in avoided and avoided["high"] > 0:
+        lines.append(f"avoids buying GPUs for {_usd(avoided)} a month, the first year's mean")
+    article = beside_line(one["article"])
+    return lines if article is None else [*lines, article]
 
 
 def figure(one: Plain, form: str) -> str:
