@@ -14,6 +14,7 @@ from collector.cli.inspect import capture, check_config, servers
 from collector.cli.report import report
 from collector.cli.run import demo, run
 from collector.cli.score import score
+from collector.cli.what_if import what_if
 from collector.errors import BreakevenError, ConfigError
 
 
@@ -29,7 +30,7 @@ def version() -> None:
     click.echo(f"breakeven {__version__}")
 
 
-for _command in (run, demo, report, explain, check_config, doctor, servers, capture, score, database):
+for _command in (run, demo, report, explain, check_config, doctor, servers, capture, score, what_if, database):
     commands.add_command(_command)
 
 

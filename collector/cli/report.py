@@ -35,19 +35,25 @@ def report(config_file: Path | None, demo: bool, as_json: bool) -> None:
 def last_report(config_file: Path | None, *, demo: bool) -> Iterator[tuple[StoredReport, Reader]]:
     """The newest report, and the open database that it is in. Raises StoreError, also when there is no report yet."""
     settings = None if config_file is None else configured(config_file)
-    url = DEMO_DATABASE if demo else database_url(settings, _default_database())
+    url = database_url(None if demo else settings, default_database(demo=demo))
     store = Store.open_to_read(url)
     try:
-        stored = store.reader.latest_report()
-        if stored is None:
-            named = url if settings is None else "the database"
-            raise StoreError(f"{named} holds no report yet: is the daemon running?")
-        yield stored, store.reader
+        yield newest_report(store, url if settings is None else "the database"), store.reader
     finally:
         store.close()
 
 
-def _default_database() -> str:
-    """The real one where there is one; the demo's where only that was ever started."""
+def newest_report(store: Store, named: str) -> StoredReport:
+    """The newest report of a database called `named`. Raises StoreError when there is none yet."""
+    stored = store.reader.latest_report()
+    if stored is None:
+        raise StoreError(f"{named} holds no report yet: is the daemon running?")
+    return stored
+
+
+def default_database(*, demo: bool) -> str:
+    """The real one where there is one; the demo's where that is asked for, or where only that was ever started."""
+    if demo:
+        return DEMO_DATABASE
     only_demo = not Path(DEFAULT_DATABASE).exists() and Path(DEMO_DATABASE).exists()
     return DEMO_DATABASE if only_demo else DEFAULT_DATABASE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from operator import itemgetter
@@ -13,6 +13,7 @@ import numpy as np
 from analyzer.assumptions import Deployment, Policy
 from analyzer.columns import sum_of_windows, totals_by_span
 from analyzer.crosscheck import activity_of
+from analyzer.elsewhere import on_other
 from analyzer.histograms import HISTOGRAM_SPAN_S
 from analyzer.replicas import ReplicaHistory
 from analyzer.report import Report, analyse, as_plain
@@ -67,6 +68,29 @@ class Analyse:
 
     def run(self, roster: Mapping[ReplicaKey, Polled], epochs: Mapping[ReplicaKey, int], now_s: float) -> Report:
         """The report at `now_s`, of the replicas that the roster holds with an epoch. Raises StoreError."""
+        fleet, deployments = self._fleet(roster, epochs, now_s)
+        return self._report(fleet, deployments, self._store.reader.verdicts(), now_s)
+
+    def what_if(
+        self,
+        roster: Mapping[ReplicaKey, Polled],
+        epochs: Mapping[ReplicaKey, int],
+        now_s: float,
+        change: Callable[[Deployment], Deployment],
+    ) -> tuple[Report, Report]:
+        """The report at `now_s` as it is, and with changed deployments, both without a former verdict's dwell.
+
+        Nothing is stored. Raises StoreError.
+        """
+        fleet, deployments = self._fleet(roster, epochs, now_s)
+        changed = [change(one) for one in deployments]
+        before, after = ({one.name: one for one in each} for each in (deployments, changed))
+        other = [on_other(known, before[known.deployment], after[known.deployment]) for known in fleet]
+        return self._report(fleet, deployments, {}, now_s), self._report(other, changed, {}, now_s)
+
+    def _fleet(
+        self, roster: Mapping[ReplicaKey, Polled], epochs: Mapping[ReplicaKey, int], now_s: float
+    ) -> tuple[list[ReplicaHistory], list[Deployment]]:
         crowd = Counter(key.target for key in roster)
         fleet = [
             self._history(polled, epochs[key], now_s, alone=crowd[key.target] == 1)
@@ -81,10 +105,19 @@ class Analyse:
         fleet = [
             self._models.prepared(known, by_name[known.deployment], epochs[known.replica], now_s) for known in fleet
         ]
+        return fleet, deployments
+
+    def _report(
+        self,
+        fleet: Sequence[ReplicaHistory],
+        deployments: Sequence[Deployment],
+        former: Mapping[tuple[str, str], VerdictState],
+        now_s: float,
+    ) -> Report:
         return analyse(
             fleet,
             deployments,
-            self._store.reader.verdicts(),
+            former,
             self._policy,
             now_s=now_s,
             recent_s=self._spans.recent_s,

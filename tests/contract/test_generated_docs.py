@@ -1,4 +1,4 @@
-"""METRICS.md and CONFIG.md are what the code says, and the code says something about everything."""
+"""METRICS.md, CONFIG.md and MONEY.md are what the code says, and the code says something about everything."""
 
 from __future__ import annotations
 
@@ -11,29 +11,26 @@ from typing import Any
 import pytest
 
 from collector.export.catalogue import CATALOGUE
-from collector.export.docs import LABELS, metrics_markdown
+from collector.export.docs import LABELS, made, metrics_markdown
 from collector.settings.docs import config_markdown
 from collector.settings.model import Settings
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("name", "made"), [("METRICS.md", metrics_markdown()), ("CONFIG.md", config_markdown())])
-def test_the_file_is_what_the_code_makes(name: str, made: str) -> None:
+@pytest.mark.parametrize(("name", "text"), made().items())
+def test_the_file_is_what_the_code_makes(name: str, text: str) -> None:
     """Else run `python -m collector.export.docs deploy`."""
-    assert (ROOT / "deploy" / name).read_text(encoding="utf-8") == made
+    assert (ROOT / "deploy" / name).read_text(encoding="utf-8") == text
 
 
-def test_the_command_writes_both_files(tmp_path: Path) -> None:
+def test_the_command_writes_all_files(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "collector.export.docs"]
     done = subprocess.run([*command, tmp_path], cwd=ROOT, capture_output=True, text=True)
     refused = subprocess.run([*command, tmp_path / "absent"], cwd=ROOT, capture_output=True, text=True)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {
-        "METRICS.md": metrics_markdown(),
-        "CONFIG.md": config_markdown(),
-    }
+    assert {one.name: one.read_text() for one in tmp_path.iterdir()} == made()
     assert (refused.returncode, refused.stderr) == (1, "usage: python -m collector.export.docs FOLDER\n")
 
 
