@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import exp, isfinite
 
@@ -12,7 +13,7 @@ from analyzer.capacity.doubt import Doubt, drawn
 from analyzer.capacity.gaps import Gaps, mean_gap_s
 from analyzer.capacity.load import KV_MARGIN_TOKENS, load
 from analyzer.capacity.mix import Limits, Mix
-from analyzer.capacity.solve import capacity_per_s, stability_limit
+from analyzer.capacity.solve import find
 from analyzer.capacity.waiting import Waits
 from analyzer.evidence import Estimate, Evidence, Figure, Missing, worst
 from analyzer.objectives import Objective, Objectives
@@ -22,8 +23,6 @@ from analyzer.steptime.coefficients import Z80
 METHOD = "capacity_of_step_model"
 SOLVER_SD = 0.02
 """What the queueing formulas err by, relative: their error against simulated servers whose costs were known."""
-BOUND_SLACK = 1e-3
-"""Capacities that differ by less are one: the search ends there."""
 USUAL = 0.95
 """The percentile of latencies that is reported where no objective names one."""
 
@@ -105,27 +104,48 @@ def replica(
     (P10, P90) follow from the doubt to first order.
     """
     doubt = Doubt.none(Evidence.ASSUMED) if doubt is None else doubt
-    now, found = _side(drawn(costs, doubt), mix, limits, objectives, doubt.evidence)
+    ((now, found),) = _sides([drawn(costs, doubt)], mix, [limits], objectives, [doubt.evidence])
     return Replica(costs, mix, limits, objectives, doubt, now, found)
 
 
-def under(one: Replica, change: Change) -> CapacityReport:
-    """The replica under a change. Freed KV tokens are credited only where its limits are KV bound; less room than
-    before counts at once, whatever shows today. Raises ValueError for costs that follow another law.
+def under(one: Replica, changes: Mapping[str, Change]) -> dict[str, CapacityReport]:
+    """The replica under each change, all solved at once. Raises ValueError for costs that follow another law.
+
+    Freed KV tokens are credited only where its limits are KV bound; less room than before counts at once, whatever
+    shows today.
     """
-    limits, fits = one.limits, change.kv_capacity_tokens
-    credited = limits.kv_bound and fits is not None and fits > (limits.kv_capacity_tokens or 0.0)
-    shrunk = fits is not None and limits.kv_capacity_tokens is not None and fits < limits.kv_capacity_tokens
-    own = replace(limits, kv_capacity_tokens=fits) if credited or shrunk else limits
-    costs = drawn(change.after, one.doubt, change.sd)
-    after, new = _side(costs, one.mix, own, one.objectives, worst(one.doubt.evidence, change.evidence))
+    if not changes:
+        return {}
+    each = list(changes.values())
+    costs = [drawn(change.after, one.doubt, change.sd) for change in each]
+    limits = [_limits(one.limits, change) for change in each]
+    evidence = [worst(one.doubt.evidence, change.evidence) for change in each]
+    sides = _sides(costs, one.mix, limits, one.objectives, evidence)
+    return {
+        name: _report(one, change, *side, evidence=own)
+        for (name, change), side, own in zip(changes.items(), sides, evidence, strict=True)
+    }
+
+
+def _credited(limits: Limits, change: Change) -> bool:
+    held, fits = limits.kv_capacity_tokens, change.kv_capacity_tokens
+    return limits.kv_bound and fits is not None and fits > (0.0 if held is None else held)
+
+
+def _limits(limits: Limits, change: Change) -> Limits:
+    held, fits = limits.kv_capacity_tokens, change.kv_capacity_tokens
+    shrunk = fits is not None and held is not None and fits < held
+    return replace(limits, kv_capacity_tokens=fits) if shrunk or _credited(limits, change) else limits
+
+
+def _report(one: Replica, change: Change, after: Side, new: Array, *, evidence: Evidence) -> CapacityReport:
     old = np.append(one.found, one.found[0])
     apart = np.stack([_apart(old), _apart(new)])
     ratio: Figure = Missing("no load keeps the objectives as it is: there is nothing to compare with")
     if old[0] > 0:
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = _estimate(new / old, worst(one.doubt.evidence, change.evidence))
-    return CapacityReport(one.now, after, ratio, credited, one.objectives, apart)
+            ratio = _estimate(new / old, evidence)
+    return CapacityReport(one.now, after, ratio, _credited(one.limits, change), one.objectives, apart)
 
 
 def capacity(
@@ -140,7 +160,7 @@ def capacity(
 ) -> CapacityReport:
     """`replica` and one change of it."""
     one = replica(before, mix, limits, objectives, doubt)
-    return under(one, Change(after, change_sd, one.doubt.evidence, kv_capacity_after))
+    return under(one, {"": Change(after, change_sd, one.doubt.evidence, kv_capacity_after)})[""]
 
 
 def draws(report: CapacityReport, count: int, seed: int = 0) -> Array:
@@ -157,60 +177,54 @@ def draws(report: CapacityReport, count: int, seed: int = 0) -> Array:
     return np.asarray(middle * np.exp(moved.T), dtype=np.float64)
 
 
-def _side(costs: Costs, mix: Mix, limits: Limits, objectives: Objectives, evidence: Evidence) -> tuple[Side, Array]:
-    found = capacity_per_s(costs, mix, limits, objectives)[:, 0]
-    stable = stability_limit(costs, mix, limits)[:, 0]
-    held = limits.kv_capacity_tokens
-    side = Side(
-        capacity_per_s=_estimate(found, evidence),
-        stability_per_s=_estimate(stable, evidence),
-        today=_latency(costs, mix, limits, objectives, evidence),
-        concurrency=None if held is None else held / (mix.context_tokens + KV_MARGIN_TOKENS),
-        longest_context=held,
-        bound=_bound(costs, mix, limits, objectives, float(found[0])),
-    )
-    return side, found
+def _sides(
+    each: Sequence[Costs], mix: Mix, limits: Sequence[Limits], objectives: Objectives, evidence: Sequence[Evidence]
+) -> list[tuple[Side, Array]]:
+    """Each side with the capacities of its draws, all solved at once; limits differ in their KV tokens alone."""
+    costs = Costs.together(each)
+    ends = np.cumsum([len(one) for one in each])
+    rows = [slice(int(end) - len(one), int(end)) for end, one in zip(ends, each, strict=True)]
+    held = [one.kv_capacity_tokens for one in limits]
+    # Where KV memory is not known it is no bound.
+    tokens = [np.inf if own is None else own for own in held]
+    fits = np.concatenate([np.full((len(one), 1), own, np.float64) for one, own in zip(each, tokens, strict=True)])
+    together = replace(limits[0], kv_of_draws=fits)
+    found = find(costs, mix, together, objectives)
+    latencies = _latencies(costs, mix, together, objectives)
+    sides = []
+    for own, row, known in zip(held, rows, evidence, strict=True):
+        side = Side(
+            capacity_per_s=_estimate(found.capacity_per_s[row, 0], known),
+            stability_per_s=_estimate(found.stability_per_s[row, 0], known),
+            today=_latency(latencies, row, known),
+            concurrency=None if own is None else own / (mix.context_tokens + KV_MARGIN_TOKENS),
+            longest_context=own,
+            bound=str(found.binding[row.start, 0]),
+        )
+        sides.append((side, found.capacity_per_s[row, 0]))
+    return sides
 
 
-def _latency(costs: Costs, mix: Mix, limits: Limits, objectives: Objectives, evidence: Evidence) -> Latency:
+def _latencies(costs: Costs, mix: Mix, limits: Limits, objectives: Objectives) -> Array:
+    """`Latency`'s figures of each draw at today's load (k, 5); infinite where the queue grows without end."""
     at = load(costs, mix, limits, np.full((len(costs), 1), mix.rate_per_s))
-    if not at.stable[0, 0]:
-        why = Missing("more requests come than can be served: the queue grows without end")
-        return Latency(why, why, why, why, why)
     gaps, waits = Gaps(costs, mix, limits, at), Waits(costs, mix, limits, at)
-
-    def told(values: Array) -> Figure:
-        return _estimate(values[:, 0], evidence)
-
-    return Latency(
-        decode_batch=told(at.rate_per_s * mix.sequence_steps / at.step_rate),
-        token_gap_mean_s=told(mean_gap_s(mix, at)),
-        token_gap_s=told(gaps.percentile_s(_share(objectives.token_gap))),
-        first_token_mean_s=told(waits.mean_s()),
-        first_token_s=told(waits.percentile_s(_share(objectives.first_token))),
+    told = (
+        at.rate_per_s * mix.sequence_steps / at.step_rate,
+        mean_gap_s(mix, at),
+        gaps.percentile_s(_share(objectives.token_gap)),
+        waits.mean_s(),
+        waits.percentile_s(_share(objectives.first_token)),
     )
+    return np.where(at.stable, np.concatenate(told, axis=1), np.inf)
+
+
+def _latency(each: Array, row: slice, evidence: Evidence) -> Latency:
+    return Latency(*(_estimate(one, evidence) for one in each[row].T))
 
 
 def _share(objective: Objective | None) -> float:
     return USUAL if objective is None else objective.share
-
-
-def _bound(costs: Costs, mix: Mix, limits: Limits, objectives: Objectives, found: float) -> str:
-    """The objective that alone gives the least capacity, of the middle draw."""
-    if found <= 0:
-        return "unreachable"
-    if not objectives.any:
-        return "utilisation"
-    middle = costs.first()
-    alone = {
-        "first_token": objectives.first_token and Objectives(objectives.first_token, None),
-        "token_gap": objectives.token_gap and replace(objectives, first_token=None),
-    }
-    each = {name: float(capacity_per_s(middle, mix, limits, one)[0, 0]) for name, one in alone.items() if one}
-    if objectives.first_token is None:
-        least = objectives.utilisation * float(stability_limit(middle, mix, limits)[0, 0])
-        each["utilisation"] = least * (1 - BOUND_SLACK)
-    return min(each, key=lambda name: each[name])
 
 
 def _apart(values: Array) -> Array:

@@ -37,13 +37,25 @@ class Costs:
     def __len__(self) -> int:
         return len(self.weight_read_s)
 
-    def first(self) -> Costs:
-        """The first draw alone."""
-        return Costs(**{name: getattr(self, name)[:1] for name in COSTS}, rounding=self.rounding)
+    def at(self, rows: slice) -> Costs:
+        """Some of the draws."""
+        return Costs(**{name: getattr(self, name)[rows] for name in COSTS}, rounding=self.rounding)
+
+    @classmethod
+    def together(cls, each: Sequence[Costs]) -> Costs:
+        """All draws in a row. Raises ValueError where they follow different laws."""
+        (rounding,) = {one.rounding for one in each}
+        return cls(**{name: np.concatenate([getattr(one, name) for one in each]) for name in COSTS}, rounding=rounding)
 
     def step_s(self, batch: Array | float, context_tokens: float, prefill_tokens: Array | float = 0.0) -> Array:
         """Seconds of steps with `batch` sequences that read `context_tokens` each; arrays of shape (k or 1, n)."""
         computed = self.sequence_compute_s * batch + self.prefill_token_s * prefill_tokens
+        if self.rounding == 1:
+            fixed, each = (
+                self.weight_read_s + self.overhead_s,
+                self.sequence_overhead_s + self.kv_token_s * context_tokens,
+            )
+            return np.asarray(fixed + each * batch + computed)
         if self.rounding >= SHARP:
             moved = self.weight_read_s + self.kv_token_s * batch * context_tokens
             return np.asarray(self.overhead_s + self.sequence_overhead_s * batch + np.maximum(moved, computed))

@@ -20,7 +20,7 @@ CONTEXT_SPREAD = 0.6
 BATCH_POINTS = 32
 CELLS = 64
 """Token counts that stand for those of steps with short prompts."""
-HALVINGS = 30
+HALVINGS = 16
 
 
 def mean_gap_s(mix: Mix, at: Load) -> Array:

@@ -76,7 +76,13 @@ def replica_capacity(
     limits = limits_of(parts, identity, model, stated.seats, stated.chunk_tokens)
     one = replica(before, mix, limits, kept, doubt_of(model, _evidence(model, hardware)))
     rate = Estimate.exact(mix.rate_per_s, Evidence.MEASURED, "requests_counted")
-    schemes = {name: _under(one, prediction, identity, hardware) for name, prediction in predicted.items()}
+    changes = {
+        name: _change(one, prediction, identity, hardware)
+        for name, prediction in predicted.items()
+        if not isinstance(prediction, Missing)
+    }
+    found = under(one, changes)
+    schemes = {name: each if isinstance(each, Missing) else found[name] for name, each in predicted.items()}
     return ReplicaCapacity(rate, kv, one.now, schemes, kept, told, mix, demand)
 
 
@@ -87,14 +93,10 @@ def _evidence(model: StepModel, hardware: Hardware | Missing) -> Evidence:
     return Evidence.FITTED if model.decided else Evidence.MODELLED
 
 
-def _under(
-    one: Replica, prediction: Prediction | Missing, identity: Identity, hardware: Hardware | Missing
-) -> CapacityReport | Missing:
-    if isinstance(prediction, Missing):
-        return prediction
+def _change(one: Replica, prediction: Prediction, identity: Identity, hardware: Hardware | Missing) -> Change:
     speedup = prediction.speedup
     fits = _kv_after(one, prediction.scheme, identity, hardware)
-    return under(one, Change(transform(one.costs, prediction.factors), change_sd(speedup), speedup.evidence, fits))
+    return Change(transform(one.costs, prediction.factors), change_sd(speedup), speedup.evidence, fits)
 
 
 def _kv_after(one: Replica, scheme: str, identity: Identity, hardware: Hardware | Missing) -> float | None:

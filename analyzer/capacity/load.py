@@ -89,7 +89,7 @@ def crowded(costs: Costs, mix: Mix, limits: Limits, rate_per_s: Array, held: Arr
 def fixed_point(costs: Costs, mix: Mix, limits: Limits) -> Array:
     """Mean-field decode batch per draw (k, 1), by bisection; infinite where the load is more than can be served."""
     most = seats(mix, limits)
-    low, high = np.zeros((len(costs), 1)), np.full((len(costs), 1), most)
+    low, high = np.zeros((len(costs), 1)), np.repeat(most, len(costs) // len(most), axis=0)
 
     def asked(batch: Array) -> Array:
         added, _, _ = prompt_s(costs, mix, limits, batch)
@@ -119,14 +119,17 @@ def closed_step_s(costs: Costs, mix: Mix) -> Array:
     return np.where(left > 0, fixed / np.where(left > 0, left, 1.0), np.inf)
 
 
-def seats(mix: Mix, limits: Limits) -> float:
-    """The most sequences that run at once, by seats and by KV memory; `MOST_SEATS` where nobody told either."""
-    found = float(MOST_SEATS if limits.seats is None else limits.seats)
-    if limits.kv_capacity_tokens is not None:
-        each = mix.context_tokens + KV_MARGIN_TOKENS
-        # A request is let in while its prompt fits; the others grow meanwhile.
-        found = min(found, max(1.0, limits.kv_capacity_tokens / each))
-    return found
+def seats(mix: Mix, limits: Limits) -> Array:
+    """The most sequences that run at once, by seats and by KV memory; `MOST_SEATS` where nobody told either.
+
+    One for all draws, (1, 1), or one per draw, (k, 1).
+    """
+    found = np.full((1, 1), float(MOST_SEATS if limits.seats is None else limits.seats))
+    held = limits.kv_capacity_tokens if limits.kv_of_draws is None else limits.kv_of_draws
+    if held is None:
+        return found
+    # A request is let in while its prompt fits; the others grow meanwhile.
+    return np.asarray(np.minimum(found, np.maximum(1.0, held / (mix.context_tokens + KV_MARGIN_TOKENS))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +169,8 @@ def load(costs: Costs, mix: Mix, limits: Limits, rate_per_s: Array) -> Load:
     expected = rate_per_s * costs.step_s(middle, mix.context_tokens)
     together = np.maximum(1.0, expected / -np.expm1(-np.maximum(expected, 1e-9)))
     added, lasts, carried = prompt_s(costs, mix, limits, middle, together)
-    held = np.clip(most - rate_per_s * lasts, min(0.5, most / 2), most)
-    batches = np.minimum(np.arange(int(np.ceil(most)) + 1, dtype=np.float64)[None], held)
+    held = np.clip(most - rate_per_s * lasts, np.minimum(0.5, most / 2), most)
+    batches = np.minimum(np.arange(int(np.ceil(most.max())) + 1, dtype=np.float64)[None], held)
     base = costs.step_s(batches, mix.context_tokens)
     others = np.maximum(held - 1, 0) / held if mix.mixed else 1.0
     left = 1 - rate_per_s * added * others
@@ -208,10 +211,10 @@ def _shares(logs: Array, at_full: Array, last: NDArray[np.intp], wider: Array) -
 
     Beyond full seats the ratio of neighbours stays as it is: a geometric tail, whose mass counts as full.
     """
+    logs = np.where(np.arange(logs.shape[1])[None] > last, -np.inf, logs)
     shares = np.exp((logs - logs.max(axis=1, keepdims=True)) / wider)
     tail = np.minimum(at_full, 1 - 1e-6) ** (1 / wider)
     edge = np.take_along_axis(shares, last, axis=1) / (1 - tail)
-    shares = np.where(np.arange(shares.shape[1])[None] > last, 0.0, shares)
     np.put_along_axis(shares, last, edge, axis=1)
     whole: Array = shares / shares.sum(axis=1, keepdims=True)
     return whole
@@ -242,7 +245,7 @@ def _bunched(
     return slower, share / endless
 
 
-def _middle(costs: Costs, mix: Mix, limits: Limits, rate_per_s: Array, most: float) -> Array:
+def _middle(costs: Costs, mix: Mix, limits: Limits, rate_per_s: Array, most: Array) -> Array:
     """A batch near the mean-field one (k, 1), capped at the seats."""
     batch = np.zeros_like(rate_per_s)
     for _ in range(12):

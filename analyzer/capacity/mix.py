@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from analyzer.capacity.costs import Array
 from analyzer.capacity.lengths import Points, alike, points
 from analyzer.capacity.memory import kv_limit
 from analyzer.evidence import Missing
@@ -72,6 +73,8 @@ class Limits:
     seats: int | None = None
     kv_capacity_tokens: float | None = None
     kv_bound: bool = False
+    kv_of_draws: Array | None = field(default=None, repr=False, compare=False)
+    """Where many changes are solved at once: KV tokens of each draw (k, 1), infinite where they are not known."""
 
 
 def limits_of(

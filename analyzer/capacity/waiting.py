@@ -21,7 +21,7 @@ RESIDUALS = (np.arange(4) + 0.5) / 4
 SEAT_WAITS = -np.log1p(-(np.arange(8) + 0.5) / 8)
 """Equally likely values of an exponential wait of mean 1 ..."""
 SEAT_WAITS = SEAT_WAITS / SEAT_WAITS.mean()
-HALVINGS = 34
+HALVINGS = 18
 
 
 class Waits:

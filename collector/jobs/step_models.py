@@ -22,6 +22,10 @@ WARM_UP_S = 300.0
 """What an engine does right after its start, compiling and filling caches, is no evidence of what its steps cost."""
 REFIT_S = 900.0
 """A model stands this long: some windows more change little."""
+CAPACITY_S = 3600.0
+"""A capacity stands this long: it is that of a week's mix, and costs fifty times what a fit does."""
+CAPACITIES_AT_ONCE = 60
+"""At most so many capacities are computed for one report; the others' come with the next ones."""
 FINE_SPAN_S = 60.0
 """Of the last hour the fit sees every minute: as the mix of prompt and decode tokens swings, so do their costs."""
 FINE_HOUR_S = 3600.0
@@ -42,6 +46,11 @@ class _Fitted:
     """None: to be computed with the report, since there is no model that would outlast it."""
     capacity: ReplicaCapacity | None
     """None as above."""
+    capacity_at_s: float | None
+    """When the capacity was computed; None where it waits for its turn."""
+
+
+_IN_TURNS = Missing("capacities are computed in turns: this one comes with one of the next reports")
 
 
 class StepModels:
@@ -51,9 +60,11 @@ class StepModels:
         self._reader = reader
         self._duty = duty
         self._fitted: dict[ReplicaKey, _Fitted] = {}
+        self._turns = CAPACITIES_AT_ONCE
 
     def keep(self, replicas: Collection[ReplicaKey]) -> None:
-        """Forget all other replicas."""
+        """Before the replicas of one report: forget all other ones."""
+        self._turns = CAPACITIES_AT_ONCE
         self._fitted = {key: one for key, one in self._fitted.items() if key in replicas}
 
     def prepared(self, known: ReplicaHistory, deployment: Deployment, epoch: int, now_s: float) -> ReplicaHistory:
@@ -63,13 +74,20 @@ class StepModels:
         """
         told = (known.identity, deployment, known.joined_gpus)
         former = self._fitted.get(known.replica)
-        if former is None or former.epoch != epoch or former.told != told or _stale(former, now_s):
+        if former is not None and (former.epoch, former.told) != (epoch, told):
+            former = None
+        if former is None or _stale(former, now_s):
             fine = self._fine(known, epoch, now_s)
-            model, predicted, load = _made(known, deployment, fine)
+            model, predicted = _made(known, deployment, fine)
             hours = _hours(model, known)
             seen_to_s = None if isinstance(model, Missing) else _last_traffic_s([*known.parts, *fine])
-            former = _Fitted(epoch, now_s, told, model, seen_to_s, hours, predicted, load)
-            self._fitted[known.replica] = former
+            load, load_at_s = None, None
+            if former is not None and not isinstance(model, Missing):
+                load, load_at_s = former.capacity, former.capacity_at_s
+            former = _Fitted(epoch, now_s, told, model, seen_to_s, hours, predicted, load, load_at_s)
+        if _capacity_stale(former, now_s):
+            former = self._with_capacity(former, known, deployment, now_s)
+        self._fitted[known.replica] = former
         return replace(
             known,
             model=former.model,
@@ -78,6 +96,23 @@ class StepModels:
             capacity=former.capacity,
             calibrated_to_s=former.seen_to_s,
         )
+
+    def _with_capacity(self, former: _Fitted, known: ReplicaHistory, deployment: Deployment, now_s: float) -> _Fitted:
+        """Computed anew if its turn has come; else the old one stands, or word that it comes later."""
+        known = replace(known, model=former.model)
+        predicted = {} if former.predicted is None else former.predicted
+        if self._turns <= 0:
+            if former.capacity is not None:
+                return former
+            later = capacity_of_replica(replace(known, model=_IN_TURNS), deployment, predicted)
+            return replace(former, capacity=later)
+        self._turns -= 1
+        try:
+            return replace(former, capacity=capacity_of_replica(known, deployment, predicted), capacity_at_s=now_s)
+        except (ArithmeticError, ValueError) as error:
+            why = Missing(f"the capacity could not be computed: {error}")
+            none = capacity_of_replica(replace(known, model=why), deployment, predicted)
+            return replace(former, capacity=none, capacity_at_s=now_s)
 
     def parts(self, stored: Sequence[tuple[float, Totals]], uuids: Sequence[str], now_s: float) -> tuple[Part, ...]:
         """Stored totals by start, with the duty cycle of the joined GPUs in each, without the epoch's warm-up."""
@@ -114,17 +149,15 @@ def mean_gpu(gpus: Sequence[Sequence[GpuSample]]) -> Sequence[GpuSample]:
 
 def _made(
     known: ReplicaHistory, deployment: Deployment, fine: Sequence[Part]
-) -> tuple[StepModel | Missing, Mapping[str, Prediction | Missing] | None, ReplicaCapacity | None]:
+) -> tuple[StepModel | Missing, Mapping[str, Prediction | Missing] | None]:
     """A model that cannot be computed leaves the replica without one and touches no other."""
     try:
         model = fit_replica(known, deployment, fine)
         if isinstance(model, Missing):
-            return model, None, None
-        known = replace(known, model=model)
-        predicted = predict_replica(known, deployment, NO_BUSY)
-        return model, predicted, capacity_of_replica(known, deployment, predicted)
+            return model, None
+        return model, predict_replica(replace(known, model=model), deployment, NO_BUSY)
     except (ArithmeticError, ValueError) as error:
-        return Missing(f"the step-time model could not be computed: {error}"), None, None
+        return Missing(f"the step-time model could not be computed: {error}"), None
 
 
 def _hours(model: StepModel | Missing, known: ReplicaHistory) -> ReplicaHours | Missing:
@@ -140,3 +173,10 @@ def _last_traffic_s(parts: Sequence[Part]) -> float | None:
 
 def _stale(former: _Fitted, now_s: float) -> bool:
     return isinstance(former.model, Missing) or not 0 <= now_s - former.at_s < REFIT_S
+
+
+def _capacity_stale(former: _Fitted, now_s: float) -> bool:
+    """Without a model the report says itself why there is none."""
+    if isinstance(former.model, Missing) or former.predicted is None:
+        return False
+    return former.capacity_at_s is None or not 0 <= now_s - former.capacity_at_s < CAPACITY_S

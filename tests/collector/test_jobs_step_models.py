@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from analyzer.assumptions import Deployment
+from analyzer.capacity import Side
+from analyzer.capacity.live import ReplicaCapacity
 from analyzer.evidence import Missing
-from analyzer.replicas import ReplicaHistory
+from analyzer.replicas import ReplicaHistory, capacity_of_replica
 from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
 from analyzer.steptime.fit import StepModel
 from analyzer.steptime.parts import Part, duty_of
 from analyzer.windows import Totals
 from collector.jobs.duty import DutyCycles
-from collector.jobs.step_models import REFIT_S, StepModels
+from collector.jobs.step_models import CAPACITY_S, REFIT_S, StepModels
 from tests.fakes.step_blocks import KEY, Linear
 
 CHAT = Deployment("chat")
+H100 = Deployment(
+    "chat",
+    model="meta-llama/Llama-3.1-8B-Instruct",
+    gpu="H100 SXM 80GB",
+    gpus_per_replica=1,
+    weight_bits=16,
+    schemes=("fp8-w8a8",),
+)
 BATCHES = [6 + 9 * (number % 7) for number in range(24)]
 
 
@@ -128,6 +139,59 @@ def test_a_model_that_cannot_be_computed_leaves_only_its_replica_without_one(mon
 
     assert isinstance(prepared.model, Missing)
     assert "singular matrix" in prepared.model.reason
+
+
+def test_a_capacity_stands_longer_than_a_model_and_not_beyond_other_facts() -> None:
+    made = models(Stored())
+    first = made.prepared(history(swinging()), H100, 1, 0.0)
+    refit = made.prepared(history(swinging()), H100, 1, REFIT_S)
+    later = made.prepared(history(swinging()), H100, 1, CAPACITY_S)
+    other = made.prepared(history(swinging()), replace(H100, seats=8), 1, CAPACITY_S + 1)
+    assert first.capacity is not None
+    assert other.capacity is not None
+
+    assert isinstance(first.capacity.now, Side)
+    assert refit.model is not first.model
+    assert refit.capacity is first.capacity
+    assert later.capacity is not first.capacity
+    assert isinstance(other.capacity.now, Side)
+    assert other.capacity.now != first.capacity.now
+
+
+def test_capacities_of_a_large_fleet_are_computed_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One at a time: the second replica's comes with the second report, and the first one's stands."""
+    monkeypatch.setattr("collector.jobs.step_models.CAPACITIES_AT_ONCE", 1)
+    made = models(Stored())
+    fleet = [replace(history(swinging()), replica=replace(KEY, rank=str(number))) for number in range(2)]
+    found = []
+    for run in range(2):
+        made.keep([one.replica for one in fleet])
+        found.append([made.prepared(one, H100, 1, 60.0 * run).capacity for one in fleet])
+    (first, waiting), (same, second) = found
+    assert waiting is not None
+    assert first is not None
+    assert second is not None
+
+    assert isinstance(first.now, Side)
+    assert waiting.now == Missing("capacities are computed in turns: this one comes with one of the next reports")
+    assert set(waiting.schemes.values()) == {waiting.now}
+    assert same is first
+    assert isinstance(second.now, Side)
+
+
+def test_a_capacity_that_cannot_be_computed_leaves_the_model_standing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_root(*_: object) -> ReplicaCapacity:
+        raise ArithmeticError("no root")
+
+    def unsolved(known: ReplicaHistory, *rest: Any) -> ReplicaCapacity:
+        return (capacity_of_replica if isinstance(known.model, Missing) else no_root)(known, *rest)
+
+    monkeypatch.setattr("collector.jobs.step_models.capacity_of_replica", unsolved)
+    prepared = models(Stored()).prepared(history(swinging()), H100, 1, 0.0)
+    assert prepared.capacity is not None
+
+    assert isinstance(prepared.model, StepModel)
+    assert prepared.capacity.now == Missing("the capacity could not be computed: no root")
 
 
 def test_warm_up_is_no_evidence_and_each_part_has_its_own_duty_cycle() -> None:
