@@ -24,7 +24,7 @@ from collector.simulator.workloads import Workload
 from collector.store import Store
 
 HOUR_S = 3600.0
-POLL_S = 60.0
+POLL_S = 120.0
 
 
 def server_of(
@@ -47,7 +47,7 @@ def server_of(
     server = SimulatedServer(workload.costs, spec.settings, arrivals(), np.random.default_rng(3))
     site = DIALECTS[workload.dialect].site(server, facts(workload.model, workload.gpu, begin_s))
     gpus = SimulatedGpus(
-        server, workload.gpu, 0, started_unix_s=begin_s, sample_period_s=POLL_S, noise=0.02,
+        server, workload.gpu, 0, started_unix_s=begin_s, sample_period_s=60.0, noise=0.02,
         rng=np.random.default_rng(4),
     )  # fmt: skip
     return SimulatedReplica(spec, begin_s, server, site, gpus)
