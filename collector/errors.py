@@ -27,6 +27,7 @@ class Kind(StrEnum):
     WRONG_ENGINE = "wrong_engine"
     DISCONNECTED = "disconnected"
     FORWARD_PASSES = "forward_passes"
+    FROZEN = "frozen"
     BUG = "bug"
 
 

@@ -115,6 +115,7 @@ REMEDIES: Mapping[str, str] = {
     Kind.WRONG_ENGINE: "correct `engine:` of the job, or leave it at auto",
     Kind.DISCONNECTED: "the server closed the connection half-way: look at its log",
     Kind.FORWARD_PASSES: "install the extra with pip install 'breakeven[dynamo]', or correct forward_pass_endpoint",
+    Kind.FROZEN: "see whether the server still answers requests; if its requests do take that long, raise frozen_after",
     Kind.BUG: "this is our mistake: please report the logged traceback",
 }
 """What to do about each kind of failure, for `doctor`."""

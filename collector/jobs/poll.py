@@ -16,6 +16,7 @@ from collector.jobs.polled import Polled
 from collector.jobs.scraper import GpuPageError
 from collector.jobs.sink import Sink
 from collector.jobs.sparse import Sparse
+from collector.jobs.standstill import Standstill
 from collector.jobs.targets import Target
 from collector.jobs.ticks import aligned
 from collector.logs import event
@@ -49,6 +50,7 @@ class PollTarget:
         self._clock = clock
         self._known: dict[str, Any] = {}
         self._sparse = Sparse()
+        self._standstill = Standstill()
         self._process_start: str | None = None
         self._last: dict[ReplicaKey, tuple[str | None, Mapping[str, float | None]]] = {}
 
@@ -110,6 +112,10 @@ class PollTarget:
         spec = self._scraper.spec
         assert spec is not None
         now_s, start = self._clock.monotonic_s(), scrape.reading.process_start
+        still_s = self._standstill.lasts_s(scrape.reading.replicas, spec.at_request_end, now_s)
+        if still_s is not None and still_s >= self._target.job.frozen_after:
+            text = f"requests run, and no counter has moved for {still_s:.0f} s: the page is frozen, or the server hangs"
+            raise SourceError(Kind.FROZEN, text)
         due = {
             (one.model, one.rank)
             for one in scrape.reading.replicas

@@ -137,6 +137,9 @@ class ScrapeConfig(Section):
     label_name_length_limit: int = Field(256, description="Longest label name.", gt=0)
     label_value_length_limit: int = Field(4096, description="Longest label value.", gt=0)
     target_limit: int = Field(1000, description="Most targets of the job; more are refused.", gt=0)
+    frozen_after: Duration = Field(
+        300.0, description="A server whose counters stand still for this long while requests run is taken to be down."
+    )
     name_filter: bool = Field(True, description="Ask only for the series we read, where the server honours it.")
     exclusive: bool = Field(
         False, description="Nobody else reads these servers: read what they give away only once (TensorRT-LLM)."
