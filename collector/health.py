@@ -65,6 +65,7 @@ class TargetHealth(Health):
         """Count a failed poll; what the last page was like is no longer known."""
         self.failed(at_s, error.kind.value, str(error), duration_s)
         self.samples = self.body_bytes = None
+        self.unreported = ()
 
 
 @dataclass(slots=True)
