@@ -1,4 +1,4 @@
-"""Targets that are down, slow, huge or no inference server: named with a reason, and they stop nothing else."""
+"""Targets that are down, slow, huge, hostile or no inference server: named, and they stop nothing else."""
 
 from __future__ import annotations
 
@@ -23,20 +23,23 @@ scrape_configs:
     static_configs: [{{targets: ["{good}"]}}]
   - job_name: down
     static_configs: [{{targets: ["127.0.0.1:{down}"]}}]
-  - job_name: slow
-    static_configs: [{{targets: ["127.0.0.1:{slow}"]}}]
-  - job_name: huge
-    body_size_limit: 100KB
-    static_configs: [{{targets: ["127.0.0.1:{huge}"]}}]
-  - job_name: web
-    static_configs: [{{targets: ["127.0.0.1:{web}"]}}]
-  - job_name: node
-    static_configs: [{{targets: ["127.0.0.1:{node}"]}}]
 """
+JOB = """\
+  - job_name: {name}
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+LIMITS = {"huge": "    body_size_limit: 100KB\n", "million": "    body_size_limit: 100MB\n"}
 REASONS = {
     "down": "refused",
     "slow": "timeout",
+    "trickled_head": "timeout",
+    "trickled_body": "timeout",
     "huge": "too_large",
+    "bomb": "too_large",
+    "endless": "too_large",
+    "million": "too_many_samples",
+    "redirect": "redirect",
+    "duplicate": "bad_page",
     "web": "not_metrics",
     "node": "unknown_engine",
 }
@@ -44,7 +47,7 @@ REASONS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a configuration of one good target and five bad ones, all of them served."""
+    """A folder with a configuration of one good target and bad ones of each kind, all of them served."""
     made: Path = tmp_path_factory.mktemp("bad-targets")
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -52,15 +55,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             helper("-m", "tests.fakes.simulated_vllm", "0", "1") as (_, good),
             helper("-m", "tests.fakes.bad_servers") as (_, ports),
         ):
-            slow, huge, web, node = ports.split()
-            text = CONFIG.format(
-                good=good.removeprefix("http://"),
-                down=closed.getsockname()[1],
-                slow=slow,
-                huge=huge,
-                web=web,
-                node=node,
-            )
+            text = CONFIG.format(good=good.removeprefix("http://"), down=closed.getsockname()[1])
+            for name, port in (one.split("=") for one in ports.split()):
+                text += JOB.format(name=name, port=port) + LIMITS.get(name, "")
             (made / "config.yaml").write_text(text)
             yield made
 
@@ -73,6 +70,16 @@ def daemon(folder: Path) -> Iterator[DaemonProcess]:
         assert one.stop() == 0
 
 
+@pytest.mark.fault(
+    "2", "a body or headers that trickle", promise="in the daemon: `timeout`; good targets do not notice"
+)
+@pytest.mark.fault("2", "a gzip bomb", promise="in the daemon: `too_large`; good targets do not notice")
+@pytest.mark.fault("2", "an endless body", promise="in the daemon: `too_large`; good targets do not notice")
+@pytest.mark.fault(
+    "2", "too many samples, labels or too long ones", promise="in the daemon, a million series: `too_many_samples`"
+)
+@pytest.mark.fault("2", "a redirect to another address", promise="in the daemon: `redirect`, with the remedy")
+@pytest.mark.fault("2", "duplicate series or broken text", promise="in the daemon: `bad_page`; old data are not kept")
 def test_each_bad_target_is_down_with_its_reason(daemon: DaemonProcess) -> None:
     page = daemon.text("/metrics")
     down = dict(re.findall(r'breakeven_target_up\{[^}]*job="(\w+)"[^}]*reason="(\w+)"[^}]*\} 0\.0', page))

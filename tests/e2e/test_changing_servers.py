@@ -1,4 +1,4 @@
-"""Servers that go, freeze, restart, step back and lie, under a running daemon: nothing is invented, none hurts others."""
+"""Servers that go, freeze, restart, step back and lie, under a running daemon: nothing is invented."""
 
 from __future__ import annotations
 
@@ -154,7 +154,9 @@ def test_a_server_that_goes_has_no_live_figures_and_its_absence_is_a_gap(watched
     assert counted(after) < server.steps() - FIRST_STEP
 
 
-@pytest.mark.fault("2", "a frozen exporter", promise="in the daemon: it goes down as `frozen`, and comes back by itself")
+@pytest.mark.fault(
+    "2", "a frozen exporter", promise="in the daemon: it goes down as `frozen`, and comes back by itself"
+)
 def test_a_frozen_page_is_no_data(watched: Watched) -> None:
     server = watched.servers[FREEZES]
     assert re.search(rf'breakeven_target_up\{{[^}}]*reason="frozen"[^}}]*target="{server.url}"', watched.page)
@@ -162,7 +164,9 @@ def test_a_frozen_page_is_no_data(watched: Watched) -> None:
     assert watched.health(server)["up"] is True
 
 
-@pytest.mark.fault("3", "a server restarts between polls", promise="a new epoch; what it did before is not counted twice")
+@pytest.mark.fault(
+    "3", "a server restarts between polls", promise="a new epoch; what it did before is not counted twice"
+)
 def test_a_restart_between_polls_is_a_new_epoch(watched: Watched) -> None:
     server = watched.servers[RESTARTS]
     after = watched.samples(server)

@@ -1,4 +1,4 @@
-"""An inference server that a test plays: a vLLM page whose counters move, stand, step back, restart, change their model.
+"""A server that a test plays: a vLLM page whose counters move, stand, step back, restart, change their model.
 
 Served by threads of the test's process, so that a test changes it between two polls.
 """
