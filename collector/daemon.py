@@ -34,6 +34,7 @@ from collector.jobs.serving import Serving, WebFlags
 from collector.jobs.sink import Sink
 from collector.jobs.targets import Target
 from collector.jobs.ticks import every, first_delay_s
+from collector.jobs.trigger import EveryInterval
 from collector.jobs.worker import Worker
 from collector.logs import event
 from collector.scrape.fetch import Fetcher, client_session
@@ -229,26 +230,27 @@ class Daemon:
             if abs(now_offset_s - offset_s) > CLOCK_STEP_S:
                 self._health.clock_steps += 1
                 event(_log, logging.WARNING, "the wall clock stepped", about="clock", step_s=now_offset_s - offset_s)
-                self._schedule(scheduler)
+                # By a clock that is years ahead all history is old: whoever sets it has an hour to put it right.
+                self._schedule(scheduler, tidy_first_s=TIDY_INTERVAL_S)
                 scheduler.wakeup()
             offset_s = now_offset_s
 
-    def _schedule(self, scheduler: AsyncIOScheduler) -> None:
+    def _schedule(self, scheduler: AsyncIOScheduler, *, tidy_first_s: float | None = None) -> None:
+        """Plan the jobs anew; `tidy_first_s` is when the first is deleted, as soon as the first report by default."""
         scheduler.remove_all_jobs()
         retention = self._settings.storage.retention
         keep = Keep(retention.samples, retention.totals, retention.hours)
         tidy = Tidy(self._store, keep, self._writer, self._health.tidy, self._clock)
-        plan: Mapping[str, tuple[Callable[[], Awaitable[None]], float]] = {
-            "recompute": (self.recompute.run, self._settings.global_.evaluation_interval),
-            "tidy": (tidy.run, TIDY_INTERVAL_S),
+        first_report_s = min(FIRST_REPORT_S, self._settings.global_.evaluation_interval)
+        plan: Mapping[str, tuple[Callable[[], Awaitable[None]], float, float]] = {
+            "recompute": (self.recompute.run, self._settings.global_.evaluation_interval, first_report_s),
+            "tidy": (tidy.run, TIDY_INTERVAL_S, first_report_s if tidy_first_s is None else tidy_first_s),
         }
-        first_s = min(FIRST_REPORT_S, self._settings.global_.evaluation_interval)
-        for name, (job, interval_s) in plan.items():
+        for name, (job, interval_s, first_s) in plan.items():
             scheduler.add_job(
                 job,
-                "interval",
+                EveryInterval(interval_s),
                 id=name,
-                seconds=interval_s,
                 next_run_time=datetime.fromtimestamp(self._clock.wall_s() + first_s, UTC),
                 coalesce=True,
                 max_instances=1,

@@ -114,7 +114,9 @@ class PollTarget:
         now_s, start = self._clock.monotonic_s(), scrape.reading.process_start
         still_s = self._standstill.lasts_s(scrape.reading.replicas, spec.at_request_end, now_s)
         if still_s is not None and still_s >= self._target.job.frozen_after:
-            text = f"requests run, and no counter has moved for {still_s:.0f} s: the page is frozen, or the server hangs"
+            text = (
+                f"requests run, and no counter has moved for {still_s:.0f} s: the page is frozen, or the server hangs"
+            )
             raise SourceError(Kind.FROZEN, text)
         due = {
             (one.model, one.rank)

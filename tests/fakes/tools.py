@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
+
+TOOLS = Path(__file__).parents[2] / ".cache" / "tools"
 
 
 def require(tool: str, package: str) -> str:
@@ -13,6 +17,18 @@ def require(tool: str, package: str) -> str:
     path = shutil.which(tool)
     if path is not None:
         return path
+    return _missing(tool, package)
+
+
+def require_library(pattern: str, package: str) -> Path:
+    """As `require`, of a library below /usr/lib or below what `.ci/tools` unpacked there."""
+    for root in (TOOLS, Path("/")):
+        for found in sorted(root.glob(f"usr/lib/{pattern}")):
+            return found
+    return _missing(pattern, package)
+
+
+def _missing(tool: str, package: str) -> NoReturn:
     text = f"NOT CHECKED: {tool} is missing (Debian package: {package})"
     if os.environ.get("BREAKEVEN_REQUIRE_TOOLS") == "1":
         pytest.fail(text)
