@@ -85,7 +85,8 @@ def score(
     if not chosen:
         raise click.UsageError(f"no workload's name holds {part!r}")
     shown = Console(stderr=True)
-    rows = list(track(score_all(chosen, processes), "Simulating", len(chosen), console=shown, transient=True))
+    pairs = track(score_all(chosen, processes), "Simulating", len(chosen), console=shown, transient=True)
+    rows = [row for pair in pairs for row in pair]
     if write is not None:
         try:
             write.write_text(page(rows, seed), encoding="utf-8")

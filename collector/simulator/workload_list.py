@@ -9,6 +9,7 @@ import numpy as np
 
 from collector.simulator.costs import Law
 from collector.simulator.dialects import DIALECTS
+from collector.simulator.gpus import SmShares
 from collector.simulator.scenarios import LLAMA_70B
 from collector.simulator.speculation import Speculation
 from collector.simulator.traffic import Lengths
@@ -156,6 +157,7 @@ def _seeded(found: Sequence[Workload], seed: int) -> tuple[Workload, ...]:
                 flops_efficiency=rng.uniform(0.4, 0.75),
                 launch_s=rng.uniform(0.3e-3, 2e-3),
                 per_sequence_s=rng.uniform(5e-6, 20e-6),
+                sm_shares=SmShares(rng.uniform(0.9, 0.99), rng.uniform(0.93, 0.99), rng.uniform(0.05, 0.4)),
             )
         )
     return tuple(seeded)
