@@ -60,7 +60,7 @@ def test_before_any_time_has_passed_a_duty_cycle_is_not_reported() -> None:
 
 
 def test_activity_is_the_mean_since_the_reading_before() -> None:
-    """10 steps of 1e9 bytes in 2 s at a peak of 1e10 bytes/s: 50 %; then 2 s of nothing. Reads keep 95 % of SMs busy."""
+    """10 steps of 1e9 bytes in 2 s at a peak of 1e10 bytes/s: 50 %; then nothing. Reads keep 95 % of SMs busy."""
     sim = server(arrivals((0.0, 10, 10)))
     gpus = SimulatedGpus(sim, MODEL, 0, started_unix_s=0.0)
     seen = []
