@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import inf, sqrt
-from operator import add
+from operator import add, attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,9 +94,12 @@ def in_spans(samples: Columns | Sequence[ReplicaSample], gpus: Sequence[GpuSampl
     else:
         begin_s = min((one.at_s for one in samples), default=0.0)
         spans = totals_by_span(samples, lambda ends_s: (ends_s - begin_s - 1e-6) // span_s)
-    starts, ends = [one.start_s for one in spans.values()], [one.end_s for one in spans.values()]
-    means, errors = _duties(*_readings(gpus, "utilization_ratio", starts, ends))
-    active, _ = _duties(*_readings(gpus, "sm_active_ratio", starts, ends))
+    edges = [[one.start_s for one in spans.values()], [one.end_s for one in spans.values()]]
+    at_s = np.array(list(map(attrgetter("at_s"), gpus)))
+    (means, errors), (active, _) = (
+        _duties(*_readings(at_s, list(map(attrgetter(name), gpus)), edges))
+        for name in ("utilization_ratio", "sm_active_ratio")
+    )
     return [
         Part(totals, mean, 0.0 if error is None else error, sm)
         for totals, mean, error, sm in zip(spans.values(), means, errors, active, strict=True)
@@ -104,12 +107,14 @@ def in_spans(samples: Columns | Sequence[ReplicaSample], gpus: Sequence[GpuSampl
 
 
 def _readings(
-    gpus: Sequence[GpuSample], name: str, starts: Sequence[float], ends: Sequence[float]
+    at_s: Column, told: Sequence[float | None], edges: Sequence[Sequence[float]]
 ) -> tuple[Column, NDArray[np.intp], NDArray[np.intp]]:
     """Readings in order of time, and each span's first and the one after its last."""
-    found = [(one.at_s, value) for one in gpus if (value := getattr(one, name)) is not None]
-    times, values = np.array(sorted(found)).reshape(-1, 2).T
-    return values, np.searchsorted(times, starts, side="right"), np.searchsorted(times, ends, side="right")
+    values = np.array(told, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(values))
+    known = known[np.argsort(at_s[known], kind="stable")]
+    first, end = (np.searchsorted(at_s[known], one, side="right") for one in edges)
+    return values[known], first, end
 
 
 def _duties(

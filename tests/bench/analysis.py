@@ -10,7 +10,7 @@ from pathlib import Path
 
 from analyzer.assumptions import Deployment, Policy, Price
 from analyzer.columns import columns_of, since, sum_of_columns
-from analyzer.replicas import ReplicaHistory, fit_replica
+from analyzer.replicas import NO_BUSY, ReplicaHistory, capacity_of_replica, fit_replica, predict_replica
 from analyzer.report import Report, analyse
 from analyzer.steptime.parts import Part, in_spans
 from analyzer.windows import add_up_whole
@@ -25,14 +25,16 @@ from tests.fakes.hand_clock import HandClock
 
 RECENT_S = 300.0
 FLEET = Deployment("fleet", gpu="H100 SXM 80GB", gpus_per_replica=1, weight_bits=16, price=Price(2.0, "bench", 0.0))
-PARTS = ("windows", "fit", "report")
+PARTS = ("windows", "fit", "account")
+"""What turns samples into phases, batch sizes and step costs; predictions and capacity come on top."""
+BEYOND = ("predictions", "capacity")
 
 
 @dataclass
 class Spent:
     """CPU seconds by part of the analysis, summed up over a run."""
 
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys((*PARTS, *BEYOND), 0.0))
 
     @contextmanager
     def on(self, part: str) -> Iterator[None]:
@@ -43,7 +45,10 @@ class Spent:
 
 
 def analysed(replicas: int, hour: Sequence[Watched]) -> tuple[Report, Spent]:
-    """One recomputation in which every model is due: live span, the hour by the minute, fit and report."""
+    """One recomputation in which every model is due: live span, the hour by the minute, fit, accounts and report.
+
+    Predictions and capacity are of the schemes that are judged where none is named; both stand as long as a model.
+    """
     spent = Spent()
     fleet = []
     for number in range(replicas):
@@ -53,9 +58,14 @@ def analysed(replicas: int, hour: Sequence[Watched]) -> tuple[Report, Spent]:
             known, fine = _windows(one, buckets)
         with spent.on("fit"):
             model = fit_replica(known, FLEET, fine)
-        fleet.append(replace(known, model=model))
+        known = replace(known, model=model)
+        with spent.on("predictions"):
+            predicted = predict_replica(known, FLEET, NO_BUSY)
+        with spent.on("capacity"):
+            carried = capacity_of_replica(known, FLEET, predicted)
+        fleet.append(replace(known, predicted=predicted, capacity=carried))
     now_s = hour[0].samples[-1].at_s
-    with spent.on("report"):
+    with spent.on("account"):
         report = analyse(fleet, [FLEET], {}, Policy(), now_s=now_s, recent_s=RECENT_S, history_s=3600.0)
     return report, spent
 
@@ -90,8 +100,13 @@ def rows(replicas: int, runs: int, hour: Sequence[Watched]) -> tuple[list[Row], 
     for _ in range(runs):
         report, spent = analysed(replicas, hour)
         found.append(spent.seconds)
-    made = [Row(f"{part}, {replicas:,} replicas", Timing(tuple(one[part] for one in found)), "s") for part in PARTS]
-    return [*made, Row("together", Timing(tuple(sum(one.values()) for one in found)), "s")], report
+
+    def row(name: str, *parts: str) -> Row:
+        return Row(name, Timing(tuple(sum(one[part] for part in parts) for one in found)), "s")
+
+    made = [row(f"{part}, {replicas:,} replicas", part) for part in PARTS]
+    beyond = [row(f"on top, as often as a model is fitted: {part}", part) for part in BEYOND]
+    return [*made, row("windows, fit and account together", *PARTS), *beyond], report
 
 
 def roll_up_rows(replicas: int, runs: int, hour: Sequence[Watched], folder: Path) -> list[Row]:
