@@ -58,8 +58,8 @@ def test_errors_by_dialect_are_means_and_95th_percentiles() -> None:
 
     assert found == [
         ["vllm", "2", "2 fitted", "3.0 / 3.9", "0.0", "0.0 / 0.0", "0.5%", "100%"],
-        ["vllm, plain NVML", "1", "1 fitted", "0.0 / 0.0", "0.0", "10.0 / 10.0", "0.0%", "100%"],
         ["tgi", "1", "1 fitted", "0.0 / 0.0", "0.0", "0.0 / 0.0", "0.0%", "100%"],
+        ["vllm, plain NVML", "1", "1 fitted", "0.0 / 0.0", "0.0", "10.0 / 10.0", "0.0%", "100%"],
     ]
 
 
