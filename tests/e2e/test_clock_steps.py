@@ -46,7 +46,10 @@ def samples(folder: Path) -> list[ReplicaSample]:
 )
 @pytest.mark.fault("3", "the wall clock steps far forward", promise="the same, and nothing is deleted for an hour")
 def test_steps_of_the_clock_stop_nothing_and_delete_nothing(tmp_path: Path) -> None:
-    """An hour back, then ten years forward, then right again: each time two more reports and three more polls."""
+    """An hour back, then three forward, so that all is rolled up and may go when it is old, then ten years, then right.
+
+    Each time there are two more reports and three more polls.
+    """
     library = require_library("*/faketime/libfaketimeMT.so.1", "libfaketime")
     offset = tmp_path / "offset"
     environment = {
@@ -67,7 +70,7 @@ def test_steps_of_the_clock_stop_nothing_and_delete_nothing(tmp_path: Path) -> N
         with running(tmp_path, "run", "--config.file", "config.yaml", environment=environment) as daemon:
             daemon.until(lambda: daemon.report() is not None and len(samples(tmp_path)) >= 3)
             before = samples(tmp_path)
-            for number, text in enumerate(("-1h", "+10y", "+0"), 1):
+            for number, text in enumerate(("-1h", "+2h", "+10y", "+0"), 1):
                 step(text)
                 daemon.until(lambda number=number: value(daemon, "clock_steps_total") == number)
                 reports, polls = value(daemon, "analysis_runs_total"), value(daemon, "target_polls_total")
