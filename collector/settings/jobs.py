@@ -52,6 +52,8 @@ class TlsConfig(Section):
 
 
 def _host_and_port(target: str) -> str:
+    if "@" in target:
+        raise ValueError("an address is shown everywhere: take the credentials out of it and state basic_auth")
     host, separator, port = target.rpartition(":")
     if "/" in target or not separator or not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError(f"write {target!r} as host:port; the path goes into metrics_path")

@@ -65,12 +65,14 @@ class DaemonProcess:
 
 
 @contextmanager
-def running(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> Iterator[DaemonProcess]:
-    """A daemon in `folder`, killed at the end if it still runs."""
+def running(
+    folder: Path, *arguments: str, environment: dict[str, str] | None = None, under: tuple[str, ...] = ()
+) -> Iterator[DaemonProcess]:
+    """A daemon in `folder`, killed at the end if it still runs; `under` is a command that becomes it, as `prlimit`."""
     log = folder / f"daemon-{len(list(folder.glob('daemon-*.log')))}.log"
     with log.open("w") as stream:
         process = subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*under, *COMMAND, *arguments],
             cwd=folder,
             stderr=stream,
             text=True,

@@ -42,6 +42,8 @@ class PlayedServer:
     def __init__(self) -> None:
         self.labels = b'engine="0",model_name="played"'
         self.start_s = 1_700_000_000.0
+        self.pages = 0
+        """How many were asked for so far."""
         self._steps_before = FIRST_STEP
         self._moves_since_s: float | None = time.monotonic()
         self._server: ThreadingHTTPServer | None = None
@@ -100,6 +102,7 @@ class PlayedServer:
             def do_GET(self) -> None:
                 found = self.path == "/metrics"
                 body = played.page() if found else b""
+                played.pages += found
                 self.send_response(200 if found else 404)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.send_header("Content-Length", str(len(body)))

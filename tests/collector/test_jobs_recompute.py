@@ -1,0 +1,59 @@
+"""A periodic job that raises is counted and logged, the former report stands, and its next run is as any other."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from collector.export.snapshot import State
+from collector.health import DaemonHealth, Health
+from collector.jobs.analyse import Analyse
+from collector.jobs.polled import Roster
+from collector.jobs.recompute import Recompute, Tidy
+from collector.jobs.sink import Sink
+from collector.jobs.worker import Worker
+from collector.settings.load import parse_settings
+from collector.store import Keep, Store
+from tests.fakes.hand_clock import HandClock
+
+SETTINGS = parse_settings("scrape_configs: [{job_name: j, static_configs: [{targets: ['h:1']}]}]", "test.yaml")
+
+
+@pytest.mark.fault("3", "a job raises", promise="counted and logged; the former report stands, the next run is made")
+def test_a_job_that_raises_costs_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = HandClock()
+    store = Store.open(f"sqlite:///{tmp_path / 'run.db'}", clock)
+    health = DaemonHealth(started_s=clock.wall_s())
+    state, roster, tidy_health = State(version="1", health=health, ready=True), Roster(), Health()
+    writer, reader = Worker("writer"), Worker("reader")
+    sink = Sink(store, writer, roster, health, clock)
+    recompute = Recompute(Analyse(store, SETTINGS), store, sink, writer, reader, roster, state, clock)
+    tidy = Tidy(store, Keep(1, 1, 1), writer, tidy_health, clock)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    async def go() -> None:
+        await recompute.run()
+        await tidy.run()
+        first = state.report
+        assert first is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(Analyse, "run", broken)
+            patch.setattr(Store, "prune", broken)
+            await recompute.run()
+            await tidy.run()
+        assert state.report is first
+        assert (health.analysis.failures, tidy_health.failures) == ({"bug": 1}, {"bug": 1})
+        await recompute.run()
+        await tidy.run()
+        assert state.report is not first
+
+    asyncio.run(go())
+    assert health.analysis.up
+    assert tidy_health.up
+    writer.close(1.0)
+    reader.close(1.0)
+    store.close()

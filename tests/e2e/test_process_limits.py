@@ -1,0 +1,91 @@
+"""The process as a whole: its signals, few file descriptors, another time zone."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from collector.store import Store
+from tests.fakes.daemon_process import DaemonProcess, running
+from tests.fakes.played_server import PlayedServer, played
+from tests.fakes.tools import require
+
+CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 2s}}
+gpu: {{nvml: "off"}}
+web: {{listen_address: "127.0.0.1:0"}}
+storage: {{url: "sqlite:///run.db"}}
+scrape_configs:
+  - job_name: played
+    static_configs: [{{targets: {addresses}}}]
+"""
+FLAGS = ("run", "--config.file", "config.yaml")
+
+
+def write(folder: Path, *servers: PlayedServer) -> None:
+    (folder / "config.yaml").write_text(CONFIG.format(addresses=[one.address for one in servers]))
+
+
+def polls(daemon: DaemonProcess) -> int:
+    """Good polls of all targets."""
+    found = daemon.json("/api/v1/health")["targets"]
+    return sum(one["attempts"] - sum(one["failures"].values()) for one in found)
+
+
+@pytest.mark.fault("5", "SIGTERM", promise="what was polled is written, status 0; ten seconds at most")
+@pytest.mark.fault("3", "time zones and daylight saving", promise="whatever TZ says, times are kept and logged in UTC")
+def test_sigterm_writes_what_was_polled_whatever_the_time_zone(tmp_path: Path) -> None:
+    """Samples are written every five seconds; fourteen hours east of UTC a local time would be off by as much.
+
+    The poll at the start may share its tick with the next, and a tick holds one sample.
+    """
+    with played(1) as (server,):
+        write(tmp_path, server)
+        with running(tmp_path, *FLAGS, environment={"TZ": "Pacific/Kiritimati"}) as daemon:
+            daemon.until(lambda: polls(daemon) >= 3)
+            told = polls(daemon)
+            assert daemon.stop(signal.SIGTERM) == 0
+    store = Store.open_to_read(str(tmp_path / "run.db"))
+    try:
+        times = [one.at_s for one in store.reader.samples(0, 4e9)]
+    finally:
+        store.close()
+    assert len(times) >= told - 1
+    assert abs(times[0] - (tmp_path / "config.yaml").stat().st_mtime) < 3600
+    stamps = re.findall(r"(?m)^ts=(\S+)", daemon.log.read_text())
+    assert stamps
+    assert all(stamp.endswith("Z") for stamp in stamps)
+
+
+@pytest.mark.fault("5", "SIGTERM", promise="a second one ends it at once")
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    """Its status is 1, or 0 where the first had its way before."""
+    write(tmp_path)
+    (tmp_path / "config.yaml").write_text((tmp_path / "config.yaml").read_text().partition("scrape_configs")[0])
+    with running(tmp_path, *FLAGS) as daemon:
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(10) in {0, 1}
+
+
+@pytest.mark.fault("5", "file descriptors run out", promise="clients take none from the polls, which do not notice")
+def test_clients_that_take_every_descriptor_do_not_stop_the_polls(tmp_path: Path) -> None:
+    """Of sixty-four descriptors clients have eight, and two hundred of them come and stay silent."""
+    prlimit = require("prlimit", "util-linux")
+    with played(3) as servers:
+        write(tmp_path, *servers)
+        with running(tmp_path, *FLAGS, under=(prlimit, "--nofile=64")) as daemon:
+            daemon.until(lambda: polls(daemon) >= 3)
+            host, port = daemon.url.removeprefix("http://").split(":")
+            clients = [socket.create_connection((host, int(port)), timeout=10) for _ in range(200)]
+            before = sum(server.pages for server in servers)
+            daemon.until(lambda: sum(server.pages for server in servers) >= before + 9)
+            failures = [one["failures"] for one in daemon.json("/api/v1/health")["targets"]]
+            for client in clients:
+                client.close()
+            assert failures == [{}, {}, {}]
+            assert daemon.stop() == 0
