@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
@@ -80,12 +81,17 @@ class Api:
         report = self._state.report
         if report is None:
             return await self._no_report(request)
-        found = replica_shown(report, request.match_info["id"], stale=self._stale(report))
-        if found is None:
+        wanted, stale = request.match_info["id"], self._stale(report)
+
+        def write() -> bytes | None:
+            found = replica_shown(report, wanted, stale=stale)
+            return None if found is None else written(as_plain(found))
+
+        body = await asyncio.get_running_loop().run_in_executor(self._executor, write)
+        if body is None:
             body = written({"error": "the last report has no such replica"})
             return await answer(request, body, JSON, self._executor, status=404)
-        tag = f"{report.made_at_s:.6f}-{found.stale:d}"
-        return await answer(request, written(as_plain(found)), JSON, self._executor, tag=tag)
+        return await answer(request, body, JSON, self._executor, tag=f"{report.made_at_s:.6f}-{stale:d}")
 
     def _stale(self, report: Report) -> bool:
         return is_stale(report, self._clock, self._evaluation_interval_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -24,6 +25,31 @@ class Ends:
 
     first: Plain | None = None
     last: Plain | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link of the chain: its title, and its lines for a fixed-width font."""
+
+    title: str
+    text: str
+
+
+PAGE_COLUMNS = 130
+"""What a desktop shows without scrolling."""
+
+
+def links(replica: Plain) -> tuple[Link, ...]:
+    """The chain of one replica for a page; without the stored counters at its ends, which no page waits for."""
+    shown = []
+    for title, parts in _links(replica, Ends()):
+        page = StringIO()
+        console = Console(file=page, width=PAGE_COLUMNS, color_system=None, legacy_windows=False)
+        for part in parts:
+            console.print(part)
+        lines = [line.rstrip().removeprefix("  ") for line in page.getvalue().splitlines()]
+        shown.append(Link(title, "\n".join(lines)))
+    return tuple(shown)
 
 
 def print_explained(replica: Plain, ends: Ends, console: Console) -> None:
@@ -74,11 +100,12 @@ def _counted(chain: Plain, ends: Ends) -> Iterator[RenderableType]:
         long_s = one["end_s"] - one["start_s"]
         yield _line(name, f"{one['windows']} windows cover {one['covered_s']:,.0f} s of {long_s:,.0f} s, {refused}")
     told = [dict(one.get("deltas", {})) for _, one in _spans(chain)]
-    columns = ["counter", "at its start", "at its end", *(f"rise, {name}" for name, _ in _spans(chain))]
+    kept = [("at its start", ends.first), ("at its end", ends.last)] if ends != Ends() else []
+    columns = ["counter", *(title for title, _ in kept), *(f"rise, {name}" for name, _ in _spans(chain))]
     yield _table(
         columns,
         [
-            [name, _count(ends.first, name), _count(ends.last, name), *(_count(rise, name) for rise in told)]
+            [name, *(_count(end, name) for _, end in kept), *(_count(rise, name) for rise in told)]
             for name in dict.fromkeys(key for rise in told for key in rise)
         ],
     )

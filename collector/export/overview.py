@@ -10,9 +10,10 @@ from analyzer.deployments import DeploymentReport
 from analyzer.evidence import Estimate, Figure, Missing
 from analyzer.hours import MixHours
 from analyzer.replicas import ReplicaReport
-from analyzer.report import Report
+from analyzer.report import Report, as_plain
 from analyzer.samples import ReplicaKey
 from analyzer.stepsizes import StepSizes
+from collector.export.explained import Link, links
 
 SHARE_DIGITS = 4
 """Digits of an hour's share in an answer: a plot of a week needs no more."""
@@ -89,13 +90,14 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaShown:
-    """One replica's report with the chain from raw counters to its figures."""
+    """One replica's report; `explained` tells the chain from raw counters to its figures as `explain` does."""
 
     stale: bool
     made_at_s: float
     simulated: bool
     id: str
     replica: ReplicaReport
+    explained: tuple[Link, ...]
 
 
 def overview(report: Report, *, stale: bool = False) -> Overview:
@@ -125,7 +127,9 @@ def history(report: Report, *, stale: bool = False) -> History:
 def replica_shown(report: Report, wanted: str, *, stale: bool = False) -> ReplicaShown | None:
     """One replica by its id; None when the report has none of it."""
     found = next((one for one in report.replicas if replica_id(one.replica) == wanted), None)
-    return None if found is None else ReplicaShown(stale, report.made_at_s, found.simulated, wanted, found)
+    if found is None:
+        return None
+    return ReplicaShown(stale, report.made_at_s, found.simulated, wanted, found, links(as_plain(found)))
 
 
 def replica_id(key: ReplicaKey) -> str:

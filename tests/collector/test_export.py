@@ -277,7 +277,13 @@ def test_before_the_first_report_the_answer_is_that_there_is_none() -> None:
     "a script in a label",
     promise="the page makes no markup from text, and its content policy allows no script but its own",
 )
-@pytest.mark.parametrize("name", ["page.html", "page.js"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("page.html", "page.js", "page.css", "replica.html", "replica.js"),
+        *("deployment.js", "figures.js", "plots.js", "refresh.js"),
+    ],
+)
 def test_the_page_fetches_nothing_from_elsewhere_and_makes_no_markup_from_text(name: str) -> None:
     from importlib.resources import files
 

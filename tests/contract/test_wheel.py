@@ -49,7 +49,9 @@ def test_the_wheel_holds_two_packages_and_the_migrations(wheel: Path) -> None:
 
     assert top == {"collector", "analyzer"}
     assert any(name.startswith("collector/_migrations/versions/0001") for name in names)
-    assert {"collector/export/static/page.html", "collector/export/static/page.js"} <= set(names)
+    static = {path.relative_to(ROOT).as_posix() for path in (ROOT / "collector/export/static").rglob("*.*")}
+    assert {"collector/export/static/vendor/uplot.js", "collector/export/static/vendor/uplot-LICENSE.txt"} <= static
+    assert static <= set(names)
     assert not any("tests" in name for name in names)
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
+from tests.fakes.browser import chromium, opened, serious
 from tests.fakes.daemon_process import DaemonProcess, cli, running
 from tests.fakes.panel_queries import load, panel_queries, replaced
 from tests.fakes.prometheus import Prometheus, prometheus
@@ -164,38 +166,27 @@ def test_no_alert_fires_on_the_demo_but_those_that_are_true(scraped: Prometheus)
     assert alerts["BreakevenBlind"]["state"] == "inactive"
 
 
-def test_a_browser_shows_the_verdicts(demo: DaemonProcess, tmp_path: Path) -> None:
-    dom = _dom(demo.url + "/", tmp_path)
-
-    assert "Will quantization pay?" in dom
-    assert "Simulated: at least one target is the bundled simulator" in dom
+def test_a_browser_shows_the_verdicts_without_a_complaint_and_asks_nobody_else(demo: DaemonProcess) -> None:
     report = demo.report()
     assert report is not None
-    judged = report["deployments"][0]["schemes"][0]["judged"]
-    for words in ("chat", "summarise", "fp8-w8a8", judged["reasons_against"][0]):
-        assert words in dom
-    assert 'class="up">fresh' in dom
-    assert "The daemon does not answer" not in dom
-
-
-def _dom(url: str, folder: Path) -> str:
-    """The page's text after its script ran, in a real Chromium."""
-    result = subprocess.run(
-        [
-            require("chromium", "chromium"),
-            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            f"--user-data-dir={folder / 'profile'}",
-            "--virtual-time-budget=3000",
-            "--dump-dom",
-            url,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
-    return result.stdout
+    reason = report["deployments"][0]["schemes"][0]["judged"]["reasons_against"][0]
+    with chromium() as browser, opened(browser, demo.url + "/") as seen:
+        page = seen.page
+        expect(page.locator("#simulated")).to_be_visible()
+        expect(page.locator("#problem")).to_be_hidden()
+        cards = page.locator("article")
+        expect(cards).to_have_count(2)
+        told = page.locator("#verdicts").text_content() or ""
+        for words in ("chat", "summarise", "fp8-w8a8", "Latency at today's load", reason):
+            assert words in told
+        assert page.locator("article canvas").count() == 4
+        assert "fresh" in page.locator("#replicas").inner_text()
+        assert serious(page) == []
+        page.locator("#replicas a").first.click()
+        expect(page.locator("#chain")).to_contain_text("Decode batch: sequence-steps over steps")
+        assert serious(page) == []
+        assert seen.complaints == []
+        assert all(url.startswith((demo.url, "data:")) for url in seen.asked)
 
 
 def test_the_api_answers_what_the_page_shows(demo: DaemonProcess) -> None:

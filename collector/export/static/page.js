@@ -1,197 +1,146 @@
-// Shows the last report. All text enters the page through textContent: names on it come from strangers.
-"use strict";
+// The overview: verdicts, replicas and targets of the last report, asked for anew every few seconds.
+import {badge, fillCard, leading, makeCard} from "./deployment.js";
+import {ago, called, figure, filled, make, percent, plain, renewIf, seconds, table, usd, when} from "./figures.js";
+import {repaint} from "./plots.js";
+import {fetchJson, onPaper, repeat, tellProblems} from "./refresh.js";
 
-const REFRESH_MS = 5000;
-const VERDICTS = {worth_it: "worth it", evaluate: "evaluate", no: "no", insufficient_data: "not enough data"};
+const HISTORY_EVERY_MS = 60000;
 const byId = (id) => document.getElementById(id);
+const cards = new Map();
+let hours = new Map(), historyAt = -Infinity, overview = null;
 
-function make(tag, text, className) {
-  const element = document.createElement(tag);
-  if (text !== undefined) element.textContent = text;
-  if (className) element.className = className;
-  return element;
+async function readHistory() {
+  if (performance.now() - historyAt < HISTORY_EVERY_MS) return;
+  const answer = await fetchJson("/api/v1/history");
+  if (!answer.ok) return;
+  historyAt = performance.now();
+  hours = new Map(answer.body.deployments.map((one) => [one.deployment, one.hours]));
 }
 
-const percent = (value) => (100 * value).toFixed(value < 0.1 ? 1 : 0) + " %";
-const plain = (digits) => (value) => Number(value).toLocaleString("en", {maximumFractionDigits: digits});
-const usd = (value) => (value < 0 ? "-$" : "$") + plain(Math.abs(value) < 100 ? 2 : 0)(Math.abs(value));
-const times = (value) => value.toFixed(2) + "×";
-
-// A figure with its interval and evidence, or the reason why there is none.
-function figure(one, format) {
-  const box = make("span");
-  if (one === null || one === undefined) return make("span", "not stated", "missing");
-  if (one.missing !== undefined) {
-    const missing = make("span", "not known", "missing");
-    missing.title = one.missing;
-    return missing;
-  }
-  box.append(make("span", format(one.value)));
-  if (one.low !== one.high) box.append(make("span", ` (${format(one.low)} to ${format(one.high)})`, "evidence"));
-  box.append(make("span", " " + one.evidence, "evidence"));
-  return box;
+// A replica answers when its report says so and its target was not lost since.
+function answers(one, up) {
+  return one.fresh && up.get(one.replica.target) !== false;
 }
 
-function fact(list, name, content) {
-  const box = make("div");
-  const value = make("dd");
-  value.append(content);
-  box.append(make("dt", name), value);
-  list.append(box);
-}
-
-function table(element, heads, rows, caption) {
-  const head = make("thead"), line = make("tr"), body = make("tbody");
-  for (const name of heads) {
-    const cell = make("th", name);
-    cell.scope = "col";
-    line.append(cell);
-  }
-  head.append(line);
-  for (const cells of rows) {
-    const row = make("tr");
-    for (const [content, className] of cells) {
-      const cell = make("td", undefined, className);
-      cell.append(content);
-      row.append(cell);
+function deployments(body, up, now_s) {
+  const names = new Set(body.deployments.map((one) => one.report.name));
+  for (const [name, card] of cards) {
+    if (!names.has(name)) {
+      card.element.remove();
+      cards.delete(name);
     }
-    body.append(row);
   }
-  element.replaceChildren(head, body);
-  if (caption) element.prepend(make("caption", caption));
-  return element;
+  body.deployments.forEach((shown, index) => {
+    const {name} = shown.report;
+    if (!cards.has(name)) {
+      const card = makeCard();
+      card.element.id = "deployment-" + index + "-" + cards.size;
+      cards.set(name, card);
+      byId("deployments").append(card.element);
+    }
+    const mine = body.replicas.filter((one) => one.deployment === name);
+    fillCard(cards.get(name), shown, hours.get(name), body.history_s, mine.filter((one) => answers(one, up)).length, now_s);
+  });
+  byId("empty").hidden = body.deployments.length > 0;
 }
 
-// Two rows a scheme: its figures, and below them, at full width, the strongest reason on either side.
-function schemeRows(one) {
-  const head = make("tr", undefined, "scheme");
-  const name = make("th", one.scheme, "name");
-  name.scope = "row";
-  head.append(name);
-  const payback = one.money.payback_months;
-  for (const [content, label] of [
-    [make("span", VERDICTS[one.state.verdict], "verdict " + one.state.verdict), "Verdict"],
-    [figure(one.speedup, times), "Step speed-up"],
-    [figure(one.money.gpus_released, plain(0)), "GPUs released"],
-    [figure(one.money.saving_usd_per_month, usd), "Saving / month"],
-    [figure(payback, (months) => typeof months === "number" ? plain(1)(months) + " months" : "never"), "Payback"],
-  ]) {
-    const cell = make("td");
-    cell.dataset.label = label;
-    cell.append(content);
-    head.append(cell);
-  }
-  const why = make("tr", undefined, "why"), box = make("td"), list = make("ul");
-  box.colSpan = 6;
-  for (const reason of one.judged.reasons_for.slice(0, 1)) list.append(make("li", reason, "for"));
-  for (const reason of one.judged.reasons_against.slice(0, 2)) list.append(make("li", reason, "against"));
-  box.append(list);
-  why.append(box);
-  return [head, why];
+function summary(body) {
+  byId("summary").hidden = body.deployments.length < 2;
+  renewIf(byId("summary"), body.deployments.map((one) => one.report.schemes.map((each) => [each.state.verdict, each.money])), () => {
+    const rows = body.deployments.map(({report}) => {
+      const lead = leading(report.schemes), link = make("a", report.name);
+      link.href = "#" + cards.get(report.name).element.id;
+      if (!lead) return [link, "not judged", "", "", ""];
+      const reason = lead.state.verdict === "worth_it" || lead.state.verdict === "evaluate" ? lead.judged.reasons_for[0] : lead.judged.reasons_against[0];
+      return [link, badge(lead.state.verdict), lead.scheme, figure(lead.money.saving_usd_per_month, usd), reason ?? ""];
+    });
+    return [table(["Deployment", "Verdict", "Best scheme", "Saving / month", "Strongest reason"], rows, "plain", "All deployments")];
+  });
 }
 
-function schemeTable(one) {
-  const element = make("table", undefined, "schemes"), head = make("thead"), line = make("tr"), body = make("tbody");
-  for (const text of ["Scheme", "Verdict", "Step speed-up", "GPUs released", "Saving / month", "Payback"]) {
-    const cell = make("th", text);
-    cell.scope = "col";
-    line.append(cell);
-  }
-  head.append(line);
-  body.append(...one.schemes.flatMap(schemeRows));
-  element.append(head, body);
-  return element;
+function replicas(body, up) {
+  const rows = body.replicas.map((one) => {
+    const link = make("a");
+    link.append(called(one.replica.model, "(no name)"));
+    link.href = "/replica?id=" + encodeURIComponent(one.id);
+    const fresh = answers(one, up);
+    return [
+      filled("span", [link, make("span", ` ${one.replica.rank} · ${one.replica.target}`, "soft")]), one.deployment,
+      make("span", fresh ? "fresh" : "stale", fresh ? "up" : "down"),
+      figure(one.prefill_marginal, percent), figure(one.memory_bound, percent), figure(one.decode_batch, plain),
+      figure(one.generation_tokens_per_s, plain), figure(one.time_to_first_token_s, seconds), figure(one.inter_token_s, seconds),
+      figure(one.waiting_requests, plain), figure(one.kv_usage, percent),
+    ];
+  });
+  const heads = ["Replica", "Deployment", "Data", "Prefill", "Memory-bound", "Decode batch", "Generated/s", "First token, mean", "Token gap, mean", "Waiting", "KV in use"];
+  renewIf(byId("replicas"), [body.replicas, [...up]], () => (rows.length ? [table(heads, rows, "wide", "Replicas, live")] : [make("p", "None has been seen yet.", "missing")]));
 }
 
-function priceText(one) {
-  if (!one.price_source) return "not stated";
-  const amount = one.usd_per_hour === null ? "" : ` ${usd(one.usd_per_hour)} an hour for all`;
-  return one.price_source + (one.price_stale ? " (older than 90 days)" : "") + amount;
+function targets(health, now_s) {
+  const rows = health.targets.map((one) => {
+    const state = one.up === null ? "not polled yet" : one.up ? "up" : "down: " + one.reason;
+    const lacks = one.unreported.length ? `${one.unreported.length} wanted series are not reported by this engine.` : "";
+    return [
+      filled("span", [one.url, make("span", " " + one.job, "soft")]), one.engine || "not known", make("span", state, one.up === null ? "" : one.up ? "up" : "down"),
+      one.last_success_s === null ? "never" : ago(one.last_success_s, now_s),
+      one.up === false ? `${one.message}. ${one.remedy || ""}` : [one.simulated ? "The bundled simulator." : "", lacks].join(" ").trim(),
+    ];
+  });
+  renewIf(byId("targets"), rows.map((row) => row.map((cell) => cell.textContent ?? cell)), () => (rows.length ? [table(["Target", "Engine", "State", "Last answer", "What to know"], rows, "wide", "Targets")] : [make("p", "No target is configured or found.", "missing")]));
 }
 
-function deployment(one) {
-  const card = make("article");
-  const title = make("h3", one.name);
-  if (one.simulated) title.append(make("span", " simulated", "evidence"));
-  const facts = make("dl");
-  fact(facts, "Model", make("span", one.model || "not reported"));
-  fact(facts, "Replicas answering", make("span", `${one.fresh_replicas} of ${one.replicas}`));
-  fact(facts, "Memory-bound share of busy time", figure(one.memory_bound, percent));
-  fact(facts, "Prefill share, marginal", figure(one.prefill_marginal, percent));
-  fact(facts, "Decode batch", figure(one.decode_batch, plain(1)));
-  fact(facts, "Generated tokens per second", figure(one.generation_tokens_per_s, plain(1)));
-  fact(facts, "Cost per million generated tokens", figure(one.usd_per_million_tokens, usd));
-  fact(facts, "Price", make("span", priceText(one)));
-  card.append(title, facts);
-  for (const text of one.assumed) card.append(make("p", "Assumed: " + text, "evidence"));
-  card.append(schemeTable(one));
-  return card;
-}
+const PARTS = [["Analysis", "analysis"], ["Database", "store"], ["GPUs", "gpu_source"]];
 
-function replicaRow(one) {
-  return [
-    [`${one.replica.model || "(no name)"} ${one.replica.rank}`, "name"], [one.replica.target, "name"],
-    [make("span", one.fresh ? "fresh" : "stale", one.fresh ? "up" : "down"), ""],
-    [figure(one.phases.prefill_marginal, percent), "number"], [figure(one.phases.memory_bound, percent), "number"],
-    [figure(one.decode_batch, plain(1)), "number"], [figure(one.generation_tokens_per_s, plain(1)), "number"],
-    [figure(one.prefill_tokens_per_s, plain(1)), "number"],
-  ];
-}
-
-function targetRow(one) {
-  const state = one.up === null ? "not polled yet" : one.up ? "up" : "down: " + one.reason;
-  return [
-    [one.url, "name"], [one.job, "name"], [one.engine || "not known", ""],
-    [make("span", state, one.up ? "up" : "down"), ""],
-    [one.up === false ? `${one.message}. ${one.remedy || ""}` : one.simulated ? "the bundled simulator" : "", "reason"],
-  ];
-}
-
-async function fetchJson(path) {
-  const answer = await fetch(path);
-  return {ok: answer.ok, body: await answer.json()};
-}
-
-function say(text) {
-  byId("problem").textContent = text;
-  byId("problem").hidden = !text;
-}
-
-// Everything that is wrong now, one sentence each.
 function problems(health, report) {
   const found = health.notices.filter((text) => !text.startsWith("SIMULATED"));
-  const down = health.targets.filter((one) => one.up === false).length;
-  if (down) found.push(`${down} of ${health.targets.length} targets do not answer: see below.`);
-  if (report.ok && report.body.stale) found.push("The report is old: no newer one could be made.");
-  for (const [name, part] of [["Analysis", health.analysis], ["Database", health.store], ["GPUs", health.gpu_source]]) {
-    if (part.up === false && part.reason !== "absent") found.push(`${name}: ${part.message || part.reason}.`);
+  const down = health.targets.filter((one) => one.up === false);
+  if (down.length) found.push(`Stale: ${down.length} of ${health.targets.length} targets ${down.length === 1 ? "does" : "do"} not answer (${down.slice(0, 3).map((one) => one.url).join(", ")}${down.length > 3 ? ", …" : ""}). See Targets below.`);
+  if (report && report.stale) found.push("Stale: no newer report could be made. What is shown is old.");
+  for (const text of report ? report.failures : []) found.push(text);
+  for (const [name, key] of PARTS) {
+    if (health[key].up === false && health[key].reason !== "absent") found.push(`${name}: ${health[key].message || health[key].reason}.`);
   }
-  return found.join(" ");
+  return found;
+}
+
+function freshness(now_s) {
+  if (!overview) return;
+  const age = Math.max(0, Math.round(now_s - overview.made_at_s));
+  const text = `Verdicts rest on up to ${Math.round(overview.history_s / 86400)} days of history. Report of ${when(overview.made_at_s)}`;
+  if (byId("made").textContent !== text) byId("made").textContent = text;
+  byId("age").textContent = ", " + (age < 120 ? `${age} s old` : `${Math.round(age / 60)} min old`);
 }
 
 async function refresh() {
+  const root = document.documentElement;
   try {
-    const [report, health] = await Promise.all([fetchJson("/api/v1/report"), fetchJson("/api/v1/health")]);
+    const [report, health] = await Promise.all([fetchJson("/api/v1/overview"), fetchJson("/api/v1/health")]);
+    const now_s = Date.now() / 1000;
     byId("version").textContent = "breakeven " + health.body.version;
     byId("simulated").hidden = !health.body.simulated;
-    table(byId("targets"), ["Target", "Job", "Engine", "State", "What to do"], health.body.targets.map(targetRow));
-    if (!report.ok) {
-      byId("made").textContent = "The first report is being made.";
+    targets(health.body, now_s);
+    if (report.ok) {
+      await readHistory();
+      overview = report.body;
+      const up = new Map(health.body.targets.map((one) => [one.url, one.up]));
+      deployments(overview, up, now_s);
+      summary(overview);
+      replicas(overview, up);
+      freshness(now_s);
+      root.dataset.state = overview.stale ? "stale" : "shown";
     } else {
-      const age = Math.max(0, Math.round(Date.now() / 1000 - report.body.made_at_s));
-      byId("made").textContent = `Verdicts rest on the last ${Math.round(report.body.history_s / 86400)} days; report of ${new Date(1000 * report.body.made_at_s).toLocaleString()}, ${age} s old`;
-      byId("deployments").replaceChildren(...report.body.deployments.map(deployment));
-      const heads = ["Model, rank", "Target", "Data", "Prefill", "Memory-bound", "Decode batch", "Generated/s", "Prefill/s"];
-      table(byId("replicas"), heads, report.body.replicas.map(replicaRow));
-      if (!report.body.deployments.length) {
-        byId("deployments").replaceChildren(make("p", "No inference server has been seen yet.", "soft"));
-      }
+      byId("made").textContent = health.body.ready ? "The first report is being made: it needs a few polls." : "The daemon is starting.";
+      root.dataset.state = "loading";
     }
-    say(problems(health.body, report));
+    tellProblems(byId("problem"), problems(health.body, report.ok ? report.body : null));
   } catch (error) {
-    say("The daemon does not answer: what is shown is old.");
+    const why = error instanceof TypeError || error.name === "TimeoutError" ? "The daemon does not answer." : String(error.message);
+    tellProblems(byId("problem"), [`${why} ${overview ? `What is shown is of ${when(overview.made_at_s)}.` : ""} Asking again every 5 seconds.`]);
+    freshness(Date.now() / 1000);
+    root.dataset.state = "lost";
   }
-  setTimeout(refresh, REFRESH_MS);
 }
 
-refresh();
+byId("print").addEventListener("click", () => print());
+onPaper(repaint);
+repeat(refresh);
