@@ -39,7 +39,7 @@ _COLUMNS = (
 @click.option("--workload", "part", default="", help="Only workloads or fleets whose name holds this text.")
 @click.option("--processes", type=click.IntRange(min=1), help="Processes at once; as many as cores, if not given.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the summary, of simulated workloads rows too.")
-@click.option("--write", type=_OUTPUT, help="Write the page on the phase mix and its errors.")
+@click.option("--write", type=_OUTPUT, help="Write the page on the phase mix, or on capacity, and its errors.")
 @click.option("--all", "everything", is_flag=True, help="FILE: rows that differ in more than the scheme too.")
 @click.option("--uncalibrated", is_flag=True, help="FILE: predict without looking at the baseline figure.")
 @click.option(
@@ -74,7 +74,7 @@ def score(
     if fleets:
         if file is not None or simulated:
             raise click.UsageError("--capacity stands alone: leave FILE and --simulated out")
-        score_capacity(seed, part, processes, as_json=as_json)
+        score_capacity(seed, part, processes, write, as_json=as_json)
         return
     if file is not None and not simulated:
         score_file(file, Wanted(everything, uncalibrated, leave_one_out, as_json, predictions, accuracy))

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from collector.jobs.score_capacity import FleetRow, as_plain, score_fleets, summarise
+from collector.errors import BreakevenError
+from collector.jobs.capacity_page import page
+from collector.jobs.fleet_rows import FleetRow, as_plain, summarise
+from collector.jobs.score_capacity import score_fleets
 from collector.simulator.fleets import fleets
 
 
-def score_capacity(seed: int, part: str, processes: int | None, *, as_json: bool) -> None:
-    """Prints the fleets whose name holds `part`. Raises UsageError where none does."""
+def score_capacity(seed: int, part: str, processes: int | None, write: Path | None, *, as_json: bool) -> None:
+    """Prints the fleets whose name holds `part`, and writes the page on them where `write` says.
+
+    Raises UsageError where no name does, BreakevenError for a page that cannot be written.
+    """
     chosen = [one for one in fleets(seed) if part in one.name]
     if not chosen:
         raise click.UsageError(f"no fleet's name holds {part!r}")
     shown = Console(stderr=True)
     rows = list(track(score_fleets(chosen, processes), "Simulating", len(chosen), console=shown, transient=True))
+    if write is not None:
+        try:
+            write.write_text(page(rows, seed), encoding="utf-8")
+        except OSError as error:
+            raise BreakevenError(f"{write} cannot be written: {error.strerror}") from None
     if as_json:
         click.echo(json.dumps(as_plain(rows), indent=2))
         return
@@ -56,7 +68,9 @@ def _table(rows: list[FleetRow]) -> Table:
     exact = _percent(told.needed_exact)
     table.caption = (
         f"Median errors: ratio {_percent(told.ratio_error_median)}, mean gap {_percent(told.gap_error_median)}, "
-        f"capacity {_percent(told.capacity_error_median)}. Replicas exactly right: {exact}. "
+        f"capacity {_percent(told.capacity_error_median)}. Replicas exactly right: {exact}, as it is "
+        f"{_percent(told.needed_before_exact)}. `worth_it` where the truth saves nothing: "
+        f"{told.worth_it_false} of {told.worth_it}. "
         f"True ratios within their 80 % intervals: {_percent(told.coverage_80)}"
     )
     return table

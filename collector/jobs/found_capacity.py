@@ -13,13 +13,13 @@ from collector.simulator.scheduler import SchedulerSettings
 from collector.simulator.server import SimulatedServer
 from collector.simulator.traffic import Traffic
 
-REQUESTS = 12_000
+REQUESTS = 30_000
 WARM_UP = 0.2
 """Share of the requests that come before anything is counted."""
 OVERLOAD = 3.0
 BRACKET = (0.93, 1.07)
 WIDER = 1.25
-WIDTH = 0.01
+WIDTH = 0.005
 LEAST = 0.01
 """A server that keeps its objectives only below this share of what it serves at all does not keep them."""
 LOOKS = 12

@@ -12,79 +12,39 @@ import asyncio
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from math import ceil
 from multiprocessing import get_context
-from statistics import fmean, median
-from typing import Any
+from statistics import fmean
 
+from analyzer.assumptions import Costs, Policy, Price, Quality, QualityResult
 from analyzer.capacity import CapacityReport, kv_tokens_after
-from analyzer.capacity.live import Stated, replica_capacity
+from analyzer.capacity.demand import BUCKET_S, Demand
+from analyzer.capacity.live import ReplicaCapacity, Stated, replica_capacity
 from analyzer.evidence import Estimate, Figure, Missing
 from analyzer.facts.models import find_model
 from analyzer.hardware import resolve
 from analyzer.predict import Prediction, format_of, unquantized
-from analyzer.steptime.fit import fit
-from analyzer.steptime.parts import in_spans
+from analyzer.replicas import ReplicaHistory
+from analyzer.report import analyse
+from analyzer.samples import ReplicaKey
+from analyzer.scheme_report import SchemeReport
+from analyzer.steptime.fit import StepModel, fit
+from analyzer.steptime.parts import Part, in_spans
 from analyzer.whatif import predict_schemes
+from analyzer.windows import add_up_whole
+from collector.jobs.fleet_rows import Answer, FleetRow, Sides
 from collector.jobs.found_capacity import REQUESTS, Served, largest_rate, mean_gap_s
 from collector.jobs.score_simulated import told
-from collector.jobs.simulated_polls import Watched, watch
+from collector.jobs.simulated_polls import ADDRESS, Watched, watch
 from collector.jobs.step_models import FINE_SPAN_S
 from collector.simulator.changed import Change, changed_costs
 from collector.simulator.fleets import Fleet
 
-
-@dataclass(frozen=True, slots=True)
-class Sides:
-    """Before and after the scheme: requests a second of one replica, replicas that today's load needs, mean gap."""
-
-    before_per_s: float
-    after_per_s: float
-    needed_before: int
-    needed_after: int
-    gap_before_s: float | None
-    gap_after_s: float | None
-
-    @property
-    def ratio(self) -> float:
-        """Capacity after over before."""
-        return self.after_per_s / self.before_per_s
-
-
-@dataclass(frozen=True, slots=True)
-class FleetRow:
-    """One fleet: `predicted` is None where the product predicts nothing, for `reason`."""
-
-    fleet: str
-    replicas: int
-    load: float
-    scheme: str
-    law: str
-    bound: str | None
-    truth: Sides | None
-    predicted: Sides | None
-    ratio_low: float | None
-    ratio_high: float | None
-    evidence: str | None
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CapacitySummary:
-    """Errors over fleets, relative; None where none was predicted. Shares are of the fleets with a prediction."""
-
-    fleets: int
-    predicted: int
-    ratio_error_median: float | None
-    ratio_error_worst: float | None
-    capacity_error_median: float | None
-    needed_exact: float | None
-    needed_before_exact: float | None
-    gap_error_median: float | None
-    gap_error_worst: float | None
-    gap_before_error_median: float | None
-    coverage_80: float | None
+DAY_S = 86_400.0
+USD_PER_GPU_HOUR = 2.0
+WORK = Costs(engineering_hours=100, engineering_usd_per_hour=100, requantization_hours=0, model_releases_per_year=0)
+"""$10,000 once: one GPU given back pays that in seven months, so that whole GPUs decide, not their price."""
 
 
 def score_fleet(fleet: Fleet, requests: int = REQUESTS) -> FleetRow:
@@ -92,13 +52,12 @@ def score_fleet(fleet: Fleet, requests: int = REQUESTS) -> FleetRow:
     watched = asyncio.run(watch(fleet.workload))
     found = estimate(replace(watched, truths=()), fleet)
     if isinstance(found, Missing):
-        return _row(fleet, None, None, None, found.reason)
-    report, prediction, rate_per_s = found
+        return _row(fleet, None, None, found.reason)
     # The load is counted, not estimated: arrivals of this replica stand for each of the others.
     load_per_s = (watched.truth.arrivals - watched.truth.rejections) / watched.truth.at_s
-    near = (_value(report.before.capacity_per_s), _value(report.after.capacity_per_s))
-    truth = _truth(fleet, prediction, load_per_s, requests, near)
-    return _row(fleet, truth, report, rate_per_s, None)
+    near = (_value(found.report.before.capacity_per_s), _value(found.report.after.capacity_per_s))
+    truth = _truth(fleet, found.prediction, load_per_s, requests, near)
+    return _row(fleet, truth, found, None)
 
 
 def score_fleets(fleets: Sequence[Fleet], processes: int | None = None) -> Iterator[FleetRow]:
@@ -111,8 +70,19 @@ def score_fleets(fleets: Sequence[Fleet], processes: int | None = None) -> Itera
         yield from pool.map(score_fleet, fleets)
 
 
-def estimate(watched: Watched, fleet: Fleet) -> tuple[CapacityReport, Prediction, float] | Missing:
-    """What the product says of these polls: the report, the prediction behind it, and today's rate."""
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """What the product says of a fleet: a replica's report, the prediction behind it, today's rate, the answer."""
+
+    report: CapacityReport
+    prediction: Prediction
+    rate_per_s: float
+    answer: SchemeReport
+    peak_per_s: Figure
+
+
+def estimate(watched: Watched, fleet: Fleet) -> Estimated | Missing:
+    """What the product says of these polls."""
     workload, identity = fleet.workload, watched.identity
     parts = in_spans(watched.samples, [one for one in watched.gpus if one.uuid == watched.gpus[0].uuid], FINE_SPAN_S)
     hardware = resolve(identity, told(workload), workload.tensor_parallel)
@@ -133,7 +103,69 @@ def estimate(watched: Watched, fleet: Fleet) -> tuple[CapacityReport, Prediction
     report = found.schemes[fleet.scheme]
     if isinstance(report, Missing) or isinstance(found.rate_per_s, Missing):
         return report if isinstance(report, Missing) else Missing("no rate")
-    return report, prediction, found.rate_per_s.value
+    answer, peak_per_s = _judged(watched, fleet, parts, model, exact, found)
+    return Estimated(report, prediction, found.rate_per_s.value, answer, peak_per_s)
+
+
+def _judged(
+    watched: Watched,
+    fleet: Fleet,
+    parts: Sequence[Part],
+    model: StepModel,
+    predicted: Mapping[str, Prediction],
+    found: ReplicaCapacity,
+) -> tuple[SchemeReport, Figure]:
+    """The deployment's report as the daemon makes it, every replica polled as this one was, and its peak load."""
+    last, name = watched.samples[-1], "fleet"
+    passed = Quality(QualityResult.PASS, "simulated", "the simulator", last.at_s)
+    deployment = replace(
+        told(fleet.workload),
+        name=name,
+        objectives=fleet.objectives,
+        seats=fleet.workload.seats,
+        chunk_tokens=fleet.workload.chunk_tokens,
+        schemes=(fleet.scheme,),
+        price=Price(USD_PER_GPU_HOUR, "stated", last.at_s),
+        costs=WORK,
+        quality={fleet.scheme: passed},
+    )
+    history = add_up_whole([part.totals for part in parts])
+    busy = [part.gpu_utilization for part in parts if part.gpu_utilization is not None]
+    known = ReplicaHistory(
+        replica=ReplicaKey(ADDRESS, last.replica.model, "0"),
+        job="simulated",
+        deployment=name,
+        identity=watched.identity,
+        simulated=True,
+        last=last,
+        recent=history,
+        history=history,
+        joined_gpus=fleet.workload.tensor_parallel,
+        gpu_utilization_recent=fmean(busy) if busy else None,
+        gpu_utilization_history=fmean(busy) if busy else None,
+        parts=tuple(parts),
+        model=model,
+        predicted=predicted,
+        capacity=replace(found, demand=_all_day(Demand.of_parts(in_spans(watched.samples, [], BUCKET_S)))),
+    )
+    members = [replace(known, replica=replace(known.replica, rank=str(number))) for number in range(fleet.replicas)]
+    policy = Policy(min_history_s=0.5 * fleet.workload.span_s)
+    span_s = fleet.workload.span_s
+    report = analyse(members, [deployment], {}, policy, now_s=last.at_s, recent_s=span_s, history_s=span_s)
+    (one,) = report.deployments
+    (scheme,) = one.schemes
+    return scheme, one.capacity.peak_per_s
+
+
+def _all_day(seen: Demand) -> Demand:
+    """What was seen, over and over for a day: a peak takes longer than some workloads are watched."""
+    if not seen.spans:
+        return seen
+    begin_s = seen.spans[0].start_s
+    # Whole buckets apart, so that repeated spans fall into buckets as the first ones did.
+    period_s = ceil(seen.span_s / BUCKET_S) * BUCKET_S
+    again = [begin_s + period_s * number for number in range(ceil(DAY_S / period_s))]
+    return Demand(tuple(replace(one, start_s=one.start_s - begin_s + at_s) for at_s in again for one in seen.spans))
 
 
 def _truth(
@@ -173,72 +205,60 @@ def _sides(fleet: Fleet, before_per_s: float, after_per_s: float, load_per_s: fl
     return Sides(before_per_s, after_per_s, needed[0], needed[1], gaps[0], gaps[1])
 
 
-def _row(
-    fleet: Fleet, truth: Sides | None, report: CapacityReport | None, rate_per_s: float | None, reason: str | None
-) -> FleetRow:
-    predicted: Sides | None = None
-    ratio: Figure = Missing("not predicted")
-    if report is not None and rate_per_s is not None:
-        before, after = _value(report.before.capacity_per_s), _value(report.after.capacity_per_s)
-        ratio = report.ratio
-        if isinstance(ratio, Missing) or not before or not after:
-            reason = ratio.reason if isinstance(ratio, Missing) else "no load keeps the objectives"
-        else:
-            gaps = [_value(one.today.token_gap_mean_s) for one in (report.before, report.after)]
-            predicted = _sides(fleet, before, after, rate_per_s, *gaps)
-    known = ratio if isinstance(ratio, Estimate) else None
-    return FleetRow(
+def _row(fleet: Fleet, truth: Sides | None, found: Estimated | None, reason: str | None) -> FleetRow:
+    row = FleetRow(
         fleet=fleet.name,
         replicas=fleet.replicas,
         load=fleet.workload.load,
         scheme=fleet.scheme,
         law=fleet.workload.law.value,
-        bound=None if report is None else f"{report.before.bound} > {report.after.bound}",
+        bound=None,
         truth=truth,
-        predicted=predicted,
-        ratio_low=None if known is None else known.low,
-        ratio_high=None if known is None else known.high,
-        evidence=None if known is None else known.evidence.value,
+        predicted=None,
+        ratio_low=None,
+        ratio_high=None,
+        evidence=None,
         reason=reason,
+    )
+    if found is None:
+        return row
+    report = found.report
+    row = replace(row, bound=f"{report.before.bound} > {report.after.bound}")
+    before, after, ratio = report.before.capacity_per_s, report.after.capacity_per_s, report.ratio
+    if isinstance(ratio, Missing):
+        return replace(row, reason=ratio.reason)
+    if isinstance(before, Missing) or isinstance(after, Missing) or not before.value or not after.value:
+        return replace(row, reason="no load keeps the objectives")
+    gaps = [_value(one.today.token_gap_mean_s) for one in (report.before, report.after)]
+    whole = fleet.replicas * found.rate_per_s
+    return replace(
+        row,
+        predicted=_sides(fleet, before.value, after.value, found.rate_per_s, *gaps),
+        ratio_low=ratio.low,
+        ratio_high=ratio.high,
+        evidence=ratio.evidence.value,
+        needed_low=ceil(whole / after.high),
+        needed_high=ceil(whole / after.low),
+        answer=None if truth is None else _answer(found, truth),
+    )
+
+
+def _answer(found: Estimated, truth: Sides) -> Answer | None:
+    money, judged = found.answer.money, found.answer.judged
+    each = [money.gpus_released, money.gpus_avoided]
+    known = [one for one in each if isinstance(one, Estimate)]
+    if len(known) < len(each) or isinstance(found.peak_per_s, Missing):
+        return None
+    needed = [ceil(found.peak_per_s.value / one) if one > 0 else 0 for one in (truth.before_per_s, truth.after_per_s)]
+    return Answer(
+        verdict=judged.verdict.value,
+        against=judged.reasons_against[0] if judged.reasons_against else None,
+        peak_per_s=found.peak_per_s.value,
+        saved=sum(one.value for one in known) / money.gpus_per_replica,
+        saved_low=sum(one.low for one in known) / money.gpus_per_replica,
+        truly_saved=needed[0] - needed[1],
     )
 
 
 def _value(figure: Figure) -> float | None:
     return figure.value if isinstance(figure, Estimate) else None
-
-
-def summarise(rows: Sequence[FleetRow]) -> CapacitySummary:
-    """The errors of these rows."""
-    both = [(row, row.truth, row.predicted) for row in rows if row.truth is not None and row.predicted is not None]
-    ratios = [abs(one.ratio / true.ratio - 1) for _, true, one in both]
-    capacities = [abs(one.before_per_s / true.before_per_s - 1) for _, true, one in both]
-    after = [_off(one.gap_after_s, true.gap_after_s) for _, true, one in both]
-    before = [_off(one.gap_before_s, true.gap_before_s) for _, true, one in both]
-    gaps, gaps_before = ([one for one in each if one is not None] for each in (after, before))
-    held = [
-        float(row.ratio_low <= true.ratio <= row.ratio_high)
-        for row, true, _ in both
-        if row.ratio_low is not None and row.ratio_high is not None
-    ]
-    return CapacitySummary(
-        fleets=len(rows),
-        predicted=len(both),
-        ratio_error_median=median(ratios) if ratios else None,
-        ratio_error_worst=max(ratios, default=None),
-        capacity_error_median=median(capacities) if capacities else None,
-        needed_exact=fmean(one.needed_after == true.needed_after for _, true, one in both) if both else None,
-        needed_before_exact=fmean(one.needed_before == true.needed_before for _, true, one in both) if both else None,
-        gap_error_median=median(gaps) if gaps else None,
-        gap_error_worst=max(gaps, default=None),
-        gap_before_error_median=median(gaps_before) if gaps_before else None,
-        coverage_80=fmean(held) if held else None,
-    )
-
-
-def _off(value: float | None, truth: float | None) -> float | None:
-    return None if value is None or truth is None else abs(value / truth - 1)
-
-
-def as_plain(rows: Sequence[FleetRow]) -> Mapping[str, Any]:
-    """The result as JSON takes it: the summary, and the rows below."""
-    return {**asdict(summarise(rows)), "rows": [asdict(row) for row in rows]}

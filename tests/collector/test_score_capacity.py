@@ -10,11 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from analyzer.capacity import Objective, Objectives, limits_of, mix_of
-from analyzer.evidence import Missing
+from analyzer.evidence import Estimate, Missing
 from analyzer.steptime.parts import in_spans
 from collector.cli import commands
+from collector.jobs.fleet_rows import Answer, FleetRow, Sides, summarise
 from collector.jobs.found_capacity import Served, largest_rate, mean_gap_s
-from collector.jobs.score_capacity import FleetRow, Sides, estimate, score_fleet, score_fleets, summarise
+from collector.jobs.score_capacity import estimate, score_fleet, score_fleets
 from collector.jobs.simulated_polls import watch
 from collector.simulator.changed import Change, changed_costs
 from collector.simulator.costs import Law
@@ -148,9 +149,41 @@ def test_the_summary_by_hand() -> None:
     assert found.capacity_error_median == pytest.approx(0.125)
     assert found.needed_exact == pytest.approx(0.5)
     assert found.gap_error_median == pytest.approx(0.1)
+    assert (found.worth_it, found.worth_it_false, found.saving_missed) == (0, 0, 0)
     # True ratios 1.25 and 2 against 1 to 1.5.
     assert found.coverage_80 == pytest.approx(0.5)
     assert summarise([]).ratio_error_median is None
+
+
+def test_verdicts_are_counted_against_what_the_truth_saves() -> None:
+    """Three say `worth_it`, of which one saves nothing in truth; one that saves is missed, one rightly is not said."""
+    told = [("worth_it", 2), ("worth_it", 1), ("worth_it", 0), ("evaluate", 1), ("no", 0)]
+    rows = [
+        replace(
+            row(sides(4.0, 5.0, 3, 0.01), sides(4.0, 5.0, 3, 0.01)),
+            answer=Answer(verdict, None, 10.0, float(saved), 0.0, saved),
+            needed_low=low,
+            needed_high=4,
+        )
+        for (verdict, saved), low in zip(told, (2, 3, 4, 2, 3), strict=True)
+    ]
+    found = summarise(rows)
+
+    assert (found.worth_it, found.worth_it_false, found.saving_missed) == (3, 1, 1)
+    # Three are needed: 2 to 4 and 3 to 4 hold them, 4 to 4 does not.
+    assert found.needed_within == pytest.approx(0.8)
+
+
+def test_the_verdict_scored_is_that_of_the_daemon_at_the_peak_of_the_fleet() -> None:
+    """Seven replicas at the mean rate: their load swings within five minutes, whose means are all alike."""
+    found = estimate(asyncio.run(watch(SMALL)), FLEET)
+    assert not isinstance(found, Missing)
+    assert isinstance(found.peak_per_s, Estimate)
+
+    assert found.answer.scheme == "fp8-w8a8"
+    assert found.answer.money.capacity_computed
+    assert found.answer.quality is not None
+    assert found.peak_per_s.value == pytest.approx(7 * found.rate_per_s, rel=0.02)
 
 
 def test_the_fleets_cover_loads_and_sizes() -> None:
@@ -189,6 +222,9 @@ def test_what_cannot_be_scored_is_a_mistake(arguments: list[str]) -> None:
 def test_the_command_prints_summary_and_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """On one small fleet in place of thirty."""
     monkeypatch.setattr("collector.cli.score_fleets.fleets", lambda seed: (replace(FLEET, objectives=Objectives()),))
+    monkeypatch.setattr(
+        "collector.cli.score_fleets.score_fleets", lambda each, _: [score_fleet(one, 1000) for one in each]
+    )
     plain = CliRunner().invoke(commands, ["score", "--capacity", "--processes", "1", "--json"])
     table = CliRunner().invoke(commands, ["score", "--capacity", "--processes", "1"])
     told = json.loads(plain.stdout)
