@@ -24,7 +24,7 @@ REFIT_S = 900.0
 """A model stands this long: some windows more change little."""
 CAPACITY_S = 3600.0
 """A capacity stands this long: it is that of a week's mix, and costs fifty times what a fit does."""
-CAPACITIES_AT_ONCE = 60
+CAPACITIES_AT_ONCE = 20
 """At most so many capacities are computed for one report; the others' come with the next ones."""
 FINE_SPAN_S = 60.0
 """Of the last hour the fit sees every minute: as the mix of prompt and decode tokens swings, so do their costs."""

@@ -9,13 +9,16 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from analyzer.capacity import Objective, Objectives, limits_of, mix_of
+from analyzer.capacity import Objective, Objectives, capacity, fitted_coefficients, limits_of, mix_of
 from analyzer.evidence import Estimate, Missing
+from analyzer.hardware import resolve
+from analyzer.steptime.fit import StepModel, fit
 from analyzer.steptime.parts import in_spans
 from collector.cli import commands
 from collector.jobs.fleet_rows import Answer, FleetRow, Sides, summarise
 from collector.jobs.found_capacity import Served, largest_rate, mean_gap_s
 from collector.jobs.score_capacity import estimate, score_fleet, score_fleets
+from collector.jobs.score_simulated import told
 from collector.jobs.simulated_polls import watch
 from collector.simulator.changed import Change, changed_costs
 from collector.simulator.costs import Law
@@ -94,6 +97,38 @@ def test_a_mix_is_read_from_polls_as_it_was_sent() -> None:
     limits = limits_of(parts, watched.identity, Missing("none"), seats=16)
     assert limits.kv_capacity_tokens == pytest.approx(workload.settings.kv_capacity_tokens, rel=0.001)
     assert not limits.kv_bound
+
+
+def test_freed_kv_memory_is_worth_what_the_simulator_gains_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for 13 sequences where 64 have seats: preemptions show it, and twice the room is run and predicted alike."""
+    monkeypatch.setattr("collector.simulator.workloads.kv_capacity_tokens", lambda *_: 6000)
+    tight = replace(SMALL, seats=64, swing=0.0)
+    watched = asyncio.run(watch(tight))
+    parts = in_spans(watched.samples, list(watched.gpus), 60.0)
+    model = fit(parts, resolve(watched.identity, told(tight), 1))
+    mix = mix_of(parts, watched.identity)
+    limits = limits_of(parts, watched.identity, model, seats=64, chunk_tokens=2048)
+    assert isinstance(model, StepModel)
+    assert not isinstance(mix, Missing)
+    costs = fitted_coefficients(model)
+    assert costs is not None
+    found = capacity(costs, costs, mix, limits, Objectives(), kv_capacity_after=12_000)
+    before, after = (
+        largest_rate(
+            replace(served(tight), settings=replace(tight.settings, kv_capacity_tokens=tokens)),
+            Objectives(),
+            10.0,
+            2000,
+        )
+        for tokens in (6000, 12_000)
+    )
+    assert isinstance(found.ratio, Estimate)
+
+    assert limits.kv_bound
+    assert found.kv_credited
+    assert found.before.concurrency == pytest.approx(6000 / (mix.context_tokens + 8))
+    assert found.ratio.value == pytest.approx(after / before, rel=0.07)
+    assert after > 1.3 * before
 
 
 def test_the_search_ends_where_the_objective_is_just_kept_wherever_it_begins() -> None:
