@@ -8,6 +8,8 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from analyzer.windows import add_up, pairwise_totals
 from collector.store import Store
 from tests.contract.standing_clock import StandingClock
@@ -17,6 +19,11 @@ from tests.contract.store_samples import START_S
 KILLS = 15
 
 
+@pytest.mark.fault(
+    "4",
+    "a kill in the middle of a write",
+    promise="after SIGKILL the SQLite file is whole; no acknowledged batch is lost, halved or doubled",
+)
 def test_fifteen_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     path = tmp_path / "breakeven.db"
     dice = random.Random(20261123)

@@ -104,11 +104,17 @@ def test_asking_for_the_status_makes_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault(
+    "4",
+    "several daemons migrate at once",
+    promise="four processes at once: one upgrades, all go on, on either database",
+)
 @pytest.mark.parametrize("_round", range(3))
 def test_four_processes_may_upgrade_an_empty_database_at_once(store_url: str, _round: int) -> None:
     assert run_at_once(store_url, None) == [(HEAD, HEAD, False)] * 3 + [(None, HEAD, False)]
 
 
+@pytest.mark.fault("4", "several daemons migrate at once", promise="the same from a former schema with rows")
 def test_four_processes_may_upgrade_a_former_schema_at_once(
     store_url: str, engines: Engines, clock: StandingClock, tmp_path: Path
 ) -> None:
@@ -138,6 +144,11 @@ def run_at_once(url: str, scripts: Path | None) -> list[Any]:
     return sorted(said, key=str)
 
 
+@pytest.mark.fault(
+    "4",
+    "a crash in the middle of a migration",
+    promise="the former schema stands whole, and the next start tries again",
+)
 def test_a_migration_that_dies_leaves_the_former_schema_and_can_be_tried_again(
     engines: Engines, clock: StandingClock, tmp_path: Path
 ) -> None:
@@ -179,6 +190,7 @@ def test_a_migration_that_would_break_references_is_taken_back(
     assert current(engines) == HEAD
 
 
+@pytest.mark.fault("4", "an older or a newer schema", promise="a newer one is refused, both revisions named")
 def test_a_newer_schema_is_refused_and_both_revisions_are_named(store_url: str, clock: StandingClock) -> None:
     with closing(open_engines(store_url)) as engines:
         upgrade(engines, clock)
@@ -202,6 +214,9 @@ def test_another_program_s_tables_are_left_alone(store_url: str, clock: Standing
             assert inspect(connection).get_table_names() == ["reports"]
 
 
+@pytest.mark.fault(
+    "4", "an older or a newer schema", promise="an older one is upgraded; a SQLite file is copied before"
+)
 def test_a_sqlite_file_is_copied_before_its_schema_changes(tmp_path: Path, clock: StandingClock) -> None:
     """With a percent sign in its name, and a row that so far stands only in the log beside the file."""
     path = tmp_path / "100%@x.db"

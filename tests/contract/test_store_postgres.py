@@ -42,6 +42,7 @@ def cut(postgres: Cluster, database: str) -> int:
     return len(postgres.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OURS.format(database)}"))
 
 
+@pytest.mark.fault("4", "Postgres restarts or cuts connections", promise="the next write opens a connection of its own")
 def test_the_next_write_after_a_cut_connection_succeeds(postgres: Cluster, database: str, opened: Store) -> None:
     key, epoch = registered(opened)
     opened.writer.append([sample(key, epoch, START_S)])
@@ -51,6 +52,9 @@ def test_the_next_write_after_a_cut_connection_succeeds(postgres: Cluster, datab
     assert len(opened.reader.samples(START_S, START_S + 30, key)) == 2
 
 
+@pytest.mark.fault(
+    "4", "Postgres restarts or cuts connections", promise="a write that was cut is made once more, as a whole"
+)
 def test_a_connection_cut_in_mid_transaction_is_tried_once_more(
     postgres: Cluster, database: str, opened: Store
 ) -> None:
@@ -68,6 +72,7 @@ def test_a_connection_cut_in_mid_transaction_is_tried_once_more(
     assert batch == opened.reader.samples(START_S, START_S + 60, key)
 
 
+@pytest.mark.fault("4", "Postgres restarts or cuts connections", promise="one retry and no more: then the samples wait")
 def test_a_server_that_keeps_cutting_is_an_error_and_not_a_loop(
     postgres: Cluster, database: str, opened: Store
 ) -> None:
@@ -129,6 +134,9 @@ def test_our_time_limits_hold_and_the_operator_s_win(postgres: Cluster, database
         assert store._engines.read(lambda connection: setting(connection, "application_name")) == "mine"
 
 
+@pytest.mark.fault(
+    "4", "a Postgres backend hangs", promise="a statement that waits is ended at its time limit, and the store goes on"
+)
 def test_a_hanging_statement_is_ended(postgres: Cluster, database: str) -> None:
     """Another session holds the table: the write gives up at the statement's time limit and the store goes on."""
     import psycopg

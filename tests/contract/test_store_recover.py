@@ -38,6 +38,9 @@ def works(store: Store) -> None:
     assert len(store.reader.samples(START_S, START_S + 1)) == 1
 
 
+@pytest.mark.fault(
+    "4", "a corrupt, empty or foreign file", promise="moved aside with a time stamp, said, and never deleted"
+)
 def test_a_file_that_is_no_database_is_moved_aside_whole(path: Path, clock: StandingClock) -> None:
     path.write_bytes(b"targets:\n  - http://a:8000\n" * 100)
     former = path.read_bytes()
@@ -47,6 +50,7 @@ def test_a_file_that_is_no_database_is_moved_aside_whole(path: Path, clock: Stan
         works(store)
 
 
+@pytest.mark.fault("4", "a corrupt, empty or foreign file", promise="overwritten pages are found at the start")
 def test_a_database_with_overwritten_pages_is_moved_aside_whole(path: Path, clock: StandingClock) -> None:
     filled(path)
     damaged = bytearray(path.read_bytes())
@@ -58,6 +62,7 @@ def test_a_database_with_overwritten_pages_is_moved_aside_whole(path: Path, cloc
         works(store)
 
 
+@pytest.mark.fault("4", "a corrupt, empty or foreign file", promise="so is a file cut short")
 def test_a_database_cut_short_is_moved_aside(path: Path, clock: StandingClock) -> None:
     filled(path)
     os.truncate(path, 4096 * 5)
@@ -85,6 +90,7 @@ def test_a_second_unusable_file_does_not_replace_the_first(path: Path, clock: St
     assert all(name is not None and name.exists() for name in names)
 
 
+@pytest.mark.fault("4", "a corrupt, empty or foreign file", promise="an empty file is a new database")
 def test_an_empty_file_is_a_new_database(path: Path, clock: StandingClock) -> None:
     path.touch()
     with closing(Store.open(str(path), clock)) as store:
@@ -104,6 +110,9 @@ def test_the_folder_is_made(tmp_path: Path, clock: StandingClock) -> None:
         works(store)
 
 
+@pytest.mark.fault(
+    "4", "a corrupt, empty or foreign file", promise="another program's database is refused and left alone"
+)
 @pytest.mark.parametrize("command", ["PRAGMA journal_mode=DELETE", "PRAGMA journal_mode=WAL"])
 def test_another_program_s_database_is_refused_and_left_alone(path: Path, clock: StandingClock, command: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
@@ -130,6 +139,14 @@ def test_a_file_in_the_folder_s_place_is_refused_in_one_line(tmp_path: Path, clo
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.fault(
+    "4",
+    "two daemons on one database",
+    promise="a SQLite file has one writer; a second is refused, and told who the first is",
+)
+@pytest.mark.fault(
+    "4", "SQLite's WAL-reset bug", promise="one process and one connection write the file, which the bug takes two of"
+)
 def test_a_second_writer_is_refused_and_told_who_the_first_is(path: Path, clock: StandingClock) -> None:
     with closing(Store.open(str(path), clock)) as store:
         with pytest.raises(StoreError, match=f"in use by process {os.getpid()}"):
@@ -138,6 +155,7 @@ def test_a_second_writer_is_refused_and_told_who_the_first_is(path: Path, clock:
     Store.open(str(path), clock).close()
 
 
+@pytest.mark.fault("4", "the database is busy", promise="readers and upgrades wait their turn beside the writer")
 def test_readers_and_upgrades_are_welcome_beside_a_writer(path: Path, clock: StandingClock) -> None:
     with closing(Store.open(str(path), clock)) as store, closing(Store.open_to_read(str(path))) as beside:
         works(store)

@@ -26,6 +26,9 @@ def filled(store: Store, hours: float, interval_s: float = 60.0) -> None:
     )
 
 
+@pytest.mark.fault(
+    "4", "unbounded growth", promise="samples, five-minute and hourly totals are each deleted after their own time"
+)
 def test_samples_and_totals_are_kept_for_their_own_times(store: Store) -> None:
     """Ten hours polled each minute; of samples the last 2 h stay, of totals the last 5 h, of hours the last 7."""
     filled(store, 10)
@@ -107,6 +110,7 @@ def test_reports_are_thinned_to_the_last_of_each_day_and_the_newest_stays(store:
     assert latest == store.reader.latest_report()
 
 
+@pytest.mark.fault("4", "unbounded growth", promise="a SQLite file is brought under its size limit from the old end")
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_a_sqlite_file_is_brought_under_its_size_from_the_old_end(store: Store, tmp_path: Path) -> None:
     filled(store, 48, interval_s=15.0)

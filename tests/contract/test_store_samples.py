@@ -67,6 +67,7 @@ def test_what_cannot_be_a_measurement_is_not_reported_and_stops_no_other(store: 
     assert store.reader.samples(START_S, START_S + 1, other)[0].prompt_tokens_total == 7.0
 
 
+@pytest.mark.fault("4", "two daemons on one database", promise="what is written twice is there once")
 def test_a_batch_may_be_repeated(store: Store) -> None:
     key, epoch = registered(store)
     batch = [sample(key, epoch, START_S + 15 * n, steps_total=float(n)) for n in range(10)]
@@ -101,6 +102,11 @@ def test_a_gpu_first_seen_in_a_refused_batch_can_be_added_later(store: Store) ->
     assert [reading] == store.reader.gpu_samples(START_S, START_S + 1)
 
 
+@pytest.mark.fault(
+    "4",
+    "SQLite's disk is full",
+    promise="a batch that does not fit is refused whole and waits; when there is room it is written",
+)
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_a_full_disk_refuses_a_batch_whole_and_is_over_when_there_is_room(store: Store) -> None:
     """SQLite's page limit gives the same error as a disk without space."""
