@@ -108,5 +108,18 @@ FAULTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 """Section -> its title and its faults. A test names its fault with `pytest.mark.fault(section, fault, promise=...)`."""
 
-NOT_PRODUCED: Mapping[str, str] = {}
+NOT_PRODUCED: Mapping[str, str] = {
+    "two daemons' clocks differ": "every sample carries the time of the daemon that polled; a takeover by one whose "
+    "clock differs is a step of the wall clock, which has its own row",
+    "the network to Postgres is cut": "the cut itself takes a network of its own; the limit that ends such a "
+    "connection (tcp_user_timeout) is read back from a real one",
+    "Postgres' disk is full": "it answers with a failed write, or the whole server ends: the rows of a database that "
+    "is away",
+    "SQLite's WAL-reset bug": "the damage itself takes two writing connections at one instant, which do not exist; "
+    "`doctor` names a SQLite that has the bug",
+    "a database on a network file system": "none can be mounted where the tests run: keep SQLite's file on a local "
+    "disk",
+    "a memory limit": "the kernel kills a process beyond it, which is a kill in the middle of a write; what could "
+    "grow has bounds: pages, connections, samples that wait, the process that talks to the GPU driver",
+}
 """Fault -> why it, or which part of it, no test produces."""

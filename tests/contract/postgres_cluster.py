@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +54,22 @@ class Cluster:
     def drop(self, name: str) -> None:
         """Remove a database, whoever is connected."""
         self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """End the server, whoever is connected."""
+        pid = int(self._server.get_pid())
+        os.kill(pid, signal.SIGINT)
+        wait_for_end(pid)
+
+    def start(self) -> None:
+        """Start it anew, on the same data and at the same socket."""
+        self._server.ensure_postgres_running()
+
+
+def wait_for_end(pid: int) -> None:
+    """Until there is no such process."""
+    while Path(f"/proc/{pid}").exists() and "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
+        time.sleep(0.05)
 
 
 @contextmanager

