@@ -40,7 +40,8 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a change. `concurrency` are sequences at once by KV memory, `longest_context` tokens one may have.
+    """One side of a change. `concurrency` are sequences of the live context that KV memory holds at once,
+    `longest_context` the tokens that one alone may have there; both are of memory, whether it limits or not.
 
     `bound` is what sets the capacity: `first_token`, `token_gap`, `utilisation`, or `unreachable` at a capacity of 0.
     """
@@ -139,6 +140,9 @@ def _limits(limits: Limits, change: Change) -> Limits:
 
 
 def _report(one: Replica, change: Change, after: Side, new: Array, *, evidence: Evidence) -> CapacityReport:
+    if change.kv_capacity_tokens is not None:
+        fits = change.kv_capacity_tokens
+        after = replace(after, concurrency=_concurrency(fits, one.mix), longest_context=fits)
     old = np.append(one.found, one.found[0])
     apart = np.stack([_apart(old), _apart(new)])
     ratio: Figure = Missing("no load keeps the objectives as it is: there is nothing to compare with")
@@ -197,12 +201,16 @@ def _sides(
             capacity_per_s=_estimate(found.capacity_per_s[row, 0], known),
             stability_per_s=_estimate(found.stability_per_s[row, 0], known),
             today=_latency(latencies, row, known),
-            concurrency=None if own is None else own / (mix.context_tokens + KV_MARGIN_TOKENS),
+            concurrency=None if own is None else _concurrency(own, mix),
             longest_context=own,
             bound=str(found.binding[row.start, 0]),
         )
         sides.append((side, found.capacity_per_s[row, 0]))
     return sides
+
+
+def _concurrency(kv_tokens: float, mix: Mix) -> float:
+    return kv_tokens / (mix.context_tokens + KV_MARGIN_TOKENS)
 
 
 def _latencies(costs: Costs, mix: Mix, limits: Limits, objectives: Objectives) -> Array:

@@ -59,6 +59,18 @@ CAPACITY: tuple[Metric, ...] = (
         "What sets the capacity as it is: `first_token`, `token_gap`, `utilisation` or `unreachable`.",
     ),
     Metric(
+        "breakeven_deployment_concurrent_sequences",
+        "gauge",
+        ("deployment",),
+        "Sequences of the live context that a replica's KV memory holds at once.",
+    ),
+    Metric(
+        "breakeven_deployment_kv_tokens",
+        "gauge",
+        ("deployment",),
+        "Tokens that a replica's KV memory holds: the longest context that memory allows.",
+    ),
+    Metric(
         "breakeven_scheme_capacity_requests_per_second",
         "gauge",
         ("deployment", "scheme", *ESTIMATE),
@@ -87,5 +99,17 @@ CAPACITY: tuple[Metric, ...] = (
         "gauge",
         ("deployment", "scheme"),
         "1 when KV memory that the scheme frees raises the capacity, which takes a sign that it limits today.",
+    ),
+    Metric(
+        "breakeven_scheme_concurrent_sequences",
+        "gauge",
+        ("deployment", "scheme"),
+        "Sequences of the live context that a replica's KV memory holds at once under the scheme.",
+    ),
+    Metric(
+        "breakeven_scheme_kv_tokens",
+        "gauge",
+        ("deployment", "scheme"),
+        "Tokens that a replica's KV memory holds under the scheme: the longest context that memory allows.",
     ),
 )

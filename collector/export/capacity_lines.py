@@ -37,6 +37,9 @@ def fleet_lines(fleet: Plain) -> Iterator[str]:
     side = fleet["replica"]
     if "missing" not in side:
         yield f"limit: {LIMITS[side['bound']]}; today {_latency(side['today'])}"
+        if side["concurrency"] is not None:
+            tokens, sequences = side["longest_context"], side["concurrency"]
+            yield f"KV memory holds {tokens:,.0f} tokens, {sequences:,.0f} sequences of the live context at once"
 
 
 def scheme_line(scheme: Plain) -> str:
@@ -49,7 +52,9 @@ def scheme_line(scheme: Plain) -> str:
         line += f", {_whole(needed)} replica(s) at the peak"
     if "missing" not in report:
         line += f", today {_latency(report['after']['today'])}"
-        line += ", freed KV memory counted" if report["kv_credited"] else ""
+        if report["after"]["concurrency"] is not None:
+            counted = "counted" if report["kv_credited"] else "not counted: it does not limit today"
+            line += f", room for {report['after']['concurrency']:,.0f} sequences ({counted})"
     return line
 
 

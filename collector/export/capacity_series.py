@@ -58,6 +58,10 @@ def scheme_series(one: SchemeCapacity, labels: Labels) -> Iterator[Series]:
 
 def _side(prefix: str, one: Side, objectives: Objectives, labels: Labels) -> Iterator[Series]:
     yield f"{prefix}_capacity_bound_info", {**labels, "limit": one.bound}, 1.0
+    if one.concurrency is not None:
+        yield f"{prefix}_concurrent_sequences", labels, one.concurrency
+    if one.longest_context is not None:
+        yield f"{prefix}_kv_tokens", labels, one.longest_context
     for latency, statistic, figure in latencies(one.today, objectives):
         with_latency = {**labels, "latency": latency, "statistic": statistic}
         yield from bounds(f"{prefix}_latency_seconds", with_latency, figure)

@@ -95,12 +95,30 @@ def test_what_is_not_known_is_said_with_its_reason() -> None:
     assert "peak load not known: a peak needs 12 spans" in printed(single)
 
 
-def test_uneven_replicas_and_credited_memory_are_named() -> None:
-    plain = as_plain(report())["deployments"][0]
-    fleet, scheme = plain["capacity"], plain["schemes"][0]["capacity"]
+def test_uneven_replicas_are_named() -> None:
+    fleet = as_plain(report())["deployments"][0]["capacity"]
     uneven = {**fleet, "imbalance": {**fleet["imbalance"], "value": 1.5}}
-    credited = {**scheme, "replica": {**scheme["replica"], "kv_credited": True}}
 
     assert any("1.50 times the mean" in line for line in fleet_lines(uneven))
-    assert "freed KV memory counted" in scheme_line(credited)
-    assert "freed KV memory" not in scheme_line(scheme)
+
+
+def test_what_kv_memory_holds_is_said_before_and_after_and_whether_it_counts() -> None:
+    """100,000 tokens of 16-bit KV; FP8 weights of Llama 3.1 8B free some 7 GB, at 131,072 bytes a token 53,000 more."""
+    known = a_day(0)
+    told = replace(known, identity=replace(known.identity, kv_capacity_tokens=100_000))
+    made = analyse([told], [CHAT], {}, Policy(), now_s=DAY_S + 1, recent_s=300, history_s=7 * DAY_S)
+    found, scheme = shown(made), as_plain(made)["deployments"][0]["schemes"][0]["capacity"]
+    (before,) = [value for _, value in found["breakeven_deployment_kv_tokens"]]
+    after = {labels["scheme"]: value for labels, value in found["breakeven_scheme_kv_tokens"]}
+    sequences = {labels["scheme"]: value for labels, value in found["breakeven_scheme_concurrent_sequences"]}
+    (now,) = [value for _, value in found["breakeven_deployment_concurrent_sequences"]]
+    credited = {**scheme, "replica": {**scheme["replica"], "kv_credited": True}}
+
+    assert before == 100_000
+    assert after["fp8-w8a8"] == pytest.approx(153_000, rel=0.02)
+    assert after["w4a16"] > after["fp8-w8a8"]
+    assert sequences["fp8-w8a8"] / now == pytest.approx(after["fp8-w8a8"] / before)
+    assert "KV memory holds 100,000 tokens" in printed(made)
+    assert "sequences (not counted: it does not limit today)" in scheme_line(scheme)
+    assert "sequences (counted)" in scheme_line(credited)
+    assert "breakeven_scheme_kv_tokens" not in shown(report(count=1))
