@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: help run demo test lint types contracts unit soak bench docs golden clean
+.PHONY: help run demo test lint types contracts unit soak bench docs pictures golden clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -46,6 +46,10 @@ docs: $(VENV)/.dev ## regenerate METRICS.md, CONFIG.md, MONEY.md, RELIABILITY.md
 	$(BIN)/python -m collector.export.docs deploy
 	$(BIN)/python -m tests.reliability
 	$(BIN)/python grafana/generate.py
+
+pictures: $(VENV)/.dev ## take the pictures of the page anew, from the demo, with Chromium
+	@.ci/tools
+	PATH="$(CURDIR)/.cache/tools/usr/bin:$$PATH" $(BIN)/python -m tests.pictures
 
 clean: ## remove what was installed here; your data in ./var stays
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
