@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sections["Analysing an hour of 5 s samples, every model fitted anew"] = analysed
     with tempfile.TemporaryDirectory() as folder:
         sections["Rolling up"] = analysis.roll_up_rows(asked.replicas, asked.runs, hour, Path(folder))
-    sections["Answering"] = answering.metrics_rows(report, asked.runs)
+    sections["Answering"] = [*answering.metrics_rows(report, asked.runs), *answering.page_rows(report, asked.runs)]
     text = markdown(sections, _machine(asked.runs))
     asked.out.write_text(text)
     sys.stdout.write(text)

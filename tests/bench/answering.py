@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
+from urllib.request import Request, urlopen
 
+from analyzer.evidence import Evidence
+from analyzer.hours import PLAIN, MixHours
 from analyzer.report import Report
 from collector.export.answers import compressed
+from collector.export.assets import PAGES, assets
 from collector.export.exposition import Exposition, joined
 from collector.export.render import live_series, report_series
 from collector.export.snapshot import State
@@ -15,6 +20,10 @@ from tests.bench.measure import paired, timed
 from tests.bench.table import Row
 from tests.fakes.hand_clock import HandClock
 from tests.fakes.metrics_text import client_text
+from tests.fakes.served_state import served
+
+SHOWN_REPLICAS, SHOWN_DEPLOYMENTS = 200, 50
+WEEK_HOURS = 168
 
 
 def state_of(report: Report) -> State:
@@ -54,4 +63,57 @@ def metrics_rows(report: Report, runs: int) -> list[Row]:
         Row("one between two recomputations", times[1], "s"),
         Row("gzip of it, in a thread beside the event loop", timed(lambda: compressed(whole), runs), "s"),
         Row("the same series in prometheus_client", times[2], "s"),
+    ]
+
+
+def a_week_of(report: Report) -> Report:
+    """At most 200 of its replicas, in 50 deployments, each with 168 hours of mix."""
+    names = [f"fleet-{number}" for number in range(SHOWN_DEPLOYMENTS)]
+    shares = {name: (1 / len(PLAIN),) * WEEK_HOURS for name in PLAIN}
+    starts = tuple(3600.0 * hour for hour in range(WEEK_HOURS))
+    hours = MixHours(starts, (3600.0,) * WEEK_HOURS, shares, 4, Evidence.FITTED)
+    replicas = tuple(
+        replace(one, deployment=names[number % len(names)])
+        for number, one in enumerate(report.replicas[:SHOWN_REPLICAS])
+    )
+    known = replace(report.workloads[report.deployments[0].name], hours=hours)
+    return replace(
+        report,
+        replicas=replicas,
+        deployments=tuple(replace(report.deployments[0], name=name) for name in names),
+        workloads=dict.fromkeys(names, known),
+    )
+
+
+def page_rows(report: Report, runs: int) -> list[Row]:
+    """All that a browser asks until the page is whole, over a real connection: right after a recomputation, and later.
+
+    The asking itself is in it. The page's own files are read once by a browser, and here every time.
+    """
+    state = state_of(a_week_of(report))
+    clock = HandClock()
+    files = [one.path for one in assets() if one.path not in PAGES or one.path == "/"]
+    paths = [*files, "/api/v1/overview", "/api/v1/history", "/api/v1/health"]
+    made_at_s = (clock.wall_s() - number / 1000 for number in count())
+    with served(state, clock) as url:
+
+        def asked() -> int:
+            sent = 0
+            for path in paths:
+                with urlopen(Request(url + path, headers={"Accept-Encoding": "gzip"})) as answer:
+                    sent += len(answer.read())
+            return sent
+
+        def anew() -> int:
+            assert state.report is not None
+            state.report = replace(state.report, made_at_s=next(made_at_s))
+            return asked()
+
+        size = f"{len(state.report.replicas) if state.report else 0} replicas, {SHOWN_DEPLOYMENTS} deployments, 7 days"
+        sent = f"{anew() / 1e6:.2f} MB sent"
+        works: list[Callable[[], object]] = [anew, asked]
+        first, later = paired(works, runs)
+    return [
+        Row(f"the page whole, right after a recomputation: {size}, {sent}", first, "s"),
+        Row("the page whole, between two recomputations", later, "s"),
     ]

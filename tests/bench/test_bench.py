@@ -19,7 +19,17 @@ def test_a_small_run_tells_every_figure(tmp_path: Path, monkeypatch: pytest.Monk
     main(["--replicas", "3", "--runs", "1", "--out", str(out)])
     rows = re.findall(r"^\| ([^|]+) \| ([\d.e-]+) \|", out.read_text(), re.MULTILINE)
     told = " ".join(name for name, _ in rows)
-    wanted = ("steady state", "prometheus_client", "windows", "fit", "account", "capacity", "one bucket", "one answer")
+    wanted = (
+        "steady state",
+        "prometheus_client",
+        "windows",
+        "fit",
+        "account",
+        "capacity",
+        "one bucket",
+        "one answer",
+        "the page whole",
+    )
     for figure in wanted:
         assert figure in told
     assert all(float(value) > 0 for _, value in rows)
