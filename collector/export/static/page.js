@@ -65,7 +65,7 @@ function replicas(body, up) {
     link.href = "/replica?id=" + encodeURIComponent(one.id);
     const fresh = answers(one, up);
     return [
-      filled("span", [link, make("span", ` ${one.replica.rank} · ${one.replica.target}`, "soft")]), one.deployment,
+      filled("span", [link, make("span", ` rank ${one.replica.rank} · ${one.replica.target}`, "soft")]), one.deployment,
       make("span", fresh ? "fresh" : "stale", fresh ? "up" : "down"),
       figure(one.prefill_marginal, percent), figure(one.memory_bound, percent), figure(one.decode_batch, plain),
       figure(one.generation_tokens_per_s, plain), figure(one.time_to_first_token_s, seconds), figure(one.inter_token_s, seconds),

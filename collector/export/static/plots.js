@@ -52,7 +52,7 @@ export function dropped(place) {
   place.removeAttribute("aria-label");
 }
 
-export const repaint = () => plots.forEach((one) => one.chart.redraw(false, true));
+export const repaint = () => plots.forEach((one) => one.chart.redraw(true, true));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
 // Hours between the first and the last of which nothing is known stay empty.

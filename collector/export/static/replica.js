@@ -57,7 +57,7 @@ async function refresh() {
       return;
     }
     const {replica, made_at_s: made, stale, simulated, explained} = answer.body;
-    byId("name").replaceChildren(called(replica.replica.model, "(no name)"), " " + replica.replica.rank);
+    byId("name").replaceChildren(called(replica.replica.model, "(no name)"), " rank " + replica.replica.rank);
     byId("target").textContent = replica.replica.target;
     byId("made").textContent = "Report of " + when(made);
     byId("simulated").hidden = !simulated;
