@@ -13,6 +13,7 @@ from rich.text import Text
 
 from collector.export.article_lines import article_lines, beside_line
 from collector.export.capacity_lines import fleet_lines, scheme_line
+from collector.export.option_lines import option_lines
 from collector.export.step_line import evidence_line
 
 Plain = Mapping[str, Any]
@@ -64,6 +65,7 @@ def _deployment(one: Plain, members: Sequence[Plain], *, wide: bool) -> Renderab
     answering = f"{one['fresh_replicas']} of {one['replicas']} replicas answer, {hardware}"
     lines += [Text(f"  {line}") for line in (answering, mix, cost)]
     lines += [Text(f"  {line}") for line in fleet_lines(one["capacity"])]
+    lines += [Text(f"  {line}") for line in option_lines(one["options"])]
     lines += [Text(f"  {line}", "dim") for line in article_lines(one["article"])]
     lines += [Text(f"  {_address(member)}: {evidence_line(member)}", "dim") for member in members]
     lines += [Text(f"  assumed: {text}", "yellow") for text in one.get("assumed", ())]
@@ -114,7 +116,7 @@ def _scheme(one: Plain) -> list[RenderableType]:
     saving, payback = _usd(money["saving_usd_per_month"]), _months(money["payback_months"])
     figures = [Text(f"saves {saving} a month, payback: {payback}"), *(Text(line, "dim") for line in _beside(one))]
     reasons = [Text(f"{sign} {text}", colour) for sign, text, colour in _reasons(one)]
-    return [head, *(Padding(line, (0, 0, 0, 6)) for line in (*figures, *reasons))]
+    return [head, *(Padding(line, (0, 0, 0, 6), expand=False) for line in (*figures, *reasons))]
 
 
 def _beside(one: Plain) -> list[str]:

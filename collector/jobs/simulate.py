@@ -37,16 +37,23 @@ deployments:
     match: {job: simulated-chat}
     weight_bits: 16
     minimum_replicas: 1
+    growth_per_month: 0.12
+    objectives: {ttft: {seconds: 1}, itl: {seconds: 0.0115}}
     schemes: [fp8-w8a8, int8-w8a8, w4a16]
     price: {usd_per_gpu_hour: 2.50, source: demo, date: 2026-11-01}
-    costs: {engineering_hours: 60, engineering_usd_per_hour: 110}
+    costs: {engineering_hours: 40, engineering_usd_per_hour: 110, evaluation_hours: 12, requantization_hours: 8,
+            model_releases_per_year: 2}
+    context: {compute_share_of_cost: 0.4, small_team: false, engineering_capacity: true}
     quality:
       fp8-w8a8: {result: pass, metric: demo exam, owner: demo, date: 2026-11-01, relative_loss: 0.003}
+      w4a16: {result: pass, metric: demo exam, owner: demo, date: 2026-11-01, relative_loss: 0.009}
   - name: summarise
     match: {job: simulated-summarise}
     weight_bits: 16
     gpus_per_replica: 4
     minimum_replicas: 1
+    objectives: {ttft: {seconds: 12}, itl: {seconds: 0.5}}
+    tensor_parallel_choices: [2]
     schemes: [fp8-w8a8, int8-w8a8, w4a16]
     price: {usd_per_gpu_hour: 2.50, source: demo, date: 2026-11-01}
     costs: {engineering_hours: 60, engineering_usd_per_hour: 110}
