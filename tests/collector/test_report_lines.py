@@ -52,8 +52,8 @@ def test_the_checklist_is_told_by_answer() -> None:
     assert told == [
         "the article's nearest scenario: decode heavy (high benefit, 1.3-1.5x); its decision matrix: Evaluate",
         (
-            "its reasons to skip: hold: quality is the main differentiator; do not: compute is a small part of the cost, "
-            "models change often; not known: latency targets are met already, the team is small"
+            "its reasons to skip: hold: quality is the main differentiator; do not: compute is a small part of the "
+            "cost, models change often; not known: latency targets are met already, the team is small"
         ),
     ]
 
