@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from analyzer.samples import ReplicaKey, ReplicaSample
 from analyzer.windows import Refusal, add_up, pairwise_totals
 from collector.store import Store
+from tests.fakes.browser import chromium, opened
 from tests.fakes.daemon_process import DaemonProcess, cli, running
 from tests.fakes.played_server import FIRST_STEP, PlayedServer, played
 
@@ -79,7 +80,10 @@ class Watched:
         return [one for one in replicas if one["fresh"] and one["replica"]["target"] == server.url]
 
 
-HOSTILE_NAME = b'a\\"}\\n<script>alert(1)</script>\x00\xed\xa0\x80\xff ${IFS} \xe2\x80\xae' + b"x" * 3900
+HOSTILE_NAME = (
+    b'a\\"}\\n<script>alert(1)</script><img src=x onerror=alert(2)>\x00\xed\xa0\x80\xff ${IFS} \xe2\x80\xae'
+    + b"x" * 3900
+)
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +227,16 @@ def test_hostile_names_leave_every_output_whole(watched: Watched) -> None:
     result = cli(watched.folder, "report", "--config.file", "config.yaml")
     assert result.returncode == 0, result.stderr
     assert not re.search(r"[\x00-\x08\x0b-\x1f]", result.stdout)
+
+
+@pytest.mark.fault(
+    "5", "a script in a label", promise="in a real browser: shown as text, nothing runs, nothing is fetched"
+)
+def test_a_browser_shows_a_hostile_name_as_text(watched: Watched) -> None:
+    """What ran or was refused by the content policy would be a complaint of the console."""
+    with chromium() as browser, opened(browser, watched.daemon.url + "/") as seen:
+        shown = seen.page.locator("body").text_content() or ""
+        assert "<script>alert(1)</script><img src=x onerror=alert(2)>" in shown
+        assert seen.page.locator("img[src=x]").count() == 0
+        assert seen.complaints == []
+        assert all(url.startswith((watched.daemon.url, "data:")) for url in seen.asked)
