@@ -103,7 +103,7 @@ def test_a_refresh_moves_nothing_and_keeps_what_was_opened_and_focused(browser: 
     state = a_state(report)
     with served(state, clock) as url, opened(browser, url + "/") as seen:
         page = seen.page
-        summary = page.locator("details summary").first
+        summary = page.locator("details[data-key] summary").first
         summary.press("Enter")
         summary.focus()
         page.evaluate("() => window.scrollBy(0, 300)")
@@ -114,9 +114,26 @@ def test_a_refresh_moves_nothing_and_keeps_what_was_opened_and_focused(browser: 
         state.report = replace(report, made_at_s=clock.wall_s() - 1, deployments=(newer, *others))
         expect(page.locator("#deployments")).to_contain_text(name, timeout=LATEST_MS)
 
-        assert page.locator("details[open]").count() == 1
+        assert page.locator("details[data-key][open]").count() == 1
         assert page.evaluate("() => document.activeElement.tagName") == "SUMMARY"
         assert page.evaluate("() => window.scrollY") == before
+
+
+def test_many_deployments_begin_as_headlines_and_open_from_the_list(browser: Browser, report: Report) -> None:
+    names = [f"fleet-{number}" for number in range(9)]
+    many = replace(
+        report,
+        deployments=tuple(replace(report.deployments[0], name=name) for name in names),
+        workloads=dict.fromkeys(names, report.workloads[report.deployments[0].name]),
+    )
+    with served(a_state(many), HandClock()) as url, opened(browser, url + "/") as seen:
+        page = seen.page
+        expect(page.locator("article .headline")).to_have_count(9)
+        assert page.locator("article canvas").count() == 0
+        page.locator("#summary a").nth(8).click()
+        expect(page.locator("article").nth(8).locator("canvas").first).to_be_visible()
+        assert page.locator("article details.body[open]").count() == 1
+        assert seen.complaints == []
 
 
 def test_it_shows_stale_within_one_refresh_of_a_target_s_death_and_lost_after_the_daemon_s(

@@ -235,8 +235,8 @@ function others(one) {
   return [make("h4", "Other GPUs"), table(["GPUs a replica", "Scheme", "Replicas", "Bill / month", "Saving / month"], rows, "plain", `Other GPUs for ${one.name}`)];
 }
 
-// A card with places that stay, so that a refresh moves nothing.
-export function makeCard() {
+// A card with places that stay, so that a refresh moves nothing; what is folded away is not drawn.
+export function makeCard(open) {
   const element = make("article"), card = {element};
   card.title = make("h3");
   for (const name of ["verdict", "facts", "money", "schemes", "mix", "mixTable", "steps", "latency", "rest"]) card[name] = make("div");
@@ -245,7 +245,13 @@ export function makeCard() {
   card.stepsPlot = make("div", undefined, "plot");
   const left = filled("section", [card.mix, card.hoursText, card.hours, card.mixTable]);
   const right = filled("section", [card.steps, card.stepsPlot, card.stepsText = make("div")]);
-  element.append(card.title, card.verdict, card.money, card.schemes, filled("div", [left, right], "pair"), card.latency, card.facts, card.rest);
+  card.body = filled("details", [
+    make("summary", "What the verdict rests on"),
+    card.money, card.schemes, filled("div", [left, right], "pair"), card.latency, card.facts, card.rest,
+  ], "body");
+  card.body.open = open;
+  card.body.addEventListener("toggle", () => card.refill?.());
+  element.append(card.title, card.verdict, card.body);
   return card;
 }
 
@@ -253,6 +259,14 @@ export function fillCard(card, shown, hours, history_s, answering, now_s) {
   const one = shown.report;
   renewIf(card.title, [one.name, one.simulated], () => [one.name, ...(one.simulated ? [make("span", "simulated", "tag")] : [])]);
   renewIf(card.verdict, [one.schemes.map((each) => [each.state, each.judged]), Math.floor(now_s / 60)], () => headline(one, now_s));
+  card.refill = () => {
+    if (card.body.open) fillBody(card, shown, hours, history_s, answering);
+  };
+  card.refill();
+}
+
+function fillBody(card, shown, hours, history_s, answering) {
+  const one = shown.report;
   renewIf(card.money, [one.usd_per_million_tokens, one.token_costs, one.usd_per_hour, one.price_source, one.price_stale], () => [costs(one)]);
   renewIf(card.schemes, one.schemes, () => schemes(one));
   renewIf(card.mix, [shown.mix_now, shown.mix_decision, hours], () => mixParts(card, shown, hours, one.name));

@@ -4,6 +4,8 @@ import {ago, called, figure, filled, make, percent, plain, renewIf, seconds, tab
 import {repaint} from "./plots.js";
 import {fetchJson, onPaper, repeat, tellProblems} from "./refresh.js";
 
+// With more deployments than this each one begins as its headline alone.
+const MOST_UNFOLDED = 8;
 const HISTORY_EVERY_MS = 60000;
 const byId = (id) => document.getElementById(id);
 const cards = new Map();
@@ -33,7 +35,7 @@ function deployments(body, up, now_s) {
   body.deployments.forEach((shown, index) => {
     const {name} = shown.report;
     if (!cards.has(name)) {
-      const card = makeCard();
+      const card = makeCard(body.deployments.length <= MOST_UNFOLDED);
       card.element.id = "deployment-" + index + "-" + cards.size;
       cards.set(name, card);
       byId("deployments").append(card.element);
@@ -49,7 +51,9 @@ function summary(body) {
   renewIf(byId("summary"), body.deployments.map((one) => one.report.schemes.map((each) => [each.state.verdict, each.money])), () => {
     const rows = body.deployments.map(({report}) => {
       const lead = leading(report.schemes), link = make("a", report.name);
-      link.href = "#" + cards.get(report.name).element.id;
+      const card = cards.get(report.name);
+      link.href = "#" + card.element.id;
+      link.addEventListener("click", () => { card.body.open = true; });
       if (!lead) return [link, "not judged", "", "", ""];
       const reason = lead.state.verdict === "worth_it" || lead.state.verdict === "evaluate" ? lead.judged.reasons_for[0] : lead.judged.reasons_against[0];
       return [link, badge(lead.state.verdict), lead.scheme, figure(lead.money.saving_usd_per_month, usd), reason ?? ""];
