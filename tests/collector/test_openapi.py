@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
 from analyzer.evidence import Missing
 from analyzer.report import Report
@@ -70,6 +72,14 @@ def test_the_document_has_every_path_of_the_api_and_no_other() -> None:
     routed = {route.resource.canonical for route in app.router.routes() if route.resource is not None}
 
     assert set(document("1")["paths"]) == {path for path in routed if path.startswith("/api/")}
+
+
+def test_it_is_an_openapi_document_to_the_standard_s_own_validator() -> None:
+    whole = document("1.2.3")
+    validate(whole)
+    del whole["paths"]["/api/v1/health"]["get"]["responses"]["200"]["description"]
+    with pytest.raises(OpenAPIValidationError):
+        validate(whole)
 
 
 @pytest.mark.parametrize("path", ["overview", "history", "report", "health", "replicas/{id}"])
