@@ -31,7 +31,7 @@ _SHAPES = (
     (2000, 500, 32, 4096),
 )
 _FIRST_TOKEN_S = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
-_TOKEN_GAP_S = (0.02, 0.03, 0.06, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_TOKEN_GAP_S = (0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +87,15 @@ def _lengths(mean: int) -> Lengths:
 
 
 def _objectives(workload: Workload, rng: np.random.Generator) -> Objectives:
-    """None, either or both, in round figures that the server's settings can keep: operators state no others."""
+    """None, either or both, in round figures that a server can keep while it is not full, as operators state them."""
     costs, prompt = workload.costs, workload.prompt.mean
     longest = int(3 * prompt)
     alone_s = costs.step_s(workload.seats, round(workload.seats * prompt), longest, longest**2 // 2)
-    chunk = min(longest, workload.chunk_tokens)
-    held = round(workload.seats * (prompt + workload.output.mean / 2))
-    slowest_s = costs.step_s(workload.seats, held, chunk, chunk * chunk // 2)
+    # A quarter of the seats and a mean prompt: some of these objectives bind before the seats do, and others never.
+    chunk, seats = min(round(prompt), workload.chunk_tokens), workload.seats // 4
+    usual_s = costs.step_s(seats, round(seats * (prompt + workload.output.mean / 2)), chunk, chunk * chunk // 2)
     first = Objective(float(rng.choice([one for one in _FIRST_TOKEN_S if one >= 2 * alone_s][:2])))
-    gap = Objective(float(rng.choice([one for one in _TOKEN_GAP_S if one >= slowest_s][:2])))
+    gap = Objective(float(rng.choice([one for one in _TOKEN_GAP_S if one >= usual_s][:2])))
     kind = rng.random()
     if kind < 0.2:
         return Objectives()
