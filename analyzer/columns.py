@@ -160,17 +160,14 @@ def _at_once(columns: Columns, span_of: SpanOf) -> dict[int, Totals] | None:
     added = np.vstack([amounts, active_s, made * lasted_s, made, gap, stopped])
     with np.errstate(over="ignore"):
         sums = np.add.reduceat(added, firsts, axis=1).T
-    # A series that is missing from one window is NaN in the sum; without any window nothing was reported.
-    table = sums.astype(object)
-    table[:, : len(SERIES) + 1][np.isnan(sums[:, : len(SERIES) + 1]) | (sums[:, -3, None] == 0)] = None
     ends_s = at_s[np.append(firsts[1:], len(spans))].tolist()
     histograms = _histograms(columns, made, spans)
     found = {}
     for span, start_s, end_s, values in zip(
-        spans[firsts].tolist(), at_s[firsts].tolist(), ends_s, table.tolist(), strict=True
+        spans[firsts].tolist(), at_s[firsts].tolist(), ends_s, known_sums(sums), strict=True
     ):
         told = histograms.get(int(span), UNTOLD)
-        found[int(span)] = _totals(columns, start_s, end_s, values, told)
+        found[int(span)] = totals_of_sums(columns.replica, columns.epoch, start_s, end_s, values, told)
     return found
 
 
@@ -219,15 +216,32 @@ def _histograms_apart(
     return found
 
 
-def _totals(
-    of: Columns, start_s: float, end_s: float, sums: Sequence[Any], histograms: Mapping[str, Counts | None]
+def known_sums(sums: Column) -> list[list[Any]]:
+    """Rows of sums in the order that `totals_of_sums` takes, with None for what is not known.
+
+    A series that is missing from one window is NaN in the sum; without any window nothing was reported.
+    """
+    reported = len(SERIES) + 1
+    table = sums.astype(object)
+    table[:, :reported][np.isnan(sums[:, :reported]) | (sums[:, -3, None] == 0)] = None
+    known: list[list[Any]] = table.tolist()
+    return known
+
+
+def totals_of_sums(
+    replica: ReplicaKey,
+    epoch: int,
+    start_s: float,
+    end_s: float,
+    sums: Sequence[Any],
+    histograms: Mapping[str, Counts | None],
 ) -> Totals:
     """Totals from sums in the order of `SERIES`, active and covered seconds, windows made, gaps and clocks stopped."""
     *known, active_s, covered_s, windows, gaps, stopped = sums
     refused = ((Refusal.GAP, int(gaps)), (Refusal.CLOCK, int(stopped)))
     return Totals(
-        replica=of.replica,
-        epoch=of.epoch,
+        replica=replica,
+        epoch=epoch,
         start_s=start_s,
         end_s=end_s,
         covered_s=covered_s,

@@ -47,6 +47,10 @@ class StoreError(BreakevenError):
     """The database cannot be used; the text says why and what to do."""
 
 
+class UnknownEpochError(StoreError):
+    """A sample's epoch is not in the database, which was replaced meanwhile; nothing of the batch was written."""
+
+
 class SchemaTooNewError(StoreError):
     """The database was written by a newer release; the text names both revisions."""
 

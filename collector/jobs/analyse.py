@@ -126,7 +126,7 @@ class Analyse:
 
     def keep(self, report: Report) -> None:
         """Store the report and its verdicts. Raises StoreError."""
-        self._store.writer.save_verdicts(_states(report))
+        self._store.writer.save_verdicts(_states(report), report.made_at_s)
         self._store.writer.append_report(report.made_at_s, as_plain(report))
 
     def _history(self, polled: Polled, epoch: int, now_s: float, *, alone: bool) -> ReplicaHistory:

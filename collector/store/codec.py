@@ -6,18 +6,20 @@ not stop the rows of every other replica.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from math import isfinite
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analyzer.columns import SERIES, Columns
 from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample, bounds_of
+from analyzer.stacked import Stacked, Told
 from analyzer.windows import Totals
-from collector.store.packing import pack, unpack
+from collector.store.packing import pack, unpack, unpack_many
 from collector.store.schema import (
     BUCKET_MS,
     DELTA_MEASURES,
@@ -26,7 +28,6 @@ from collector.store.schema import (
     INTEGRAL_MEASURES,
     REFUSAL_COLUMNS,
     REPLICA_MEASURES,
-    Measure,
 )
 
 MICRO = 1_000_000
@@ -90,6 +91,14 @@ _WIDTH = 4 + len(REPLICA_MEASURES)
 _SERIES_AT = [4 + _REPLICA_FIELDS.index(name) for name in SERIES]
 _SERIES_DIVISORS = np.array([[_REPLICA_SCALES[at - 4] or 1.0] for at in _SERIES_AT])
 """A measure without a scale is kept as it is."""
+_HEAD = 7
+"""Columns of a row of totals before its refusals: bucket, epoch, start, end, covered, active, windows."""
+_DELTAS = tuple(one.field for one in DELTA_MEASURES)
+_INTEGRALS = tuple(one.field for one in INTEGRAL_MEASURES)
+_TOTAL_DIVISORS = [one.scale or 1 for one in (*DELTA_MEASURES, *INTEGRAL_MEASURES)]
+_REFUSED = slice(_HEAD, _HEAD + len(REFUSAL_COLUMNS))
+_KEPT = slice(_REFUSED.stop, _REFUSED.stop + len(_TOTAL_DIVISORS))
+_PACKED = slice(_KEPT.stop, _KEPT.stop + len(_BUCKETS))
 _replica_values = attrgetter(*_REPLICA_FIELDS)
 _replica_histograms = attrgetter(*HISTOGRAM_COLUMNS)
 _gpu_values = attrgetter(*_GPU_FIELDS)
@@ -146,40 +155,80 @@ def gpu_sample(row: Sequence[Any], uuid: str, name: str | None) -> GpuSample:
     return GpuSample(uuid, seconds(tick_ms * 1000 + offset_us), interval_ms / 1000, name, **values)
 
 
-def totals_row(bucket: int, totals: Totals) -> dict[str, Any]:
+def stacked_samples(rows: Sequence[Sequence[Any]]) -> tuple[Stacked, list[int], NDArray[np.int64]]:
+    """Rows of `replica_samples` stacked by epoch and in order of time; the epochs by number of owner; each row's place.
+
+    Places are positions in `rows`, in the order of the stack.
+    """
+    told = list(zip(*rows, strict=True))
+    figures = np.array([_floats(column) for column in told[:_WIDTH]])
+    epochs, owner = np.unique(figures[1].astype(np.int64), return_inverse=True)
+    at_us = figures[0] * 1000 + figures[2]
+    order = np.lexsort((at_us, owner))
+    stacked = Stacked(
+        owner=owner[order],
+        at_s=at_us[order] / MICRO,
+        interval_s=figures[3][order] / 1000,
+        series=figures[_SERIES_AT][:, order] / _SERIES_DIVISORS,
+        told={
+            name: _told(packed, order, buckets)
+            for (name, buckets), packed in zip(_BUCKETS.items(), told[_WIDTH:], strict=True)
+        },
+    )
+    return stacked, epochs.tolist(), order
+
+
+def _floats(column: Sequence[Any]) -> NDArray[np.float64]:
+    """Numbers, NaN for None."""
+    if column[0] is None and column.count(None) == len(column):
+        return np.full(len(column), np.nan)
+    return np.array(column, dtype=np.float64)
+
+
+def _told(packed: Sequence[bytes | None], order: NDArray[np.int64], buckets: int) -> Told:
+    carrying = np.flatnonzero(np.array([one is not None for one in packed])[order])
+    counts = unpack_many([one for at in order[carrying].tolist() if (one := packed[at]) is not None], buckets)
+    whole = ~np.isnan(counts[:, 0])
+    return Told(carrying[whole], counts[whole])
+
+
+def totals_row(bucket: int, totals: Totals) -> Row:
     """Totals as a row of `replica_totals`; `bucket` is unix time in ms."""
-    return {
-        "bucket_ms": bucket,
-        "epoch_id": totals.epoch,
-        "start_us": microseconds(totals.start_s),
-        "end_us": microseconds(totals.end_s),
-        "covered_us": microseconds(totals.covered_s),
-        "active_us": None if totals.active_s is None else microseconds(totals.active_s),
-        "windows": totals.windows,
-        **{column: totals.refusals.get(refusal, 0) for refusal, column in REFUSAL_COLUMNS.items()},
-        **{one.column: _keep(totals.deltas[one.field], one.scale) for one in DELTA_MEASURES},
-        **{one.column: _keep(totals.integrals[one.field], one.scale) for one in INTEGRAL_MEASURES},
-        **{column: pack(totals.histograms[name]) for name, column in HISTOGRAM_COLUMNS.items()},
-    }
-
-
-def totals_of(row: Mapping[Any, Any], replica: ReplicaKey) -> Totals:
-    """A row of `replica_totals` as the totals it was made from."""
-    counted = {refusal: row[column] for refusal, column in REFUSAL_COLUMNS.items()}
-    return Totals(
-        replica=replica,
-        epoch=row["epoch_id"],
-        start_s=seconds(row["start_us"]),
-        end_s=seconds(row["end_us"]),
-        covered_s=seconds(row["covered_us"]),
-        windows=row["windows"],
-        deltas=_series(row, DELTA_MEASURES),
-        integrals=_series(row, INTEGRAL_MEASURES),
-        active_s=None if row["active_us"] is None else seconds(row["active_us"]),
-        refusals={refusal: count for refusal, count in counted.items() if count > 0},
-        histograms={name: unpack(row[column], _BUCKETS[name]) for name, column in HISTOGRAM_COLUMNS.items()},
+    deltas, integrals, refusals = totals.deltas, totals.integrals, totals.refusals
+    return (
+        bucket,
+        totals.epoch,
+        microseconds(totals.start_s),
+        microseconds(totals.end_s),
+        microseconds(totals.covered_s),
+        None if totals.active_s is None else microseconds(totals.active_s),
+        totals.windows,
+        *(refusals.get(refusal, 0) for refusal in REFUSAL_COLUMNS),
+        *(_keep(deltas[one.field], one.scale) for one in DELTA_MEASURES),
+        *(_keep(integrals[one.field], one.scale) for one in INTEGRAL_MEASURES),
+        *(pack(totals.histograms[name]) for name in HISTOGRAM_COLUMNS),
     )
 
 
-def _series(row: Mapping[Any, Any], kept: Sequence[Measure]) -> dict[str, float | None]:
-    return {one.field: _restore(row[one.column], one.scale) for one in kept}
+def totals_of(row: Sequence[Any], replica: ReplicaKey) -> Totals:
+    """A row of `replica_totals`, or the same columns of `replica_hours`, as the totals it was made from."""
+    _, epoch, start_us, end_us, covered_us, active_us, windows = row[:_HEAD]
+    kept = [None if value is None else value / by for value, by in zip(row[_KEPT], _TOTAL_DIVISORS, strict=True)]
+    return Totals(
+        replica=replica,
+        epoch=epoch,
+        start_s=start_us / MICRO,
+        end_s=end_us / MICRO,
+        covered_s=covered_us / MICRO,
+        windows=windows,
+        deltas=dict(zip(_DELTAS, kept, strict=False)),
+        integrals=dict(zip(_INTEGRALS, kept[len(_DELTAS) :], strict=True)),
+        active_s=None if active_us is None else active_us / MICRO,
+        refusals={refusal: count for refusal, count in zip(REFUSAL_COLUMNS, row[_REFUSED], strict=True) if count > 0},
+        histograms=dict(zip(_BUCKETS, map(unpack, row[_PACKED], _BUCKETS.values()), strict=True)),
+    )
+
+
+def pairs_of(row: Sequence[Any]) -> int:
+    """How many pairs of samples a row of totals was made of: windows and refusals."""
+    return int(sum(row[_HEAD - 1 : _REFUSED.stop]))

@@ -44,7 +44,6 @@ _REMEDIES = (
     ("database is locked", "another process holds the file: is a second daemon running?"),
     ("disk is full", "free space on the disk"),
     ("no space left", "free space on the disk"),
-    ("foreign key constraint", "register the replica again: its epoch is not in this database"),
     ("malformed", "restart the daemon: it moves the file aside and begins a new one"),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 
 from sqlalchemy import Connection, Table, select
 
@@ -25,7 +26,7 @@ from collector.store.schema import (
     reports,
     verdicts,
 )
-from collector.store.spans import last_row_before, rows_between, span_us
+from collector.store.spans import grid_rows, last_row_before, rows_between, span_us
 
 _ALWAYS_S = 2.0**43
 """Later than any stored instant."""
@@ -77,7 +78,7 @@ class Reader:
             keys = replica_of_epoch(connection, replica)
             members = None if replica is None else list(keys)
             rows = rows_between(connection, replica_samples, since_us, until_us, members)
-            return [replica_sample(row, keys[row.epoch_id]) for row in rows]
+            return [replica_sample(row, keys[row.epoch_id]) for row in rows if row.epoch_id in keys]
 
         return self._engines.read(work)
 
@@ -101,7 +102,7 @@ class Reader:
                 known = {number: (uuid, name) for number, (kept, name) in known.items() if kept == storable(uuid)}
             members = None if uuid is None else list(known)
             rows = rows_between(connection, gpu_samples, since_us, until_us, members)
-            return [gpu_sample(row, *known[row.gpu_id]) for row in rows]
+            return [gpu_sample(row, *known[row.gpu_id]) for row in rows if row.gpu_id in known]
 
         return self._engines.read(work)
 
@@ -117,17 +118,13 @@ class Reader:
         self, table: Table, since_s: float, until_s: float, replica: ReplicaKey | None
     ) -> list[tuple[float, Totals]]:
         since_us, until_us = span_us(since_s, until_s)
+        # Starts are whole milliseconds.
+        since_ms, until_ms = -(-since_us // 1000), -(-until_us // 1000)
 
         def work(connection: Connection) -> list[tuple[float, Totals]]:
             keys = replica_of_epoch(connection, replica)
-            start_ms = table.c.bucket_ms
-            wanted = select(table).where(start_ms * 1000 >= since_us, start_ms * 1000 < until_us)
-            # The bare bounds are what the key is searched by; the exact ones above only trim the ends.
-            wanted = wanted.where(start_ms >= since_us // 1000, start_ms <= until_us // 1000)
-            if replica is not None:
-                wanted = wanted.where(table.c.epoch_id.in_(list(keys)))
-            rows = connection.execute(wanted.order_by(start_ms, table.c.epoch_id)).mappings()
-            return [(row["bucket_ms"] / 1000, totals_of(row, keys[row["epoch_id"]])) for row in rows]
+            rows = grid_rows(connection, table, since_ms, until_ms, None if replica is None else list(keys))
+            return [(row[0] / 1000, totals_of(row, keys[row[1]])) for row in rows if row[1] in keys]
 
         return self._engines.read(work)
 
@@ -135,7 +132,7 @@ class Reader:
         """The newest report; None before the first."""
         newest = select(reports).order_by(reports.c.made_at_us.desc()).limit(1)
         row = self._engines.read(lambda connection: connection.execute(newest).first())
-        return None if row is None else StoredReport(seconds(row.made_at_us), json.loads(row.body))
+        return None if row is None else StoredReport(seconds(row.made_at_us), json.loads(zlib.decompress(row.body)))
 
     def report_times(self) -> list[float]:
         """When the kept reports were made (unix time), oldest first."""

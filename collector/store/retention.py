@@ -1,13 +1,18 @@
-"""Deletes what is older than it must be kept, from the old end, in small transactions; bounds a SQLite file's size."""
+"""Deletes what is older than it must be kept, from the old end and in small steps; bounds the database's size.
+
+Postgres keeps raw samples in whole days: a day goes when all of it is too old, without a row being touched.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Table, delete, func, select, text
+from sqlalchemy import Connection, Table, delete, func, select
 
 from collector.store.codec import microseconds
 from collector.store.engine import Engines
+from collector.store.forget import forget_epochs
+from collector.store.partitions import drop_days, table_bytes
 from collector.store.schema import (
     BUCKET_MS,
     HOUR_MS,
@@ -19,6 +24,7 @@ from collector.store.schema import (
     reports,
     stale_buckets,
     stale_hours,
+    verdicts,
 )
 
 BATCH_ROWS = 5_000
@@ -33,10 +39,11 @@ _SHRINK_PAGES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """How long what is kept, in seconds, and how many bytes a SQLite file may use (None: as many as it takes).
+    """How long what is kept, in seconds, and how many bytes the database may use (None: as many as it takes).
 
     Five-minute totals go by whole hours. Reports are all kept as long as samples, and the last one of each UTC day as
-    long as hourly totals.
+    long as hourly totals. What a replica was is kept as long as anything is of it; verdict states that no report has
+    renewed go with the samples.
     """
 
     samples_s: float
@@ -54,13 +61,17 @@ class Pruned:
     totals: int
     hours: int
     reports: int
+    replicas: int
+    verdicts: int
     used_bytes: int
 
 
 def prune(engines: Engines, keep: Keep, now_s: float) -> Pruned:
-    """Delete what is too old at `now_s`, then the oldest samples, totals and hours until a SQLite file fits its limit.
+    """Delete what is too old at `now_s`, then what is oldest until the database fits its limit.
 
-    Samples and totals that are still to be added up outlive their time, but not the size limit. Raises StoreError.
+    A SQLite file loses samples, then totals, then hours; Postgres whole days of samples, since what else it deleted
+    would free no space. Samples and totals that are still to be added up outlive their time, but not the size limit.
+    Raises StoreError.
     """
     oldest_kept_ms = _aligned(now_s - keep.samples_s, BUCKET_MS)
     unrolled = _oldest(engines, stale_buckets)
@@ -73,15 +84,25 @@ def prune(engines: Engines, keep: Keep, now_s: float) -> Pruned:
     if unadded is not None:
         totals_ms = min(totals_ms, unadded)
     hours_ms = _aligned(now_s - keep.hours_s, HOUR_MS)
-    samples = _delete_before(engines, replica_samples, oldest_kept_ms)
-    readings = _delete_before(engines, gpu_samples, oldest_kept_ms)
+    samples = _forget_samples(engines, replica_samples, oldest_kept_ms)
+    readings = _forget_samples(engines, gpu_samples, oldest_kept_ms)
     totals = _delete_before(engines, replica_totals, totals_ms)
     hours = _delete_before(engines, replica_hours, hours_ms)
     old_reports = engines.write(
         lambda connection: _thin_reports(connection, microseconds(now_s - keep.samples_s), hours_ms * 1000)
     )
+    forgotten = engines.write(lambda connection: forget_epochs(connection, oldest_kept_ms, hours_ms))
+    stale = delete(verdicts).where(verdicts.c.saved_at_us < microseconds(now_s - keep.samples_s))
+    unrenewed = engines.write(lambda connection: connection.execute(stale).rowcount)
+    limit_ms = _aligned(now_s - KEPT_WHATEVER_SIZE_S, BUCKET_MS)
+    if not engines.sqlite and keep.max_bytes is not None:
+        for table in (replica_samples, gpu_samples):
+            while used_bytes(engines) > keep.max_bytes and (
+                gone := engines.write(lambda connection, of=table: drop_days(connection, of, limit_ms, most=1))
+            ):
+                samples += gone if table is replica_samples else 0
+                readings += gone if table is gpu_samples else 0
     if engines.sqlite and keep.max_bytes is not None:
-        limit_ms = _aligned(now_s - KEPT_WHATEVER_SIZE_S, BUCKET_MS)
         for table in (replica_samples, gpu_samples, replica_totals, replica_hours):
             while used_bytes(engines) > keep.max_bytes and (gone := _delete_batch(engines, table, limit_ms)):
                 samples += gone if table is replica_samples else 0
@@ -90,7 +111,7 @@ def prune(engines: Engines, keep: Keep, now_s: float) -> Pruned:
                 hours += gone if table is replica_hours else 0
     if engines.sqlite:
         _shrink(engines)
-    return Pruned(samples, readings, totals, hours, old_reports, used_bytes(engines))
+    return Pruned(samples, readings, totals, hours, old_reports, forgotten, unrenewed, used_bytes(engines))
 
 
 def used_bytes(engines: Engines) -> int:
@@ -100,8 +121,7 @@ def used_bytes(engines: Engines) -> int:
         if engines.sqlite:
             pages, free, size = (_pragma(connection, name) for name in ("page_count", "freelist_count", "page_size"))
             return (pages - free) * size
-        sizes = text("SELECT pg_total_relation_size(CAST(:name AS regclass))")
-        return sum(connection.execute(sizes, {"name": name}).scalar_one() for name in metadata.tables)
+        return sum(table_bytes(connection, name) for name in metadata.tables)
 
     return engines.read(work)
 
@@ -113,6 +133,12 @@ def _aligned(instant_s: float, length_ms: int) -> int:
 
 def _oldest(engines: Engines, marks: Table) -> int | None:
     return engines.read(lambda connection: connection.execute(select(func.min(marks.c.bucket_ms))).scalar())
+
+
+def _forget_samples(engines: Engines, table: Table, before_ms: int) -> int:
+    if engines.sqlite:
+        return _delete_before(engines, table, before_ms)
+    return engines.write(lambda connection: drop_days(connection, table, before_ms))
 
 
 def _delete_before(engines: Engines, table: Table, before_ms: int) -> int:

@@ -9,14 +9,27 @@ follow from five-minute totals in the same way, by `stale_hours`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence, Set
+from operator import attrgetter
+from statistics import median
 
-from sqlalchemy import Connection, Row, Table, delete, select
+import numpy as np
+from sqlalchemy import Connection, Table, delete, select, update
 
 from analyzer.columns import totals_of_columns
+from analyzer.samples import ReplicaKey
+from analyzer.stacked import Stacked, totals_by_owner
 from analyzer.windows import DIP_WINDOWS, Totals, add_up_whole
-from collector.store.codec import microseconds, replica_columns, seconds, totals_of, totals_row
+from collector.store.codec import (
+    Row,
+    microseconds,
+    pairs_of,
+    replica_columns,
+    seconds,
+    stacked_samples,
+    totals_of,
+    totals_row,
+)
 from collector.store.engine import Engines
 from collector.store.read import replica_of_epoch
 from collector.store.schema import (
@@ -29,11 +42,17 @@ from collector.store.schema import (
     stale_buckets,
     stale_hours,
 )
-from collector.store.spans import last_row_before, rows_between
-from collector.store.write import pairs_in, upsert_hours, upsert_totals
+from collector.store.spans import grid_rows, last_row_before, rows_at_once, rows_between
+from collector.store.write import upsert_hours, upsert_totals
 
+MEMBERS_AT_ONCE = 10_000
 FEW_OF_AN_HOUR = 0.2
 """Largest share of an hour left out for a series that the rest has: a missed answer touches two buckets of twelve."""
+LOOK_BACK_MS = 60_000
+"""Histograms are told once a minute: so far back lies the sample that an increase begins with."""
+LOOK_BACK_POLLS = 5.5
+"""And so many polls before it are read, to know a dip by: one more than it takes, and half a poll of unpunctuality."""
+_epoch_of = attrgetter("epoch")
 
 
 def roll_up(engines: Engines, now_s: float) -> int:
@@ -67,8 +86,18 @@ def _add_up_one(connection: Connection, closed_ms: int) -> int | None:
     if hour is None:
         return None
     if mine:
-        upsert_hours(connection, hour_rows(connection, hour))
+        rows = hour_rows(connection, hour)
+        upsert_hours(connection, rows)
+        _remember_hour(connection, hour, [row[1] for row in rows])
     return int(mine)
+
+
+def _remember_hour(connection: Connection, hour_ms: int, members: Sequence[int]) -> None:
+    """Note with the epochs that they have totals of this hour."""
+    newer = (epochs.c.last_hour_ms.is_(None)) | (epochs.c.last_hour_ms < hour_ms)
+    for begin in range(0, len(members), MEMBERS_AT_ONCE):
+        some = members[begin : begin + MEMBERS_AT_ONCE]
+        connection.execute(update(epochs).where(epochs.c.id.in_(some), newer).values(last_hour_ms=hour_ms))
 
 
 def _taken(connection: Connection, marks: Table, closed_ms: int) -> tuple[int | None, bool]:
@@ -81,19 +110,18 @@ def _taken(connection: Connection, marks: Table, closed_ms: int) -> tuple[int | 
     return oldest, connection.execute(delete(marks).where(marks.c.bucket_ms == oldest)).rowcount > 0
 
 
-def hour_rows(connection: Connection, hour_ms: int) -> list[dict[str, Any]]:
-    """The rows of one hour, one per epoch, from its five-minute totals."""
+def hour_rows(connection: Connection, hour_ms: int) -> list[Row]:
+    """The rows of one hour, one per epoch, from its five-minute totals; their last figure is the number of pairs."""
     keys = replica_of_epoch(connection)
-    start_ms = replica_totals.c.bucket_ms
-    within = select(replica_totals).where(start_ms >= hour_ms, start_ms < hour_ms + HOUR_MS)
     parts: dict[int, list[Totals]] = defaultdict(list)
     pairs: dict[int, int] = defaultdict(int)
-    for row in connection.execute(within.order_by(start_ms)).mappings():
-        epoch = row["epoch_id"]
-        parts[epoch].append(totals_of(row, keys[epoch]))
-        pairs[epoch] += pairs_in(row)
+    for row in grid_rows(connection, replica_totals, hour_ms, hour_ms + HOUR_MS):
+        epoch = row[1]
+        if epoch in keys:
+            parts[epoch].append(totals_of(row, keys[epoch]))
+            pairs[epoch] += pairs_of(row)
     return [
-        {**totals_row(hour_ms, whole), "pairs": pairs[epoch]}
+        (*totals_row(hour_ms, whole), pairs[epoch])
         for epoch, found in sorted(parts.items())
         if (whole := add_up_whole(found, FEW_OF_AN_HOUR)) is not None
     ]
@@ -102,12 +130,52 @@ def hour_rows(connection: Connection, hour_ms: int) -> list[dict[str, Any]]:
 def bucket_totals(connection: Connection, bucket_ms: int) -> list[Totals]:
     """The totals of the windows that end in one bucket, one per epoch."""
     start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
+    within = rows_at_once(connection, replica_samples, start_us, end_us)
+    if not within:
+        return []
+    usual_ms = median(row[3] for row in within)
+    look_us = round(min(BUCKET_MS, LOOK_BACK_MS + LOOK_BACK_POLLS * usual_ms) * 1000)
+    rows = [*rows_at_once(connection, replica_samples, start_us - look_us, start_us), *within]
     keys = replica_of_epoch(connection)
-    before: dict[int, list[Row[Any]]] = defaultdict(list)
-    within: dict[int, list[Row[Any]]] = defaultdict(list)
-    for row in rows_between(connection, replica_samples, start_us - BUCKET_MS * 1000, end_us):
-        group = before if row.tick_ms * 1000 + row.offset_us < start_us else within
-        group[row.epoch_id].append(row)
+    rows = [row for row in rows if row[1] in keys]
+    stacked, epoch_of, _ = stacked_samples(rows)
+    found = totals_by_owner(stacked, [(keys[epoch], epoch) for epoch in epoch_of], seconds(start_us))
+    left = {epoch_of[number] for number in found.left}
+    left |= {epoch_of[number] for number in _cut_short(connection, stacked, epoch_of, start_us, start_us - look_us)}
+    made = [totals for totals in found.totals.values() if totals.epoch not in left]
+    return sorted([*made, *_one_by_one(connection, bucket_ms, left & {row[1] for row in within}, keys)], key=_epoch_of)
+
+
+def _cut_short(
+    connection: Connection, stacked: Stacked, epoch_of: Sequence[int], start_us: int, looked_us: int
+) -> set[int]:
+    """The owners of whose past too little was read: to know a dip by, or to begin a histogram's increase with."""
+    owner, owners = stacked.owner, len(epoch_of)
+    earlier = stacked.at_s < seconds(start_us)
+    begin = np.bincount(owner[earlier], minlength=owners) - 1
+    first = np.searchsorted(owner, np.arange(owners))
+    for told in stacked.told.values():
+        carrying, past = owner[told.at], earlier[told.at]
+        last = np.full(owners, -1)
+        last[carrying[past]] = told.at[past] - first[carrying[past]]
+        grows = np.bincount(carrying[~past], minlength=owners) > 0
+        begin = np.where(grows, np.minimum(begin, last), begin)
+    few = np.flatnonzero(begin <= DIP_WINDOWS).tolist()
+    began = select(epochs.c.id, epochs.c.started_at_us)
+    begun = {row.id: row.started_at_us for row in connection.execute(began)} if few else {}
+    return {number for number in few if begun.get(epoch_of[number], 0) < looked_us}
+
+
+def _one_by_one(
+    connection: Connection, bucket_ms: int, members: Set[int], keys: Mapping[int, ReplicaKey]
+) -> list[Totals]:
+    """The totals of some epochs, with as much of their past as they need."""
+    start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
+    before: dict[int, list[Row]] = defaultdict(list)
+    within: dict[int, list[Row]] = defaultdict(list)
+    for row in rows_between(connection, replica_samples, start_us - BUCKET_MS * 1000, end_us, sorted(members)):
+        group = before if row[0] * 1000 + row[2] < start_us else within
+        group[row[1]].append(row)
     made = []
     for epoch, found in within.items():
         begun = _enough(connection, epoch, _last_of(before[epoch]), start_us)
@@ -118,11 +186,11 @@ def bucket_totals(connection: Connection, bucket_ms: int) -> list[Totals]:
     return [totals for totals in made if totals is not None]
 
 
-def _enough(connection: Connection, epoch: int, rows: Sequence[Row[Any]], start_us: int) -> list[Row[Any]]:
+def _enough(connection: Connection, epoch: int, rows: Sequence[Row], start_us: int) -> list[Row]:
     """The rows, and where they are too few to know a dip by, older ones before them: polls are rare, or had ceased."""
     found = list(rows)
     while len(found) <= DIP_WINDOWS:
-        first_us = found[0].tick_ms * 1000 + found[0].offset_us if found else start_us
+        first_us = found[0][0] * 1000 + found[0][2] if found else start_us
         older = _long_before(connection, epoch, first_us)
         if older is None:
             break
@@ -130,16 +198,16 @@ def _enough(connection: Connection, epoch: int, rows: Sequence[Row[Any]], start_
     return found
 
 
-def _last_of(rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+def _last_of(rows: Sequence[Row]) -> Sequence[Row]:
     """The last rows before a bucket, from where a histogram's increase in it may begin and a dip before that."""
     begin = len(rows) - 1
-    for column in HISTOGRAM_COLUMNS.values():
-        carrying = (at for at in range(len(rows) - 1, -1, -1) if getattr(rows[at], column) is not None)
+    for column in range(-len(HISTOGRAM_COLUMNS), 0):
+        carrying = (at for at in range(len(rows) - 1, -1, -1) if rows[at][column] is not None)
         begin = min(begin, next(carrying, begin))
     return rows[max(0, begin - DIP_WINDOWS - 1) :]
 
 
-def _long_before(connection: Connection, epoch: int, start_us: int) -> Row[Any] | None:
+def _long_before(connection: Connection, epoch: int, start_us: int) -> Row | None:
     """An epoch's last row before an instant, however long before; None for one that began later, without searching."""
     begun_us = connection.execute(select(epochs.c.started_at_us).where(epochs.c.id == epoch)).scalar()
     if begun_us is None or begun_us >= start_us:

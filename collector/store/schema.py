@@ -1,6 +1,8 @@
 """The tables: what is. `migrations/` says how to get there.
 
 A sample's key starts with its aligned tick, so that the rows of one moment lie together and a write touches few pages.
+Rows by time refer to epochs and GPUs without a foreign key: the writer makes sure that theirs are there, and whoever
+drops a day's partition or forgets an epoch need not search the others. In Postgres raw samples are partitioned by day.
 Values other than counts are whole numbers of a small unit (fixed point), which SQLite keeps in as few bytes as they
 need; counts are exact doubles, which it keeps just as short when they are whole. A histogram is one packed value.
 NULL is "not reported", 0 is zero.
@@ -18,7 +20,6 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
-    ForeignKeyConstraint,
     Integer,
     LargeBinary,
     MetaData,
@@ -58,6 +59,13 @@ STORED: Mapping[Unit, Stored] = {
 }
 
 
+REQUEST_TIMES = frozenset(
+    f"{name}_s_total" for name in ("ttft", "inter_token", "request_queue", "request_prefill", "request_decode")
+)
+"""Seconds summed over requests, a hundred at a time: a millisecond tells as much of them as a microsecond of steps'."""
+_REQUEST_TIME = Stored(1_000, "s", "ms")
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A sample's field and the column that keeps it."""
@@ -76,7 +84,7 @@ def measures(sample: type[Any]) -> tuple[Measure, ...]:
 
 
 def _measure(sample: type[Any], name: str) -> Measure:
-    stored = STORED[unit_of(sample, name)]
+    stored = _REQUEST_TIME if name in REQUEST_TIMES else STORED[unit_of(sample, name)]
     if not stored.field_unit:
         return Measure(name, name, stored.scale)
     column, found = re.subn(rf"_{stored.field_unit}(?=_|$)", f"_{stored.column_unit}", name)
@@ -155,8 +163,10 @@ epochs = Table(
     Column("identity", Text, nullable=False),
     Column("process_start", Text),
     Column("started_at_us", BigInteger, nullable=False),
+    Column("last_hour_ms", BigInteger),
     UniqueConstraint("replica_id", "fingerprint"),
 )
+"""`last_hour_ms` is the newest hour with totals of the epoch, NULL before the first: it tells what can be forgotten."""
 
 replica_samples = Table(
     "replica_samples",
@@ -168,8 +178,8 @@ replica_samples = Table(
     *_columns(REPLICA_MEASURES),
     *_histograms(),
     PrimaryKeyConstraint("tick_ms", "epoch_id"),
-    ForeignKeyConstraint(["epoch_id"], ["epochs.id"]),
     sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (tick_ms)",
 )
 """`tick_ms` is unix time, aligned down to the poll interval; the sample was taken `offset_us` after it."""
 
@@ -191,8 +201,8 @@ gpu_samples = Table(
     Column("interval_ms", BigInteger, nullable=False),
     *_columns(GPU_MEASURES),
     PrimaryKeyConstraint("tick_ms", "gpu_id"),
-    ForeignKeyConstraint(["gpu_id"], ["gpus.id"]),
     sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (tick_ms)",
 )
 
 replica_totals = Table(
@@ -200,7 +210,6 @@ replica_totals = Table(
     metadata,
     *_totals(),
     PrimaryKeyConstraint("bucket_ms", "epoch_id"),
-    ForeignKeyConstraint(["epoch_id"], ["epochs.id"]),
     sqlite_with_rowid=False,
 )
 """Totals of the windows that end in the five minutes from `bucket_ms` (unix time) on."""
@@ -219,7 +228,6 @@ replica_hours = Table(
     *_totals(),
     Column("pairs", Integer, nullable=False),
     PrimaryKeyConstraint("bucket_ms", "epoch_id"),
-    ForeignKeyConstraint(["epoch_id"], ["epochs.id"]),
     sqlite_with_rowid=False,
 )
 """The sum of the five-minute totals of the hour from `bucket_ms` on, made of so many `pairs` of samples.
@@ -239,8 +247,9 @@ reports = Table(
     "reports",
     metadata,
     Column("made_at_us", BigInteger, primary_key=True, autoincrement=False),
-    Column("body", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
 )
+"""A report's JSON, compressed (zlib): a fleet's is megabytes, and one stays each quarter of an hour."""
 
 verdicts = Table(
     "verdicts",
@@ -252,4 +261,5 @@ verdicts = Table(
     Column("last_data_us", BigInteger),
     Column("candidate", Text),
     Column("candidate_since_us", BigInteger),
+    Column("saved_at_us", BigInteger, nullable=False),
 )

@@ -13,12 +13,15 @@ from typing import Any
 from sqlalchemy import Connection, FromClause, Row, Select, Table, and_, func, select
 
 from collector.store.codec import microseconds
-from collector.store.schema import BUCKET_MS
+from collector.store.schema import BUCKET_MS, HOUR_MS, replica_hours, replica_totals
 
+_FEW_MEMBERS = 50
+"""More epochs than this are found by reading a span than by seeking each."""
 _FIRST_LOOK_MS = (600_000, 7_200_000)
 """How far back the last row is looked for at first: it is nearly always recent, and a hop has its price."""
 
-Rows = list[Row[Any]]
+Rows = Sequence[Any]
+_STEP_MS = {replica_totals.name: BUCKET_MS, replica_hours.name: HOUR_MS}
 
 
 def rows_between(
@@ -33,7 +36,62 @@ def rows_between(
     else:
         chosen = _hops(table, first_ms, last_ms, members)
     wanted = chosen.where(at_us >= since_us, at_us < until_us).order_by(at_us, _member(table))
-    return list(connection.execute(wanted))
+    return connection.execute(wanted).fetchall()
+
+
+def rows_at_once(connection: Connection, table: Table, since_us: int, until_us: int) -> Rows:
+    """All rows with `since_us` <= instant < `until_us` in no order, as the driver gives them: the quick way to many."""
+    statement = (
+        f"SELECT {_columns(table)} FROM {table.name} WHERE tick_ms BETWEEN {since_us // 1000 - BUCKET_MS}"
+        f" AND {(until_us - 1) // 1000} AND tick_ms * 1000 + offset_us >= {since_us}"
+        f" AND tick_ms * 1000 + offset_us < {until_us}"
+    )
+    return connection.exec_driver_sql(statement).fetchall()
+
+
+def grid_rows(
+    connection: Connection, table: Table, since_ms: int, until_ms: int, members: Sequence[int] | None = None
+) -> Rows:
+    """Rows of totals with `since_ms` <= start < `until_ms` in order of time, as the driver gives them.
+
+    Starts are multiples of the table's span, so a few members' rows are sought start after start: a range would hold
+    every replica's.
+    """
+    ends = connection.exec_driver_sql(f"SELECT min(bucket_ms), max(bucket_ms) FROM {table.name}").one()
+    if ends[0] is None or members == []:
+        return []
+    step_ms = _STEP_MS[table.name]
+    first_ms, last_ms = max(-(-since_ms // step_ms) * step_ms, ends[0]), min(until_ms - 1, ends[1])
+    if first_ms > last_ms:
+        return []
+    columns, name = _columns(table), table.name
+    if members is None or len(members) > _FEW_MEMBERS:
+        among = "" if members is None else f" AND epoch_id IN ({_numbers(members)})"
+        statement = f"SELECT {columns} FROM {name} WHERE bucket_ms BETWEEN {first_ms} AND {last_ms}{among}"
+    elif connection.dialect.name == "sqlite":
+        statement = (
+            f"WITH RECURSIVE grid(at_ms) AS (SELECT {first_ms} UNION ALL"
+            f" SELECT at_ms + {step_ms} FROM grid WHERE at_ms + {step_ms} <= {last_ms})"
+            f" SELECT {columns} FROM grid CROSS JOIN {name}"
+            f" WHERE bucket_ms = at_ms AND epoch_id IN ({_numbers(members)})"
+        )
+    else:
+        # OFFSET 0 keeps the planner from reading the whole table for what it takes to be many rows.
+        statement = (
+            f"SELECT {columns} FROM generate_series({first_ms}::bigint, {last_ms}, {step_ms}) AS at_ms,"
+            f" LATERAL (SELECT * FROM {name} WHERE bucket_ms = at_ms AND epoch_id IN ({_numbers(members)}) OFFSET 0)"
+            " AS found"
+        )
+    return connection.exec_driver_sql(f"{statement} ORDER BY bucket_ms, epoch_id").fetchall()
+
+
+def _numbers(members: Sequence[int]) -> str:
+    return ",".join(str(int(member)) for member in members)
+
+
+@cache
+def _columns(table: Table) -> str:
+    return ", ".join(column.name for column in table.columns)
 
 
 def last_row_before(connection: Connection, table: Table, before_us: int, members: Sequence[int]) -> Row[Any] | None:

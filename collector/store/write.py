@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from operator import attrgetter, itemgetter
@@ -14,10 +15,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
 from analyzer.verdict import VerdictState
 from analyzer.windows import Totals
+from collector.errors import UnknownEpochError
 from collector.store.codec import Row, bucket_ms, gpu_row, microseconds, replica_row, totals_row
 from collector.store.engine import Engines
 from collector.store.identity import fingerprint, identity_text
 from collector.store.names import storable, storable_key
+from collector.store.partitions import days_of, make_days
 from collector.store.records import Appended
 from collector.store.schema import (
     BUCKET_MS,
@@ -46,6 +49,8 @@ class Writer:
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
         self._gpus: dict[str, tuple[int, str | None]] = {}
+        self._epochs: set[int] = set()
+        self._days: set[int] = set()
 
     def register(
         self, key: ReplicaKey, identity: Identity, process_start: str | None, job: str | None, at_s: float
@@ -78,8 +83,11 @@ class Writer:
         rows = sorted(map(replica_row, replica_samples_), key=_KEY)
         marks = sorted({start for row in rows for start in _touched(row)})
         readings = sorted(gpu_samples_, key=attrgetter("uuid", "at_s"))
+        self._make_days([*(row[0] for row in rows), *(int(reading.at_s * 1000) for reading in readings)])
+        unseen = {row[1] for row in rows} - self._epochs
 
         def work(connection: Connection) -> tuple[int, dict[str, tuple[int, str | None]]]:
+            _require_epochs(connection, unseen)
             _mark_stale(connection, stale_buckets, marks)
             known = self._known_gpus(connection, readings)
             gpu_rows = [gpu_row(sample, known[sample.uuid][0]) for sample in readings]
@@ -88,6 +96,7 @@ class Writer:
         new, known = self._engines.write(work)
         # Only now: numbers given in a transaction that failed would be nobody's.
         self._gpus = known
+        self._epochs |= unseen
         return Appended(new, len(rows) + len(readings) - new)
 
     def append_totals(self, made: Iterable[tuple[float, Totals]]) -> None:
@@ -104,7 +113,7 @@ class Writer:
         One report a quarter of an hour stays; the newest is always there.
         Raises StoreError, and ValueError for what JSON has no word for.
         """
-        row = {"made_at_us": microseconds(made_at_s), "body": json.dumps(body, allow_nan=False)}
+        row = {"made_at_us": microseconds(made_at_s), "body": packed_report(body)}
 
         def work(connection: Connection) -> None:
             newest = select(reports.c.made_at_us).order_by(reports.c.made_at_us.desc()).limit(2)
@@ -115,7 +124,7 @@ class Writer:
 
         self._engines.write(work)
 
-    def save_verdicts(self, states: Mapping[tuple[str, str], VerdictState]) -> None:
+    def save_verdicts(self, states: Mapping[tuple[str, str], VerdictState], at_s: float) -> None:
         """Keep verdict states by (deployment, scheme); states of others stay as they are. Raises StoreError."""
         rows = [
             {
@@ -128,10 +137,21 @@ class Writer:
                 "candidate_since_us": (
                     None if state.candidate_since_s is None else microseconds(state.candidate_since_s)
                 ),
+                "saved_at_us": microseconds(at_s),
             }
             for (deployment, scheme), state in sorted(states.items())
         ]
         self._engines.write(lambda connection: _upsert(connection, verdicts, rows))
+
+    def forget(self) -> None:
+        """Remember nothing of the database any longer: it may have been replaced by another state of itself."""
+        self._gpus, self._epochs, self._days = {}, set(), set()
+
+    def _make_days(self, ticks_ms: Sequence[int]) -> None:
+        days = set() if self._engines.sqlite else days_of(ticks_ms) - self._days
+        if days:
+            self._engines.write(lambda connection: make_days(connection, days))
+            self._days |= days
 
     def _known_gpus(self, connection: Connection, readings: Sequence[GpuSample]) -> dict[str, tuple[int, str | None]]:
         known = dict(self._gpus)
@@ -147,26 +167,48 @@ class Writer:
         return known
 
 
-def upsert_totals(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def packed_report(body: Mapping[str, Any]) -> bytes:
+    """A report as it is kept. Raises ValueError for what JSON has no word for."""
+    return zlib.compress(json.dumps(body, allow_nan=False, separators=(",", ":")).encode())
+
+
+def upsert_totals(connection: Connection, rows: Sequence[Row]) -> None:
     """Write five-minute totals in place of those made from fewer pairs of samples, and mark their hours.
 
     Once raw samples are gone, a late one must not replace a bucket's totals by what it alone can tell.
     """
-    _upsert(connection, replica_totals, rows, lambda excluded: pairs_in(excluded) >= pairs_in(replica_totals.c))
-    _mark_stale(connection, stale_hours, sorted({row["bucket_ms"] // HOUR_MS * HOUR_MS for row in rows}))
+    _put(connection, replica_totals, rows, _FULLER)
+    _mark_stale(connection, stale_hours, sorted({row[0] // HOUR_MS * HOUR_MS for row in rows}))
 
 
-def upsert_hours(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def upsert_hours(connection: Connection, rows: Sequence[Row]) -> None:
     """Write hours' totals in place of those made from fewer pairs: once five-minute totals are gone, they stay."""
-    _upsert(connection, replica_hours, rows, lambda excluded: excluded.pairs >= replica_hours.c.pairs)
+    _put(connection, replica_hours, rows, "excluded.pairs >= replica_hours.pairs")
 
 
-def pairs_in(row: Any) -> Any:
-    """How many pairs of samples a row of totals was made of: windows and refusals."""
-    return sum((row[name] for name in REFUSAL_COLUMNS.values()), row["windows"])
+_PAIRS = ("windows", *REFUSAL_COLUMNS.values())
+_FULLER = " >= ".join(" + ".join(f"{of}.{name}" for name in _PAIRS) for of in ("excluded", replica_totals.name))
 
 
-def _upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], when: Any = None) -> None:
+def _put(connection: Connection, table: Table, rows: Sequence[Row], when: str) -> None:
+    """Write rows in place of those with their keys, where `when` holds. Tuples cost a third of what mappings do."""
+    if rows:
+        connection.exec_driver_sql(_put_text(table, connection.dialect.name, when), list(rows))
+
+
+@cache
+def _put_text(table: Table, dialect: str, when: str) -> str:
+    keys = table.primary_key.columns.keys()
+    changed = ", ".join(f"{name} = excluded.{name}" for name in table.columns.keys() if name not in keys)  # noqa: SIM118
+    mark = "?" if dialect == "sqlite" else "%s"
+    values = ", ".join([mark] * len(table.columns))
+    return (
+        f"INSERT INTO {table.name} VALUES ({values})"
+        f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changed} WHERE {when}"
+    )
+
+
+def _upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         return
     statement = _insert(connection, table)
@@ -176,7 +218,6 @@ def _upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, An
         statement.on_conflict_do_update(
             index_elements=keys,
             set_={column.name: given[column.name] for column in table.c if column.name not in keys},
-            where=None if when is None else when(given),
         ),
         [dict(row) for row in rows],
     )
@@ -190,6 +231,14 @@ def _touched(row: Row) -> tuple[int, int]:
     """The bucket of a sample and the next one, whose first window begins with the bucket's last sample."""
     start = bucket_ms(row[0] * 1000 + row[2])
     return start, start + BUCKET_MS
+
+
+def _require_epochs(connection: Connection, numbers: set[int]) -> None:
+    """Raises UnknownEpochError unless the database has them all. A foreign key would cost every row a search."""
+    if numbers:
+        found = set(connection.execute(select(epochs.c.id).where(epochs.c.id.in_(numbers))).scalars())
+        if found != numbers:
+            raise UnknownEpochError(f"epoch {min(numbers - found)} is not in this database; register the replica again")
 
 
 def _mark_stale(connection: Connection, table: Table, marks: Sequence[int]) -> None:

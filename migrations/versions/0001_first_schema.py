@@ -1,6 +1,7 @@
 """The first schema: replicas and their epochs, GPUs, samples, totals, reports, verdicts.
 
-Spelled out, not derived from the sample types: what was released never changes.
+Spelled out, not derived from the sample types: what was released never changes. Raw samples are partitioned by time in
+Postgres, natively or as TimescaleDB's hypertables.
 """
 
 from __future__ import annotations
@@ -14,7 +15,12 @@ branch_labels = None
 depends_on = None
 
 
+DAY_MS = 86_400_000
+
+
 def upgrade() -> None:
+    hypertables = _timescaledb()
+    by_time = {} if hypertables else {"postgresql_partition_by": "RANGE (tick_ms)"}
     op.create_table(
         "replicas",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -33,6 +39,7 @@ def upgrade() -> None:
         sa.Column("identity", sa.Text(), nullable=False),
         sa.Column("process_start", sa.Text(), nullable=True),
         sa.Column("started_at_us", sa.BigInteger(), nullable=False),
+        sa.Column("last_hour_ms", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["replica_id"], ["replicas.id"], name=op.f("fk_epochs_replica_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_epochs")),
         sa.UniqueConstraint("replica_id", "fingerprint", name=op.f("uq_epochs_replica_id")),
@@ -57,11 +64,11 @@ def upgrade() -> None:
         sa.Column("prefill_marginal_us_total", sa.BigInteger(), nullable=True),
         sa.Column("decode_us_total", sa.BigInteger(), nullable=True),
         sa.Column("busy_us_total", sa.BigInteger(), nullable=True),
-        sa.Column("ttft_us_total", sa.BigInteger(), nullable=True),
-        sa.Column("inter_token_us_total", sa.BigInteger(), nullable=True),
-        sa.Column("request_queue_us_total", sa.BigInteger(), nullable=True),
-        sa.Column("request_prefill_us_total", sa.BigInteger(), nullable=True),
-        sa.Column("request_decode_us_total", sa.BigInteger(), nullable=True),
+        sa.Column("ttft_ms_total", sa.BigInteger(), nullable=True),
+        sa.Column("inter_token_ms_total", sa.BigInteger(), nullable=True),
+        sa.Column("request_queue_ms_total", sa.BigInteger(), nullable=True),
+        sa.Column("request_prefill_ms_total", sa.BigInteger(), nullable=True),
+        sa.Column("request_decode_ms_total", sa.BigInteger(), nullable=True),
         sa.Column("finished_prompt_tokens_total", sa.Double(), nullable=True),
         sa.Column("finished_generation_tokens_total", sa.Double(), nullable=True),
         sa.Column("draft_steps_total", sa.Double(), nullable=True),
@@ -73,9 +80,9 @@ def upgrade() -> None:
         sa.Column("step_tokens_histogram", sa.LargeBinary(), nullable=True),
         sa.Column("prompt_lengths_histogram", sa.LargeBinary(), nullable=True),
         sa.Column("generation_lengths_histogram", sa.LargeBinary(), nullable=True),
-        sa.ForeignKeyConstraint(["epoch_id"], ["epochs.id"], name=op.f("fk_replica_samples_epoch_id")),
         sa.PrimaryKeyConstraint("tick_ms", "epoch_id", name=op.f("pk_replica_samples")),
         sqlite_with_rowid=False,
+        **by_time,
     )
     op.create_table(
         "gpus",
@@ -105,9 +112,9 @@ def upgrade() -> None:
         sa.Column("tensor_active_ppm", sa.BigInteger(), nullable=True),
         sa.Column("dram_active_ppm", sa.BigInteger(), nullable=True),
         sa.Column("sm_occupancy_ppm", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["gpu_id"], ["gpus.id"], name=op.f("fk_gpu_samples_gpu_id")),
         sa.PrimaryKeyConstraint("tick_ms", "gpu_id", name=op.f("pk_gpu_samples")),
         sqlite_with_rowid=False,
+        **by_time,
     )
     op.create_table(
         "replica_totals",
@@ -136,11 +143,11 @@ def upgrade() -> None:
         sa.Column("prefill_marginal_us", sa.BigInteger(), nullable=True),
         sa.Column("decode_us", sa.BigInteger(), nullable=True),
         sa.Column("busy_us", sa.BigInteger(), nullable=True),
-        sa.Column("ttft_us", sa.BigInteger(), nullable=True),
-        sa.Column("inter_token_us", sa.BigInteger(), nullable=True),
-        sa.Column("request_queue_us", sa.BigInteger(), nullable=True),
-        sa.Column("request_prefill_us", sa.BigInteger(), nullable=True),
-        sa.Column("request_decode_us", sa.BigInteger(), nullable=True),
+        sa.Column("ttft_ms", sa.BigInteger(), nullable=True),
+        sa.Column("inter_token_ms", sa.BigInteger(), nullable=True),
+        sa.Column("request_queue_ms", sa.BigInteger(), nullable=True),
+        sa.Column("request_prefill_ms", sa.BigInteger(), nullable=True),
+        sa.Column("request_decode_ms", sa.BigInteger(), nullable=True),
         sa.Column("finished_prompt_tokens", sa.Double(), nullable=True),
         sa.Column("finished_generation_tokens", sa.Double(), nullable=True),
         sa.Column("draft_steps", sa.Double(), nullable=True),
@@ -152,7 +159,6 @@ def upgrade() -> None:
         sa.Column("step_tokens_histogram", sa.LargeBinary(), nullable=True),
         sa.Column("prompt_lengths_histogram", sa.LargeBinary(), nullable=True),
         sa.Column("generation_lengths_histogram", sa.LargeBinary(), nullable=True),
-        sa.ForeignKeyConstraint(["epoch_id"], ["epochs.id"], name=op.f("fk_replica_totals_epoch_id")),
         sa.PrimaryKeyConstraint("bucket_ms", "epoch_id", name=op.f("pk_replica_totals")),
         sqlite_with_rowid=False,
     )
@@ -189,11 +195,11 @@ def upgrade() -> None:
         sa.Column("prefill_marginal_us", sa.BigInteger(), nullable=True),
         sa.Column("decode_us", sa.BigInteger(), nullable=True),
         sa.Column("busy_us", sa.BigInteger(), nullable=True),
-        sa.Column("ttft_us", sa.BigInteger(), nullable=True),
-        sa.Column("inter_token_us", sa.BigInteger(), nullable=True),
-        sa.Column("request_queue_us", sa.BigInteger(), nullable=True),
-        sa.Column("request_prefill_us", sa.BigInteger(), nullable=True),
-        sa.Column("request_decode_us", sa.BigInteger(), nullable=True),
+        sa.Column("ttft_ms", sa.BigInteger(), nullable=True),
+        sa.Column("inter_token_ms", sa.BigInteger(), nullable=True),
+        sa.Column("request_queue_ms", sa.BigInteger(), nullable=True),
+        sa.Column("request_prefill_ms", sa.BigInteger(), nullable=True),
+        sa.Column("request_decode_ms", sa.BigInteger(), nullable=True),
         sa.Column("finished_prompt_tokens", sa.Double(), nullable=True),
         sa.Column("finished_generation_tokens", sa.Double(), nullable=True),
         sa.Column("draft_steps", sa.Double(), nullable=True),
@@ -206,7 +212,6 @@ def upgrade() -> None:
         sa.Column("prompt_lengths_histogram", sa.LargeBinary(), nullable=True),
         sa.Column("generation_lengths_histogram", sa.LargeBinary(), nullable=True),
         sa.Column("pairs", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["epoch_id"], ["epochs.id"], name=op.f("fk_replica_hours_epoch_id")),
         sa.PrimaryKeyConstraint("bucket_ms", "epoch_id", name=op.f("pk_replica_hours")),
         sqlite_with_rowid=False,
     )
@@ -219,7 +224,7 @@ def upgrade() -> None:
     op.create_table(
         "reports",
         sa.Column("made_at_us", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("made_at_us", name=op.f("pk_reports")),
     )
     op.create_table(
@@ -231,8 +236,22 @@ def upgrade() -> None:
         sa.Column("last_data_us", sa.BigInteger(), nullable=True),
         sa.Column("candidate", sa.Text(), nullable=True),
         sa.Column("candidate_since_us", sa.BigInteger(), nullable=True),
+        sa.Column("saved_at_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("deployment", "scheme", name=op.f("pk_verdicts")),
     )
+    if hypertables:
+        for name in ("replica_samples", "gpu_samples"):
+            op.execute(
+                f"SELECT create_hypertable('{name}', 'tick_ms', chunk_time_interval => CAST({DAY_MS} AS bigint))"
+            )
+
+
+def _timescaledb() -> bool:
+    """Whether raw samples become hypertables: where the extension is in this database."""
+    bind = op.get_bind()
+    if bind.dialect.name != "postgresql":
+        return False
+    return bind.execute(sa.text("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'")).first() is not None
 
 
 def downgrade() -> None:

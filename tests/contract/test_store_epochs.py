@@ -118,7 +118,7 @@ def test_a_name_that_no_database_keeps_is_kept_in_another_form(store: Store, nam
     assert sample(key, epoch, START_S) == store.reader.last_sample(key)
     assert [epoch] == [one.id for one in store.reader.epochs(key)]
     assert [name] == [one.uuid for one in store.reader.gpu_samples(START_S, START_S + 1, name)]
-    store.writer.save_verdicts({(name, name): VerdictState(Verdict.NO, START_S, None)})
+    store.writer.save_verdicts({(name, name): VerdictState(Verdict.NO, START_S, None)}, START_S)
     assert len(store.reader.verdicts()) == 1
 
 

@@ -41,8 +41,8 @@ def test_a_report_that_json_has_no_word_for_is_refused(store: Store) -> None:
 def test_verdict_states_are_replaced_by_deployment_and_scheme(store: Store) -> None:
     settled = VerdictState(Verdict.NO, START_S, START_S + 0.5)
     wavering = VerdictState(Verdict.NO, START_S, None, Verdict.WORTH_IT, START_S + 900)
-    store.writer.save_verdicts({("chat", "fp8-w8a8"): settled, ("chat", "w4a16"): settled})
-    store.writer.save_verdicts({("chat", "fp8-w8a8"): wavering, ("code", "w4a16"): settled})
+    store.writer.save_verdicts({("chat", "fp8-w8a8"): settled, ("chat", "w4a16"): settled}, START_S)
+    store.writer.save_verdicts({("chat", "fp8-w8a8"): wavering, ("code", "w4a16"): settled}, START_S)
     store.writer.save_verdicts({})
     assert {
         ("chat", "fp8-w8a8"): wavering,
