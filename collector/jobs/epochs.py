@@ -21,3 +21,7 @@ class EpochBook:
         number = self._store.writer.register(key, identity, process_start, job, at_s)
         self._known[key] = (identity, process_start, number)
         return number
+
+    def forget(self) -> None:
+        """Ask the store again: it no longer has what it told."""
+        self._known.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from collector.clock import Clock
@@ -60,6 +61,8 @@ class Recompute:
             polled, epochs = dict(self._roster.polled), dict(self._roster.epochs)
             report = await self._reader.run(self._analyse.run, polled, epochs, now_s)
             await self._writer.run(self._analyse.keep, report)
+        except asyncio.CancelledError:  # at the daemon's end, which APScheduler would log with a traceback
+            return
         except StoreError as error:
             _failed(health, now_s, "store", str(error), "the report could not be made")
             return
@@ -89,6 +92,8 @@ class Tidy:
         now_s, started_s = self._clock.wall_s(), self._clock.monotonic_s()
         try:
             pruned = await self._writer.run(self._store.prune, self._keep, now_s)
+        except asyncio.CancelledError:  # as above
+            return
         except StoreError as error:
             _failed(self._health, now_s, "store", str(error), "old samples could not be deleted")
             return

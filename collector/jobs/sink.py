@@ -8,7 +8,7 @@ from collections import deque
 
 from analyzer.samples import GpuSample, ReplicaSample
 from collector.clock import Clock
-from collector.errors import StoreError
+from collector.errors import StoreError, UnknownEpochError
 from collector.health import DaemonHealth
 from collector.jobs.epochs import EpochBook
 from collector.jobs.polled import Polled, Roster
@@ -35,6 +35,7 @@ class Sink:
         self._book = EpochBook(store)
         self._replicas: deque[Polled] = deque()
         self._gpus: deque[GpuSample] = deque()
+        self._turn = asyncio.Lock()
 
     def put(self, target: str, polled: list[Polled]) -> None:
         """Take what a poll of one target found: replicas that its page no longer shows are gone."""
@@ -63,21 +64,30 @@ class Sink:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write all that waits. What could not be written waits on, in order."""
+        """Write all that waits. What could not be written waits on, in order. Several callers take turns."""
+        async with self._turn:
+            await self._flush()
+
+    async def _flush(self) -> None:
         replicas, gpus = list(self._replicas), list(self._gpus)
         if not replicas and not gpus:
             return
+        self._replicas.clear()
+        self._gpus.clear()
         started_s = self._clock.monotonic_s()
         try:
             samples = await self._worker.run(self._write, replicas, gpus)
-        except StoreError as error:
+        except BaseException as error:
+            # Whoever is cancelled here cannot tell whether they were written; a second time does no harm.
+            self._replicas.extendleft(reversed(replicas))
+            self._gpus.extendleft(reversed(gpus))
+            self._shed(self._replicas)
+            self._shed(self._gpus)
+            if not isinstance(error, StoreError):
+                raise
             self._health.store.failed(self._clock.wall_s(), "write_failed", str(error))
             event(_log, logging.ERROR, "samples could not be written; they wait", about="store", error=error)
             return
-        for _ in replicas:
-            self._replicas.popleft()
-        for _ in gpus:
-            self._gpus.popleft()
         known = self._roster.polled
         self._roster.epochs.update({one.replica: one.epoch for one in samples if one.replica in known})
         self._health.samples_written += len(replicas) + len(gpus)
@@ -85,6 +95,15 @@ class Sink:
 
     def _write(self, replicas: list[Polled], gpus: list[GpuSample]) -> list[ReplicaSample]:
         """Runs on the writer's thread: give each replica its epoch, then append everything in one transaction."""
+        try:
+            return self._append(replicas, gpus)
+        except UnknownEpochError:
+            # The database was replaced, or has forgotten a replica that was away for long.
+            self._book.forget()
+            self._store.writer.forget()
+            return self._append(replicas, gpus)
+
+    def _append(self, replicas: list[Polled], gpus: list[GpuSample]) -> list[ReplicaSample]:
         samples = []
         for one in replicas:
             epoch = self._book.epoch(one.replica, one.identity, one.process_start, one.job, one.at_s)
