@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Table, text
+from sqlalchemy.exc import DBAPIError
 
+from collector.errors import StoreError
 from collector.store.schema import gpu_samples, replica_samples
 
 DAY_MS = 86_400_000
@@ -49,6 +51,12 @@ def make_days(connection: Connection, days: Iterable[int]) -> None:
                 f"CREATE TABLE IF NOT EXISTS {table.name}_{_stamp(day)} PARTITION OF {table.name}"
                 f" FOR VALUES FROM ({day}) TO ({day + DAY_MS})"
             )
+
+
+def lacks_day(error: StoreError) -> bool:
+    """Whether a write failed because a row's partition is not there."""
+    cause = error.__cause__
+    return isinstance(cause, DBAPIError) and "no partition of relation" in str(cause.orig)
 
 
 def drop_days(connection: Connection, table: Table, before_ms: int, most: int | None = None) -> int:

@@ -97,9 +97,7 @@ def prune(engines: Engines, keep: Keep, now_s: float) -> Pruned:
     limit_ms = _aligned(now_s - KEPT_WHATEVER_SIZE_S, BUCKET_MS)
     if not engines.sqlite and keep.max_bytes is not None:
         for table in (replica_samples, gpu_samples):
-            while used_bytes(engines) > keep.max_bytes and (
-                gone := engines.write(lambda connection, of=table: drop_days(connection, of, limit_ms, most=1))
-            ):
+            while used_bytes(engines) > keep.max_bytes and (gone := _forget_samples(engines, table, limit_ms, most=1)):
                 samples += gone if table is replica_samples else 0
                 readings += gone if table is gpu_samples else 0
     if engines.sqlite and keep.max_bytes is not None:
@@ -135,10 +133,10 @@ def _oldest(engines: Engines, marks: Table) -> int | None:
     return engines.read(lambda connection: connection.execute(select(func.min(marks.c.bucket_ms))).scalar())
 
 
-def _forget_samples(engines: Engines, table: Table, before_ms: int) -> int:
+def _forget_samples(engines: Engines, table: Table, before_ms: int, most: int | None = None) -> int:
     if engines.sqlite:
         return _delete_before(engines, table, before_ms)
-    return engines.write(lambda connection: drop_days(connection, table, before_ms))
+    return engines.write(lambda connection: drop_days(connection, table, before_ms, most))
 
 
 def _delete_before(engines: Engines, table: Table, before_ms: int) -> int:

@@ -15,12 +15,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
 from analyzer.verdict import VerdictState
 from analyzer.windows import Totals
-from collector.errors import UnknownEpochError
+from collector.errors import StoreError, UnknownEpochError
 from collector.store.codec import Row, bucket_ms, gpu_row, microseconds, replica_row, totals_row
 from collector.store.engine import Engines
 from collector.store.identity import fingerprint, identity_text
 from collector.store.names import storable, storable_key
-from collector.store.partitions import days_of, make_days
+from collector.store.partitions import days_of, lacks_day, make_days
 from collector.store.records import Appended
 from collector.store.schema import (
     BUCKET_MS,
@@ -40,6 +40,7 @@ from collector.store.schema import (
 )
 
 _KEY = itemgetter(0, 1)
+EPOCHS_AT_ONCE = 10_000
 REPORT_SPACING_US = 15 * 60 * 1_000_000
 
 
@@ -49,7 +50,6 @@ class Writer:
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
         self._gpus: dict[str, tuple[int, str | None]] = {}
-        self._epochs: set[int] = set()
         self._days: set[int] = set()
 
     def register(
@@ -83,20 +83,27 @@ class Writer:
         rows = sorted(map(replica_row, replica_samples_), key=_KEY)
         marks = sorted({start for row in rows for start in _touched(row)})
         readings = sorted(gpu_samples_, key=attrgetter("uuid", "at_s"))
-        self._make_days([*(row[0] for row in rows), *(int(reading.at_s * 1000) for reading in readings)])
-        unseen = {row[1] for row in rows} - self._epochs
+        days = self._days_of([*(row[0] for row in rows), *(int(reading.at_s * 1000) for reading in readings)])
+        named = {row[1] for row in rows}
 
         def work(connection: Connection) -> tuple[int, dict[str, tuple[int, str | None]]]:
-            _require_epochs(connection, unseen)
+            _require_epochs(connection, named)
             _mark_stale(connection, stale_buckets, marks)
             known = self._known_gpus(connection, readings)
             gpu_rows = [gpu_row(sample, known[sample.uuid][0]) for sample in readings]
             return _add(connection, replica_samples, rows) + _add(connection, gpu_samples, gpu_rows), known
 
-        new, known = self._engines.write(work)
+        self._make_days(days - self._days)
+        try:
+            new, known = self._engines.write(work)
+        except StoreError as error:
+            if not lacks_day(error):
+                raise
+            # Whoever deletes old days, perhaps another daemon, has dropped one that was there.
+            self._make_days(days)
+            new, known = self._engines.write(work)
         # Only now: numbers given in a transaction that failed would be nobody's.
         self._gpus = known
-        self._epochs |= unseen
         return Appended(new, len(rows) + len(readings) - new)
 
     def append_totals(self, made: Iterable[tuple[float, Totals]]) -> None:
@@ -145,10 +152,12 @@ class Writer:
 
     def forget(self) -> None:
         """Remember nothing of the database any longer: it may have been replaced by another state of itself."""
-        self._gpus, self._epochs, self._days = {}, set(), set()
+        self._gpus, self._days = {}, set()
 
-    def _make_days(self, ticks_ms: Sequence[int]) -> None:
-        days = set() if self._engines.sqlite else days_of(ticks_ms) - self._days
+    def _days_of(self, ticks_ms: Sequence[int]) -> set[int]:
+        return set() if self._engines.sqlite else days_of(ticks_ms)
+
+    def _make_days(self, days: set[int]) -> None:
         if days:
             self._engines.write(lambda connection: make_days(connection, days))
             self._days |= days
@@ -235,10 +244,12 @@ def _touched(row: Row) -> tuple[int, int]:
 
 def _require_epochs(connection: Connection, numbers: set[int]) -> None:
     """Raises UnknownEpochError unless the database has them all. A foreign key would cost every row a search."""
-    if numbers:
-        found = set(connection.execute(select(epochs.c.id).where(epochs.c.id.in_(numbers))).scalars())
-        if found != numbers:
-            raise UnknownEpochError(f"epoch {min(numbers - found)} is not in this database; register the replica again")
+    ordered = sorted(numbers)
+    for begin in range(0, len(ordered), EPOCHS_AT_ONCE):
+        some = ordered[begin : begin + EPOCHS_AT_ONCE]
+        lacking = set(some) - set(connection.execute(select(epochs.c.id).where(epochs.c.id.in_(some))).scalars())
+        if lacking:
+            raise UnknownEpochError(f"epoch {min(lacking)} is not in this database; register the replica again")
 
 
 def _mark_stale(connection: Connection, table: Table, marks: Sequence[int]) -> None:

@@ -43,11 +43,11 @@ def test_verdict_states_are_replaced_by_deployment_and_scheme(store: Store) -> N
     wavering = VerdictState(Verdict.NO, START_S, None, Verdict.WORTH_IT, START_S + 900)
     store.writer.save_verdicts({("chat", "fp8-w8a8"): settled, ("chat", "w4a16"): settled}, START_S)
     store.writer.save_verdicts({("chat", "fp8-w8a8"): wavering, ("code", "w4a16"): settled}, START_S)
-    store.writer.save_verdicts({})
+    store.writer.save_verdicts({}, START_S)
     assert {
         ("chat", "fp8-w8a8"): wavering,
         ("chat", "w4a16"): settled,
         ("code", "w4a16"): settled,
     } == store.reader.verdicts()
-    store.writer.save_verdicts({("chat", "fp8-w8a8"): settled})
+    store.writer.save_verdicts({("chat", "fp8-w8a8"): settled}, START_S)
     assert settled == store.reader.verdicts()["chat", "fp8-w8a8"]

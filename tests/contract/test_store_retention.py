@@ -30,14 +30,18 @@ def filled(store: Store, hours: float, interval_s: float = 60.0) -> None:
     "4", "unbounded growth", promise="samples, five-minute and hourly totals are each deleted after their own time"
 )
 def test_samples_and_totals_are_kept_for_their_own_times(store: Store) -> None:
-    """Ten hours polled each minute; of samples the last 2 h stay, of totals the last 5 h, of hours the last 7."""
+    """Ten hours polled each minute; of samples the last 2 h stay, of totals the last 5 h, of hours the last 7.
+
+    Postgres keeps the samples of the whole day, which is not over.
+    """
     filled(store, 10)
+    samples = 120 if store.place.startswith("SQLite") else 600
     now_s = START_S + 10 * HOUR_S
     assert store.roll_up(now_s) == 120
     pruned = store.prune(Keep(samples_s=2 * HOUR_S, totals_s=5 * HOUR_S, hours_s=7 * HOUR_S), now_s)
-    assert (pruned.samples, pruned.gpu_samples, pruned.totals, pruned.hours) == (480, 480, 60, 3)
-    assert min(one.at_s for one in store.reader.samples(0, 4e9)) == START_S + 8 * HOUR_S
-    assert 120 == len(store.reader.samples(0, 4e9)) == len(store.reader.gpu_samples(0, 4e9))
+    assert (pruned.samples, pruned.gpu_samples, pruned.totals, pruned.hours) == (600 - samples, 600 - samples, 60, 3)
+    assert min(one.at_s for one in store.reader.samples(0, 4e9)) == START_S + 10 * HOUR_S - 60 * samples
+    assert samples == len(store.reader.samples(0, 4e9)) == len(store.reader.gpu_samples(0, 4e9))
     assert min(start_s for start_s, _ in store.reader.totals(0, 4e9)) == START_S + 5 * HOUR_S
     assert len(store.reader.totals(0, 4e9)) == 60
     assert [start_s for start_s, _ in store.reader.hours(0, 4e9)] == [START_S + hour * HOUR_S for hour in range(3, 10)]
@@ -53,7 +57,8 @@ def test_pruning_again_deletes_nothing(store: Store) -> None:
 
 
 def test_a_new_store_has_nothing_to_prune(store: Store) -> None:
-    assert Pruned(0, 0, 0, 0, 0, store.used_bytes()) == store.prune(Keep(HOUR_S, HOUR_S, HOUR_S, max_bytes=1), START_S)
+    pruned = store.prune(Keep(HOUR_S, HOUR_S, HOUR_S, max_bytes=1), START_S)
+    assert pruned == Pruned(0, 0, 0, 0, 0, 0, 0, store.used_bytes())
 
 
 def test_samples_outlive_their_time_until_their_totals_are_made(store: Store) -> None:
@@ -79,6 +84,7 @@ def test_pruned_samples_that_come_again_do_not_spoil_their_totals(store: Store) 
     assert before == store.reader.totals(0, 4e9)
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_deletion_goes_in_small_transactions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """600 rows in batches of 100: no transaction deletes more, so writers are never kept waiting for long."""
     filled(store, 10)
@@ -108,6 +114,53 @@ def test_reports_are_thinned_to_the_last_of_each_day_and_the_newest_stays(store:
     assert latest.body == {"n": 15}
     store.prune(Keep(samples_s=DAY_S, totals_s=2 * DAY_S, hours_s=3 * DAY_S), now_s + 365 * DAY_S)
     assert latest == store.reader.latest_report()
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_postgres_drops_whole_days_and_deletes_no_row(store: Store) -> None:
+    """49 h from 10:00 UTC in steps of a minute: with an hour kept at 11:00 of the third day, 14 h and 24 h go."""
+    filled(store, 49)
+    now_s = START_S + 49 * HOUR_S
+    store.roll_up(now_s)
+    said: list[str] = []
+    event.listen(store._engines.writing, "after_cursor_execute", lambda _c, _cursor, text, *_: said.append(text))
+    pruned = store.prune(Keep(HOUR_S, 365 * DAY_S, 365 * DAY_S), now_s)
+    assert (pruned.samples, pruned.gpu_samples) == (38 * 60, 38 * 60)
+    assert len([text for text in said if text.startswith("DROP TABLE")]) == 4
+    assert not [text for text in said if text.startswith(("DELETE FROM replica_samples", "DELETE FROM gpu_samples"))]
+    assert 11 * 60 == len(store.reader.samples(0, 4e9)) == len(store.reader.gpu_samples(0, 4e9))
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_postgres_is_brought_under_its_size_by_whole_days_and_today_stays(store: Store) -> None:
+    filled(store, 49)
+    now_s = START_S + 49 * HOUR_S
+    store.roll_up(now_s)
+    pruned = store.prune(Keep(365 * DAY_S, 365 * DAY_S, 365 * DAY_S, max_bytes=1), now_s)
+    assert (pruned.samples, pruned.gpu_samples) == (38 * 60, 38 * 60)
+    assert len(store.reader.samples(0, 4e9)) == 11 * 60
+
+
+def test_a_replica_of_which_nothing_is_kept_is_forgotten(store: Store) -> None:
+    """After its hours are gone too, and not before."""
+    filled(store, 2)
+    store.roll_up(START_S + DAY_S)
+    keep = Keep(HOUR_S, HOUR_S, 10 * DAY_S)
+    assert store.prune(keep, START_S + 5 * DAY_S).replicas == 0
+    assert len(store.reader.replicas()) == 1
+    assert store.prune(keep, START_S + 20 * DAY_S).replicas == 1
+    assert store.reader.replicas() == []
+
+
+def test_a_replica_that_came_back_after_all_else_was_deleted_is_not_forgotten(store: Store) -> None:
+    """A server away for 20 days goes on in its epoch: samples that are still to be added up keep it."""
+    filled(store, 2)
+    store.roll_up(START_S + DAY_S)
+    key, epoch = registered(store, store.reader.replicas()[0].key)
+    back_s = START_S + 20 * DAY_S
+    store.writer.append([sample(key, epoch, back_s)])
+    assert store.prune(Keep(HOUR_S, HOUR_S, 10 * DAY_S), back_s + 60).replicas == 0
+    assert [epoch] == [one.id for one in store.reader.epochs(key)]
 
 
 @pytest.mark.fault("4", "unbounded growth", promise="a SQLite file is brought under its size limit from the old end")
