@@ -41,7 +41,7 @@ def test_five_mistakes_are_five_lines_each_with_place_and_remedy(tmp_path: Path)
                 "scrape_interval, scrape_timeout, metrics_path, scheme, static_configs, file_sd_configs, "
                 "http_sd_configs, dns_sd_configs, basic_auth, authorization, tls_config, credentials_to_discovered, "
                 "body_size_limit, sample_limit, label_limit, label_name_length_limit, "
-                "label_value_length_limit, target_limit, name_filter, exclusive, forward_pass_endpoint, "
+                "label_value_length_limit, target_limit, frozen_after, name_filter, exclusive, forward_pass_endpoint, "
                 "forward_pass_ranks"
             ),
             (
