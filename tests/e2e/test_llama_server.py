@@ -68,7 +68,8 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
     write_nano_model(model)
     (folder / "config.yaml").write_text(CONFIG.format(port=port))
     with (
-        helper("-m", "tests.fakes.llama_process", str(model), str(port), "1"),
+        # One thread: of two that wait for each other at every product, a neighbour that takes one stops both.
+        helper("-m", "tests.fakes.llama_process", str(model), str(port), "1", "1"),
         running(folder, "run", "--config.file", "config.yaml") as daemon,
     ):
         client = Client()

@@ -72,6 +72,11 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         assert daemon.process.wait(10) in {0, 1}
 
 
+def _failures(daemon: DaemonProcess) -> list[dict[str, int]]:
+    """Failed polls by reason, target by target."""
+    return [one["failures"] for one in daemon.json("/api/v1/health")["targets"]]
+
+
 @pytest.mark.fault("5", "file descriptors run out", promise="clients take none from the polls, which do not notice")
 def test_clients_that_take_every_descriptor_do_not_stop_the_polls(tmp_path: Path) -> None:
     """Of sixty-four descriptors clients have eight, and two hundred of them come and stay silent."""
@@ -80,12 +85,14 @@ def test_clients_that_take_every_descriptor_do_not_stop_the_polls(tmp_path: Path
         write(tmp_path, *servers)
         with running(tmp_path, *FLAGS, under=(prlimit, "--nofile=64")) as daemon:
             daemon.until(lambda: polls(daemon) >= 3)
+            # A poll may have come before its server listened.
+            former = _failures(daemon)
             host, port = daemon.url.removeprefix("http://").split(":")
             clients = [socket.create_connection((host, int(port)), timeout=10) for _ in range(200)]
             before = sum(server.pages for server in servers)
             daemon.until(lambda: sum(server.pages for server in servers) >= before + 9)
-            failures = [one["failures"] for one in daemon.json("/api/v1/health")["targets"]]
+            failures = _failures(daemon)
             for client in clients:
                 client.close()
-            assert failures == [{}, {}, {}]
+            assert failures == former
             assert daemon.stop() == 0
