@@ -61,7 +61,7 @@ class HiddenCost:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """The article's scenario nearest to this workload by memory-bound share, of those whose trait holds here."""
+    """The article's scenario nearest to this workload by memory-bound share, of those that can be meant here."""
 
     name: str
     high_roi: bool
@@ -153,13 +153,14 @@ def _long_outputs(generated: Figure, prompts: Figure) -> Line:
 
 
 def _nearest(traits: Sequence[Line], memory_bound: Figure) -> Scenario | Missing:
-    """Of the scenarios whose trait holds the one with the nearest memory-bound fraction.
+    """The scenario with the nearest memory-bound fraction, of those that can be meant.
 
-    One whose fraction "varies" is taken where its trait holds: a server that is quantized already is that first of all.
+    Decode-heavy and prefill-heavy are told apart by that fraction itself; the others need their trait. One whose
+    fraction "varies" is taken where its trait holds: a server that is quantized already is that first of all.
     """
     if isinstance(memory_bound, Missing):
         return memory_bound
-    holding = {one.name for one in traits if one.holds}
+    holding = {one.name for one in traits if one.holds} | {"decode_heavy", "prefill_heavy"}
     found: list[tuple[float, Scenario]] = []
     for high, table in ((True, high_roi_scenarios()), (False, low_roi_scenarios())):
         for name, told in table.items():
@@ -168,8 +169,6 @@ def _nearest(traits: Sequence[Line], memory_bound: Figure) -> Scenario | Missing
                 known = float(fraction) if isinstance(fraction, int | float) else None
                 far = 0.0 if known is None else abs(memory_bound.value - known)
                 found.append((far, Scenario(name, high, known, told["typical_speedup"])))
-    if not found:
-        return Missing("none of the article's scenarios is seen here")
     return min(found, key=lambda one: one[0])[1]
 
 

@@ -55,7 +55,7 @@ def analyse(
     for known in fleet:
         try:
             replicas.append(report_replica(known, stated[known.deployment], now_s))
-        except (ArithmeticError, ValueError) as error:
+        except (ArithmeticError, LookupError, ValueError) as error:
             failures.append(f"{known.replica.target} {known.replica.model}: {error}")
     for deployment in deployments:
         members = [one for one in replicas if one.deployment == deployment.name]
@@ -64,7 +64,7 @@ def analyse(
             found = _elsewhere(fleet, members, deployment)
             reports.append(report_deployment(deployment, members, states, policy, now_s, found))
             workloads[deployment.name] = workload(members)
-        except (ArithmeticError, ValueError) as error:
+        except (ArithmeticError, LookupError, ValueError) as error:
             failures.append(f"deployment {deployment.name}: {error}")
     simulated = any(one.simulated for one in replicas)
     return Report(now_s, recent_s, history_s, simulated, tuple(replicas), tuple(reports), tuple(failures), workloads)

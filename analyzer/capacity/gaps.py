@@ -84,13 +84,16 @@ def _carried(mix: Mix, limits: Limits, at: Load, step_s: Array) -> tuple[Array, 
 
 
 def _together(own: Array, short: NDArray[np.bool_], arriving: Array, most: Array | float) -> tuple[Array, Array]:
-    """Token counts of a Poisson number of short prompts, at least one (k, CELLS), and how likely each is."""
+    """Token counts of a Poisson number of short prompts, at least one (k, CELLS), and how likely each is.
+
+    A draw without any short prompt has no likely count.
+    """
     count = np.maximum(short.sum(axis=1, keepdims=True), 1)
     tokens = np.where(short, own, 0.0)
     mean = tokens.sum(axis=1, keepdims=True) / count
     square = (tokens**2).sum(axis=1, keepdims=True) / count
     top = tokens.max(axis=1, keepdims=True) + arriving * mean + 4 * np.sqrt(arriving * square)
-    cell = top / (CELLS - 1)
+    cell = np.where(top > 0, top, 1.0) / (CELLS - 1)
     place = tokens / cell
     below = np.minimum(place.astype(int), CELLS - 2)
     mass = np.zeros((len(own), 2 * CELLS))
@@ -100,7 +103,8 @@ def _together(own: Array, short: NDArray[np.bool_], arriving: Array, most: Array
     turned = np.fft.fft(mass, axis=1)
     found = np.fft.ifft(np.expm1(arriving * turned) / np.expm1(arriving), axis=1).real[:, :CELLS]
     found = np.maximum(found, 0.0)
-    return np.minimum(np.arange(CELLS) * cell, most), found / found.sum(axis=1, keepdims=True)
+    whole = found.sum(axis=1, keepdims=True)
+    return np.minimum(np.arange(CELLS) * cell, most), found / np.where(whole > 0, whole, 1.0)
 
 
 def _seconds(costs: Costs, mix: Mix, batches: Array, tokens: Array, base: Array) -> Array:

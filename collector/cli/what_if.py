@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,37 @@ from analyzer.facts.gpus import Gpu, find_gpu, gpu_candidates
 from analyzer.facts.models import find_model
 from analyzer.facts.schemes import SCHEMES, is_scheme
 from analyzer.report import as_plain
-from collector.cli.configured import config_option, configured, database_url
+from collector.cli.configured import DEMO_DATABASE, config_option, configured, database_url
 from collector.cli.report import default_database, newest_report
 from collector.export.what_if_text import print_what_if
+from collector.jobs.simulate import demo_settings
 from collector.jobs.what_if import Changes, Flags, from_flags, from_history
 from collector.settings import Settings
 from collector.store import Store
 
-POSITIVE = click.FloatRange(min=0, min_open=True)
-COUNT = click.IntRange(min=1)
+
+class Finite(click.FloatRange):
+    """A number within a range; neither infinite nor none at all."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Fails for what is not a finite number within the range."""
+        number = float(super().convert(value, param, ctx))
+        if not isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+POSITIVE = Finite(min=0, min_open=True)
+AMOUNT = Finite(min=0)
+COUNT = click.IntRange(min=1, max=1_000_000)
+REPLICAS = click.IntRange(min=1, max=1000)
 
 
 @click.command("what-if")
 @config_option
 @click.option("--demo", is_flag=True, help="Ask the history of `breakeven demo`.")
 @click.option("--deployment", "name", help="Which deployment; not needed where there is one.")
-@click.option("--price", "usd_per_gpu_hour", type=click.FloatRange(min=0), help="Dollars per GPU-hour.")
+@click.option("--price", "usd_per_gpu_hour", type=AMOUNT, help="Dollars per GPU-hour.")
 @click.option("--load", "load_ratio", type=POSITIVE, help="Load over today's: 2 is twice as many requests.")
 @click.option("--ttft", "first_token_s", type=POSITIVE, help="Objective: P95 of time to first token, seconds.")
 @click.option("--itl", "token_gap_s", type=POSITIVE, help="Objective: P95 of the gap between tokens, seconds.")
@@ -39,14 +55,14 @@ COUNT = click.IntRange(min=1)
 @click.option("--gpus-per-replica", type=COUNT, help="Another number of GPUs per replica (tensor parallel size).")
 @click.option("--scheme", "schemes", multiple=True, help="Judge this scheme; may be repeated.")
 @click.option("--minimum-replicas", type=COUNT, help="Fewest replicas that high availability allows.")
-@click.option("--growth", "growth_per_month", type=click.FloatRange(-1, 1, min_open=True), help="Growth a month: 0.05.")
-@click.option("--investment", "investment_usd", type=click.FloatRange(min=0), help="Dollars of work to quantize, once.")
+@click.option("--growth", "growth_per_month", type=Finite(-1, 1, min_open=True), help="Growth a month: 0.05.")
+@click.option("--investment", "investment_usd", type=AMOUNT, help="Dollars of work to quantize, once.")
 @click.option("--quality-passes", is_flag=True, help="Suppose that the quality evaluation passes.")
 @click.option("--model", help="Without a history: the model.")
 @click.option("--rate", "requests_per_s", type=POSITIVE, help="Without a history: requests per second of the fleet.")
 @click.option("--prompt", "prompt_tokens", type=COUNT, help="Without a history: mean prompt tokens.")
 @click.option("--output", "output_tokens", type=COUNT, help="Without a history: mean generated tokens.")
-@click.option("--replicas", type=COUNT, help="Without a history: replicas there are.")
+@click.option("--replicas", type=REPLICAS, help="Without a history: replicas there are.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def what_if(
     *,
@@ -94,14 +110,22 @@ def what_if(
 def _stored(
     config_file: Path | None, changes: Changes, name: str | None, *, demo: bool
 ) -> tuple[DeploymentReport, DeploymentReport]:
-    settings = Settings() if config_file is None else configured(config_file)
-    store = Store.open_to_read(database_url(None if demo else settings, default_database(demo=demo)))
+    url = database_url(None if demo or config_file is None else configured(config_file), default_database(demo=demo))
+    settings = _settings(config_file, demo=demo or url == DEMO_DATABASE)
+    store = Store.open_to_read(url)
     try:
         body = newest_report(store, "the database").body
         chosen = _chosen([one["name"] for one in body["deployments"]], name)
         return from_history(store, settings, body, chosen, changes)
     finally:
         store.close()
+
+
+def _settings(config_file: Path | None, *, demo: bool) -> Settings:
+    """The demo has deployments of its own, which no file names."""
+    if config_file is not None:
+        return configured(config_file)
+    return demo_settings() if demo else Settings()
 
 
 def _chosen(names: list[str], name: str | None) -> str:

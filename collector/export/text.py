@@ -92,7 +92,8 @@ def _table(schemes: Sequence[Plain]) -> Table:
         word, style = WORDS[one["state"]["verdict"]]
         money = one["money"]
         saving, payback = _usd(money["saving_usd_per_month"]), _months(money["payback_months"])
-        lines = [Text(line, "dim") for line in _beside(one)]
+        told = [f"saves {saving} a month{avoided}"] if (avoided := _avoided(money)) else []
+        lines = [Text(line, "dim") for line in (*told, *_beside(one))]
         lines += [Text(f"{sign} {text}", colour) for sign, text, colour in _reasons(one)]
         reasons = Text("\n").join(lines)
         table.add_row(one["scheme"], Text(word, style), _speedup(one["speedup"]), saving, payback, reasons)
@@ -114,19 +115,25 @@ def _scheme(one: Plain) -> list[RenderableType]:
     head.append(f"{word:<16}", style)
     head.append(_speedup(one["speedup"]))
     saving, payback = _usd(money["saving_usd_per_month"]), _months(money["payback_months"])
-    figures = [Text(f"saves {saving} a month, payback: {payback}"), *(Text(line, "dim") for line in _beside(one))]
+    first = f"saves {saving} a month{_avoided(money)}, payback: {payback}"
+    figures = [Text(first), *(Text(line, "dim") for line in _beside(one))]
     reasons = [Text(f"{sign} {text}", colour) for sign, text, colour in _reasons(one)]
     return [head, *(Padding(line, (0, 0, 0, 6), expand=False) for line in (*figures, *reasons))]
 
 
 def _beside(one: Plain) -> list[str]:
-    """What a replica would carry, what need not be bought, and what the article would say."""
+    """What a replica would carry, and what the article would say."""
     lines = [scheme_line(one["capacity"])]
-    avoided = one["money"]["avoided_usd_per_month"]
-    if "missing" not in avoided and avoided["high"] > 0:
-        lines.append(f"avoids buying GPUs for {_usd(avoided)} a month, the first year's mean")
     article = beside_line(one["article"])
     return lines if article is None else [*lines, article]
+
+
+def _avoided(money: Plain) -> str:
+    """GPUs that need not be bought, in money; nothing where that is none."""
+    avoided = money["avoided_usd_per_month"]
+    if "missing" in avoided or avoided["value"] <= 0:
+        return ""
+    return f" and {_usd(avoided)} by GPUs not bought, the first year's mean"
 
 
 def figure(one: Plain, form: str) -> str:

@@ -109,7 +109,7 @@ class StepModels:
         self._turns -= 1
         try:
             return replace(former, capacity=capacity_of_replica(known, deployment, predicted), capacity_at_s=now_s)
-        except (ArithmeticError, ValueError) as error:
+        except (ArithmeticError, LookupError, ValueError) as error:
             why = Missing(f"the capacity could not be computed: {error}")
             none = capacity_of_replica(replace(known, model=why), deployment, predicted)
             return replace(former, capacity=none, capacity_at_s=now_s)
@@ -159,14 +159,14 @@ def _made(
         if isinstance(model, Missing):
             return model, None
         return model, predict_replica(replace(known, model=model), deployment, NO_BUSY)
-    except (ArithmeticError, ValueError) as error:
+    except (ArithmeticError, LookupError, ValueError) as error:
         return Missing(f"the step-time model could not be computed: {error}"), None
 
 
 def _hours(model: StepModel | Missing, known: ReplicaHistory) -> ReplicaHours | Missing:
     try:
         return replica_hours(model, known.parts)
-    except (ArithmeticError, ValueError) as error:
+    except (ArithmeticError, LookupError, ValueError) as error:
         return Missing(f"the hours could not be computed: {error}")
 
 

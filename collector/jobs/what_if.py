@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
 
 from analyzer.assumptions import Deployment, Policy, Price, Quality, QualityResult
@@ -17,13 +18,14 @@ from analyzer.objectives import Objective, Objectives
 from analyzer.replicas import ReplicaHistory, fit_replica, report_replica
 from analyzer.report import Report
 from analyzer.steptime.parts import in_spans
+from collector.errors import StoreError
 from collector.jobs.analyse import Analyse
 from collector.jobs.duty import BUCKET_S
 from collector.jobs.polled import Polled, Roster
 from collector.jobs.simulated_polls import watch
 from collector.jobs.step_models import FINE_SPAN_S
 from collector.settings.model import Settings
-from collector.simulator.scenarios import H100
+from collector.simulator.scenarios import H100, kv_capacity_tokens
 from collector.simulator.scenarios import ModelShape as ServedModel
 from collector.simulator.traffic import Lengths
 from collector.simulator.workloads import Workload
@@ -31,6 +33,8 @@ from collector.store import Store
 
 Plain = Mapping[str, Any]
 FLAGS = "flags of this command"
+MOST_LOAD = 1.5
+"""Beyond it the queue of a simulated hour only grows, and nothing is learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,10 @@ def _objectives(former: Objectives | None, first_token_s: float | None, token_ga
 def from_history(
     store: Store, settings: Settings, body: Plain, name: str, changes: Changes
 ) -> tuple[DeploymentReport, DeploymentReport]:
-    """A deployment of the last report (`body`) as it is and with the changes. Raises StoreError."""
+    """A deployment of the last report (`body`) as it is and with the changes.
+
+    Raises StoreError; also where the settings give the replicas no deployment of that name, or it cannot be computed.
+    """
     now_s = body["made_at_s"]
     roster = _roster(store, body)
     reports = Analyse(store, settings).what_if(
@@ -100,7 +107,12 @@ def from_history(
 
 
 def _named(report: Report, name: str) -> DeploymentReport:
-    return next(one for one in report.deployments if one.name == name)
+    found = next((one for one in report.deployments if one.name == name), None)
+    if found is None:
+        failed = next((one for one in report.failures if one.startswith(f"deployment {name}:")), None)
+        why = "the configuration has none of that name: name the file of the running daemon by --config.file"
+        raise StoreError(f"deployment {name!r} cannot be judged: {why}" if failed is None else failed)
+    return found
 
 
 def _roster(store: Store, body: Plain) -> Roster:
@@ -212,7 +224,19 @@ def _workload(flags: Flags) -> Workload:
         ),
         tensor_parallel=flags.gpus_per_replica,
     )
-    return replace(one, load=flags.requests_per_s / flags.replicas / one.capacity_per_s)
+    longest, fits = one.max_model_len, kv_capacity_tokens(one.model, one.gpu, one.tensor_parallel)
+    if longest > fits:
+        raise ValueError(
+            f"a request may have {longest:,} tokens (four times the means), and {max(0, fits):,} fit into the KV "
+            f"memory of {flags.gpus_per_replica} x {gpu.name}: fewer tokens, or more --gpus-per-replica"
+        )
+    load = flags.requests_per_s / flags.replicas / one.capacity_per_s
+    if load > MOST_LOAD:
+        least = ceil(flags.replicas * load)
+        raise ValueError(
+            f"each replica is offered {load:,.1f} times what it can serve: it takes about {least:,} replicas"
+        )
+    return replace(one, load=load)
 
 
 def _lengths(mean: int) -> Lengths:

@@ -64,6 +64,14 @@ def test_a_prefill_heavy_server_at_a_large_batch_is_of_low_benefit() -> None:
     assert answers.scenario.name == "prefill_heavy"
 
 
+def test_a_small_memory_bound_share_is_prefill_heavy_though_decode_steps_take_most_of_the_time() -> None:
+    """0.37 of busy time is memory-bound: nearer to 0.3 than to 0.8."""
+    answers = article_answers(CHAT, replace(CHATTY, memory_bound=sure(0.37), prefill_exclusive=sure(0.45)))
+
+    assert isinstance(answers.scenario, Scenario)
+    assert answers.scenario.name == "prefill_heavy"
+
+
 def test_what_telemetry_does_not_tell_is_unknown_and_no_scenario() -> None:
     blind = Workload(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, None, None, None, fleet_capacity([], 0))
     answers = article_answers(Deployment("chat"), blind)

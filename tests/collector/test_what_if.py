@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from analyzer.assumptions import Costs, Deployment, QualityResult
 from collector.cli import commands
+from collector.errors import StoreError
 from collector.jobs.what_if import Changes
 from collector.simulator.traffic import Lengths
 from collector.simulator.workloads import Workload
@@ -56,7 +57,12 @@ def test_json_has_the_changes_and_both_sides() -> None:
         (("--gpu", "H900"), "no facts about the GPU 'H900'"),
         ((*FLAGS[:1], "nobody/none", *FLAGS[2:]), "no facts about the model 'nobody/none'"),
         ((*FLAGS[:1], "deepseek-ai/DeepSeek-V3", *FLAGS[2:]), "these flags make no server"),
+        ((*FLAGS, "--rate", "1e9"), "times what it can serve"),
+        ((*FLAGS, "--prompt", "1000000"), "of 1 x H100"),
+        ((*FLAGS, "--replicas", "100000"), "'--replicas'"),
         (("--load", "0"), "'--load'"),
+        (("--load", "nan"), "nan is not a finite number"),
+        (("--price", "inf"), "inf is not a finite number"),
         (("--growth", "7"), "'--growth'"),
     ],
 )
@@ -153,6 +159,16 @@ def test_a_faster_gpu_carries_more_and_is_no_longer_fitted(config: Path) -> None
     assert after["gpu"] == "H200 SXM"  # type: ignore[index]
     assert after["capacity"]["capacity_per_s"]["value"] > before["capacity"]["capacity_per_s"]["value"]  # type: ignore[index]
     assert after["capacity"]["capacity_per_s"]["evidence"] == "modelled"  # type: ignore[index]
+
+
+def test_a_deployment_that_the_configuration_lacks_is_a_clear_failure(config: Path, tmp_path: Path) -> None:
+    """The report is of a daemon that had another configuration."""
+    other = tmp_path / "other.yaml"
+    other.write_text(config.read_text().replace("name: chat", "name: talk"))
+    result = asked("--config.file", str(other), "--deployment", "chat")
+
+    assert isinstance(result.exception, StoreError)
+    assert "the configuration has none of that name" in str(result.exception)
 
 
 def test_a_deployment_that_is_not_there_is_named_with_those_that_are(config: Path) -> None:

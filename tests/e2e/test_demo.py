@@ -122,6 +122,16 @@ def test_the_report_gives_each_scheme_a_verdict_with_both_sides(demo: DaemonProc
             assert scheme["judged"]["reasons_against"], scheme["scheme"]
 
 
+def test_what_if_asks_the_demos_history(demo: DaemonProcess, folder: Path) -> None:
+    """At a tenth of a cent a GPU-hour nothing pays for the work; the demo's deployments need no configuration."""
+    told = cli(folder, "what-if", "--demo", "--deployment", "chat", "--price", "0.001", "--json")
+    plain = json.loads(told.stdout)
+
+    assert told.returncode == 0, told.stderr
+    assert "worth_it" not in {one["judged"]["verdict"] for one in plain["what_if"]["schemes"]}
+    assert plain["as_it_is"]["capacity"]["stated"] is True
+
+
 def test_promtool_finds_nothing_to_complain_about(demo: DaemonProcess) -> None:
     promtool = require("promtool", "prometheus")
     result = subprocess.run([promtool, "check", "metrics"], input=demo.text("/metrics"), text=True, capture_output=True)
