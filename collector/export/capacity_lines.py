@@ -30,10 +30,11 @@ def fleet_lines(fleet: Plain) -> Iterator[str]:
     if "missing" in peak:
         yield f"peak load not known: {peak['missing']}"
     elif "missing" not in needed:
-        yield (
-            f"peak {_number(peak['value'])} requests/s over {fleet['span_s'] / 3600:,.0f} h: {_whole(needed)} of "
-            f"{count} replicas are enough as they are{_uneven(fleet['imbalance'])}"
-        )
+        enough = f"{_whole(needed)} of {count} replicas are enough as they are"
+        if needed["value"] > count:
+            enough = f"{_whole(needed)} replicas are needed as they are, {count} run"
+        span_h = fleet["span_s"] / 3600
+        yield f"peak {_number(peak['value'])} requests/s over {span_h:,.0f} h: {enough}{_uneven(fleet['imbalance'])}"
     side = fleet["replica"]
     if "missing" not in side:
         yield f"limit: {LIMITS[side['bound']]}; today {_latency(side['today'])}"
@@ -80,7 +81,10 @@ def _latency(today: Plain) -> str:
     gap, first = today["token_gap_mean_s"], today["first_token_s"]
     if "missing" in gap:
         return str(gap["missing"])
-    return f"{duration(gap['value'])} between tokens, first token within {duration(first['value'])}"
+    told = f"{duration(gap['value'])} between tokens"
+    if "missing" in first:
+        return f"{told}, time to first token not known: {first['missing']}"
+    return f"{told}, first token within {duration(first['value'])}"
 
 
 def _interval(one: Plain) -> str:

@@ -122,3 +122,14 @@ def test_what_kv_memory_holds_is_said_before_and_after_and_whether_it_counts() -
     assert "sequences (not counted: it does not limit today)" in scheme_line(scheme)
     assert "sequences (counted)" in scheme_line(credited)
     assert "breakeven_scheme_kv_tokens" not in shown(report(count=1))
+
+
+def test_a_fleet_that_is_too_small_is_told_so_and_what_cannot_be_waited_for_has_no_latency() -> None:
+    """Three replicas at six requests a second; the peak is made to need five of them, and the queue to grow."""
+    plain = as_plain(report())["deployments"][0]["capacity"]
+    today = {**plain["replica"]["today"], "first_token_s": {"missing": "the queue grows"}}
+    needed = {**plain["needed"], "low": 5.0, "value": 5.0, "high": 5.0}
+    lines = list(fleet_lines({**plain, "needed": needed, "replica": {**plain["replica"], "today": today}}))
+
+    assert any("5 replicas are needed as they are, 3 run" in line for line in lines)
+    assert any("time to first token not known: the queue grows" in line for line in lines)
