@@ -85,6 +85,18 @@ def _dialects(rows: Sequence[Row]) -> Iterator[str]:
     for dialect, mine in by_dialect(rows).items():
         yield _dialect(dialect, summarise(mine))
     yield ""
+    yield _identified(summarise(rows))
+
+
+def _identified(one: Summary) -> str:
+    """How right `a` is wherever it is declared to be identified."""
+    if not one.steps_identified:
+        return "No workload's `a` is declared to be identified.\n"
+    return (
+        f"`a`, the seconds of a step before any sequence, is declared to be identified in {one.steps_identified} of "
+        f"{one.workloads} rows;\nthere it errs by {_percent(one.identified_step_mape)} on average and by "
+        f"{_percent(one.identified_step_worst)} at most.\n"
+    )
 
 
 def _dialect(name: str, one: Summary) -> str:

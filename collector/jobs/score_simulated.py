@@ -18,7 +18,7 @@ import numpy as np
 
 from analyzer.assumptions import Deployment
 from analyzer.columns import sum_of_windows
-from analyzer.evidence import Estimate, Figure
+from analyzer.evidence import Estimate, Evidence, Figure, Missing
 from analyzer.replicas import ReplicaHistory, ReplicaReport, fit_replica, report_replica
 from analyzer.samples import GpuSample
 from analyzer.steptime.parts import in_spans
@@ -28,7 +28,7 @@ from collector.jobs.step_models import FINE_SPAN_S
 from collector.simulator.truth import Truth
 from collector.simulator.workloads import Workload
 
-RELATIVE = frozenset({"decode_batch", "generation_tokens_per_s", "prefill_tokens_per_s"})
+RELATIVE = frozenset({"decode_batch", "generation_tokens_per_s", "prefill_tokens_per_s", "step_s"})
 """Figures whose error is relative to the truth; the others are shares and err by a difference."""
 WITH_INTERVAL = ("prefill_marginal", "prefill_exclusive", "memory_bound")
 """Figures whose 80 % intervals are counted, where they are estimates and not plain counts."""
@@ -97,6 +97,11 @@ class Summary:
     workloads: int
     evidence: Mapping[str, int]
     """How many workloads' marginal prefill share had which evidence."""
+    steps_identified: int
+    """Workloads whose step-time model declares `a`, the seconds of a step without a batch, to be identified."""
+    identified_step_mape: float | None
+    identified_step_worst: float | None
+    """Relative errors of those; None where there is none."""
 
 
 def score(workload: Workload) -> tuple[Row, Row]:
@@ -178,8 +183,9 @@ def compare(watched: Watched, report: ReplicaReport) -> Row:
         "decode_batch": report.decode_batch,
         "generation_tokens_per_s": report.generation_tokens_per_s,
         "prefill_tokens_per_s": report.prefill_tokens_per_s,
+        "step_s": _step(report),
     }
-    true = true_figures(truth)
+    true = {**true_figures(truth), "step_s": true_step_s(workload)}
     return Row(
         workload=workload.name,
         dialect=workload.dialect,
@@ -191,6 +197,18 @@ def compare(watched: Watched, report: ReplicaReport) -> Row:
         profiled=watched.profiled,
         figures={name: _compared(name, true[name], figure) for name, figure in figures.items()},
     )
+
+
+def _step(report: ReplicaReport) -> Figure:
+    """`a` of the step-time model, `fitted` where it is declared to be identified."""
+    told = report.step_time
+    return told if isinstance(told, Missing) else told.coefficients["step_s"].estimate
+
+
+def true_step_s(workload: Workload) -> float:
+    """What a step costs before any sequence: weights read, launches, drafts."""
+    drafted_s = 0.0 if workload.speculation is None else workload.speculation.draft_step_s
+    return workload.costs.weight_read_s + workload.costs.overhead_s + drafted_s
 
 
 def true_figures(truth: Truth) -> Mapping[str, float]:
@@ -227,6 +245,8 @@ def summarise(rows: Sequence[Row]) -> Summary:
     prefill = _errors(rows, "prefill_marginal")
     memory = _errors(rows, "memory_bound")
     found = [row.figures["prefill_marginal"].evidence or "none" for row in rows]
+    steps = [one for row in rows if (one := row.figures["step_s"]).evidence == Evidence.FITTED]
+    missed = [abs(one.error) for one in steps if one.error is not None]
     return Summary(
         prefill_share_mae=_mean(prefill),
         prefill_share_p95=_p95(prefill),
@@ -240,6 +260,9 @@ def summarise(rows: Sequence[Row]) -> Summary:
         coverage_80=_mean(list(_covered(rows))),
         workloads=len(rows),
         evidence={one: found.count(one) for one in dict.fromkeys(found)},
+        steps_identified=len(steps),
+        identified_step_mape=_mean(missed),
+        identified_step_worst=max(missed, default=None),
     )
 
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from analyzer.assumptions import Deployment, Policy, Price
-from analyzer.columns import columns_of, since, sum_of_columns
+from analyzer.columns import columns_of, sum_of_columns
 from analyzer.replicas import NO_BUSY, ReplicaHistory, capacity_of_replica, fit_replica, predict_replica
 from analyzer.report import Report, analyse
 from analyzer.steptime.parts import Part, in_spans
-from analyzer.windows import add_up_whole
+from analyzer.windows import Totals, add_up_whole
 from collector.jobs.duty import BUCKET_S
 from collector.jobs.simulated_polls import Watched
-from collector.jobs.step_models import FINE_SPAN_S
+from collector.jobs.step_models import FINE_SPAN_S, REFIT_S
 from collector.store import Store
 from tests.bench.fleet import POLL_S, Member, member
 from tests.bench.measure import Timing, timed
@@ -25,9 +25,11 @@ from tests.fakes.hand_clock import HandClock
 
 RECENT_S = 300.0
 FLEET = Deployment("fleet", gpu="H100 SXM 80GB", gpus_per_replica=1, weight_bits=16, price=Price(2.0, "bench", 0.0))
-PARTS = ("windows", "fit", "account")
+PARTS = ("live windows", "windows", "fit", "account")
 """What turns samples into phases, batch sizes and step costs; predictions and capacity come on top."""
 BEYOND = ("predictions", "capacity")
+FITS_PER_REPORT = 60.0 / REFIT_S
+"""Of the models, this share is fitted anew in one of the daemon's recomputations a minute."""
 
 
 @dataclass
@@ -54,8 +56,12 @@ def analysed(replicas: int, hour: Sequence[Watched]) -> tuple[Report, Spent]:
     for number in range(replicas):
         one = member(number, hour)
         buckets = in_spans(one.samples, one.gpus, BUCKET_S)
+        with spent.on("live windows"):
+            live = columns_of([sample for sample in one.samples if sample.at_s >= one.samples[-1].at_s - RECENT_S])
+            assert live is not None
+            recent = sum_of_columns(live)
         with spent.on("windows"):
-            known, fine = _windows(one, buckets)
+            known, fine = _windows(one, buckets, recent)
         with spent.on("fit"):
             model = fit_replica(known, FLEET, fine)
         known = replace(known, model=model)
@@ -70,11 +76,10 @@ def analysed(replicas: int, hour: Sequence[Watched]) -> tuple[Report, Spent]:
     return report, spent
 
 
-def _windows(one: Member, buckets: Sequence[Part]) -> tuple[ReplicaHistory, list[Part]]:
+def _windows(one: Member, buckets: Sequence[Part], recent: Totals | None) -> tuple[ReplicaHistory, list[Part]]:
     last = one.samples[-1]
     columns = columns_of(one.samples)
     assert columns is not None
-    recent = sum_of_columns(since(columns, last.at_s - RECENT_S))
     fine = in_spans(columns, one.gpus, FINE_SPAN_S)
     known = ReplicaHistory(
         replica=one.key,
@@ -106,7 +111,14 @@ def rows(replicas: int, runs: int, hour: Sequence[Watched]) -> tuple[list[Row], 
 
     made = [row(f"{part}, {replicas:,} replicas", part) for part in PARTS]
     beyond = [row(f"on top, as often as a model is fitted: {part}", part) for part in BEYOND]
-    return [*made, row("windows, fit and account together", *PARTS), *beyond], report
+    whole = row("all of that together", *PARTS)
+    steady = [
+        sum(one[part] for part in ("live windows", "account"))
+        + FITS_PER_REPORT * sum(one[part] for part in ("windows", "fit"))
+        for one in found
+    ]
+    daemon = Row("one recomputation of the daemon, a model fitted every 15 minutes", Timing(tuple(steady)), "s")
+    return [*made, whole, daemon, *beyond], report
 
 
 def roll_up_rows(replicas: int, runs: int, hour: Sequence[Watched], folder: Path) -> list[Row]:
