@@ -29,8 +29,15 @@ types: $(VENV)/.dev ## types
 contracts: $(VENV)/.dev ## who may import whom
 	$(BIN)/lint-imports
 
+# What computes runs beside what waits for real processes; either alone leaves a core idle.
 unit: $(VENV)/.dev ## the tests alone
-	PATH="$(CURDIR)/.cache/tools/usr/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest
+	@mkdir -p .cache
+	@export PATH="$(CURDIR)/.cache/tools/usr/bin:$(CURDIR)/$(BIN):$$PATH"; \
+	$(BIN)/pytest --ignore=tests/e2e -o cache_dir=.cache/pytest >.cache/unit.log 2>&1 & others=$$!; \
+	trap 'kill $$others' INT TERM; \
+	$(BIN)/pytest tests/e2e; status=$$?; \
+	wait $$others || status=1; \
+	cat .cache/unit.log; exit $$status
 
 soak: $(VENV)/.dev ## minutes to hours: long fuzzing, and a real vLLM on the CPU (installs 3.4 GB once)
 	@.ci/tools
