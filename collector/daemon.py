@@ -173,8 +173,7 @@ class Daemon:
             self._targets_polled.pop(url, None)
             self._board.forget(url)
             self._health.targets.pop(url, None)
-            for key in [key for key in self._roster.polled if key.target == url]:
-                self._roster.forget(key)
+            self._roster.forget(url)
         for url, target in wanted.items():
             if url not in self._polls:
                 self._targets_polled[url] = target

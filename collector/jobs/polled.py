@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,8 +42,27 @@ class Roster:
 
     polled: dict[ReplicaKey, Polled] = field(default_factory=dict)
     epochs: dict[ReplicaKey, int] = field(default_factory=dict)
+    _shown: dict[str, set[ReplicaKey]] = field(default_factory=dict, init=False, repr=False)
 
-    def forget(self, key: ReplicaKey) -> None:
-        """The replica is no longer there."""
+    def show(self, target: str, polled: Sequence[Polled]) -> None:
+        """These are what a target shows now: its other replicas are no longer there."""
+        shown, before = {one.replica for one in polled}, self._shown.get(target)
+        for key in (self._of(target) if before is None else before) - shown:
+            self._forget(key)
+        self._shown[target] = shown
+        for one in polled:
+            self.polled[one.replica] = one
+
+    def forget(self, target: str) -> None:
+        """The target is no longer polled: none of its replicas is there."""
+        for key in self._of(target):
+            self._forget(key)
+        self._shown.pop(target, None)
+
+    def _of(self, target: str) -> set[ReplicaKey]:
+        """Searches all, also those that an earlier run left there: too slow for each poll of a large fleet."""
+        return {key for key in self.polled if key.target == target}
+
+    def _forget(self, key: ReplicaKey) -> None:
         self.polled.pop(key, None)
         self.epochs.pop(key, None)

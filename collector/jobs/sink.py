@@ -39,12 +39,8 @@ class Sink:
 
     def put(self, target: str, polled: list[Polled]) -> None:
         """Take what a poll of one target found: replicas that its page no longer shows are gone."""
-        shown = {one.replica for one in polled}
-        for key in [key for key in self._roster.polled if key.target == target and key not in shown]:
-            self._roster.forget(key)
-        for one in polled:
-            self._roster.polled[one.replica] = one
-            self._replicas.append(one)
+        self._roster.show(target, polled)
+        self._replicas.extend(polled)
         self._shed(self._replicas)
 
     def put_gpus(self, samples: list[GpuSample]) -> None:

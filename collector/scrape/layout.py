@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from collector.errors import Kind, SourceError
 from collector.scrape.limits import Limits
@@ -36,6 +36,7 @@ class Layout:
         "fixed",
         "names",
         "openmetrics",
+        "places",
         "prefixes",
         "series",
         "types",
@@ -57,6 +58,8 @@ class Layout:
         self._fixed_of = _picker(tuple(index for index in range(len(lines)) if index not in starts))
         self.prefixes = tuple(lines[index][:start] for index, start in starts.items())
         self.fixed = tuple(self._fixed_of(lines))
+        self.places: dict[str, Any] = {}
+        """What readers of such pages remember of where their figures stand, by engine."""
         self.series = series
         self.types = types
         self.names = names

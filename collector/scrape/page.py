@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import NamedTuple
@@ -26,16 +26,30 @@ class Page:
     """What a page says about the wanted names.
 
     `types` holds every declared type as written, by declared name. `names` holds every sample name of the page,
-    wanted or not. `samples` are the wanted ones in page order, without those that are NaN (NaN means no value).
-    `sample_count` counts all samples. `layout` is the same object for pages of the same shape.
+    wanted or not. `values` are those of the layout's series, in its order; NaN means no value. `sample_count` counts
+    all samples. `layout` is the same object for pages of the same shape.
     """
 
     types: Mapping[str, str]
     names: frozenset[str]
-    samples: tuple[Sample, ...]
+    values: Sequence[float]
     sample_count: int
     openmetrics: bool
     layout: Layout
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """The wanted samples in page order, without those that have no value."""
+        return tuple(
+            Sample(series.name, series.labels, value)
+            for series, value in zip(self.layout.series, self.values, strict=True)
+            if not isnan(value)
+        )
+
+    @property
+    def whole(self) -> bool:
+        """Whether every wanted series surely has a value. (Infinities of both signs leave it open.)"""
+        return not isnan(sum(self.values))
 
 
 class LayoutPool:
@@ -79,12 +93,7 @@ class PageParser:
             layout = self._learn(body, lines, content_type, declared_openmetrics)
             values = _values(layout, lines)
             assert values is not None  # the full parse has read them all
-        samples = tuple(
-            Sample(series.name, series.labels, value)
-            for series, value in zip(layout.series, values, strict=True)
-            if not isnan(value)
-        )
-        return Page(layout.types, layout.names, samples, len(layout.prefixes), layout.openmetrics, layout)
+        return Page(layout.types, layout.names, values, len(layout.prefixes), layout.openmetrics, layout)
 
     def _learn(self, body: bytes, lines: list[bytes], content_type: str, declared_openmetrics: bool) -> Layout:
         self._layout = None

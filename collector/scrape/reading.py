@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from analyzer.samples import ReplicaSample, bounds_of
-from collector.errors import Kind, SourceError
 from collector.scrape.buckets import Counts, ReplicaId, read_buckets
 from collector.scrape.page import Page, Sample
-from collector.scrape.spec import COUNTERS, Context, EngineSpec, Reading
-from collector.scrape.steps import ANY_RANK, READABLE, STEP_INPUTS
+from collector.scrape.places import Figure, places, replica_of, worker_of
+from collector.scrape.spec import COUNTERS, Context, EngineSpec
+from collector.scrape.steps import ANY_RANK
 
-_PARTS = {"_count": {"histogram", "summary"}, "_sum": {"histogram", "summary"}, "_bucket": {"histogram"}}
-"""Suffixes of a sample name that its declared family does not have, and the families they belong to."""
 BEYOND_BOUNDS = 1e18
 """No counter or gauge of a server reaches this: such a value, infinity or NaN is not reported."""
-_UNDECLARED = {"untyped", "unknown"}
-_TYPE_CHARS = 20
-"""So much of a type that is none goes into an error: a page may have a word of any length there."""
 
 Histograms = Mapping[str, Counts | None]
 """Counts by bucket of each histogram that the engine can give, None where the page had no whole one."""
@@ -63,7 +58,7 @@ def process_start(spec: EngineSpec, page: Page, headers: Mapping[str, str]) -> s
     """The token that changes with every start of the engine; `headers` have lower-case names."""
     if spec.process_start_header is not None:
         return headers.get(spec.process_start_header.lower())
-    values = sorted({sample.value for sample in page.samples if sample.name == spec.process_start_series})
+    values = sorted({page.values[at] for at in places(spec, page).starts})
     return ",".join(map(repr, values)) or None
 
 
@@ -80,47 +75,65 @@ def read(
     only they know is no replica. Models and ranks on one page are kept apart.
     Raises SourceError BAD_PAGE for a series of another type than the specification says.
     """
-    by_name: dict[str, list[Sample]] = {}
-    for sample in page.samples:
-        by_name.setdefault(sample.name, []).append(sample)
-    _check_types(spec, page, by_name)
+    found_at = places(spec, page)
     values: dict[ReplicaId, dict[str, float | None]] = {}
-    for name, reading in (*spec.readings.items(), *spec.inputs.items()):
-        for replica, value in _read_one(spec, reading, by_name).items():
-            if abs(value) < BEYOND_BOUNDS:
-                values.setdefault(replica, {})[name] = value
+    for replica, figures in found_at.figures:
+        found = _values(figures, page.values)
+        if found:
+            values[replica] = found
     if len(values) > 1:
         _drop_whole_server(spec, values)
-    asked = [name for extra in spec.extras for name in extra.inputs]
-    if spec.read_step is not None:
-        asked += (*STEP_INPUTS, READABLE)
     context = Context(page.names, page.openmetrics, identity or {})
     told: dict[str, str] = {}
     replicas = []
-    for (model, rank), found in sorted(values.items()):
-        given = {name: found.get(name) for name in spec.provides}
+    for replica, found in values.items():
+        given: dict[str, float | None] = dict.fromkeys(spec.provides)
+        given.update((name, value) for name, value in found.items() if name in given)
         live = frozenset[str]()
         if spec.derive is not None:
-            beside = {**(extras or {}).get(ANY_RANK, {}), **(extras or {}).get(rank, {})}
-            inputs = {name: found.get(name) for name in (*spec.provides, *spec.inputs)}
-            derived = spec.derive({**inputs, **{name: beside.get(name) for name in asked}}, context)
+            inputs: dict[str, float | None] = dict.fromkeys(spec.derived_from)
+            inputs.update(found)
+            beside = extras or {}
+            for rank in (ANY_RANK, replica[1]):
+                inputs.update((name, value) for name, value in beside.get(rank, {}).items() if name in spec.asked)
+            derived = spec.derive(inputs, context)
             given.update(derived.fields)
             told.update(derived.notes)
             live = derived.live
-        replicas.append(ReplicaReading(model, rank, given, _page_identity(spec, rank, by_name), live))
-    missing = tuple(name for name in spec.provides if all(replica.fields[name] is None for replica in replicas))
+        replicas.append(ReplicaReading(*replica, given, found_at.identity[replica], live))
+    missing = _missing(spec, replicas)
     notes = {name: told.get(name) or spec.notes[name] for name in missing if name in told or name in spec.notes}
-    histograms = partial(_histograms, spec, by_name, tuple(replicas))
+    histograms = partial(_histograms, spec, page, tuple(replicas))
     return PageReading(tuple(replicas), process_start(spec, page, headers), missing, notes, histograms)
 
 
-def _histograms(
-    spec: EngineSpec, by_name: Mapping[str, list[Sample]], replicas: Iterable[ReplicaReading]
-) -> dict[ReplicaId, Histograms]:
+def _values(figures: Iterable[Figure], values: Sequence[float]) -> dict[str, float | None]:
+    """The figures that can be measurements."""
+    found: dict[str, float | None] = {}
+    for name, at, scale in figures:
+        value = values[at[0]] * scale
+        for more in at[1:]:
+            value += values[more] * scale
+        if -BEYOND_BOUNDS < value < BEYOND_BOUNDS:
+            found[name] = value
+    return found
+
+
+def _missing(spec: EngineSpec, replicas: Sequence[ReplicaReading]) -> tuple[str, ...]:
+    """The fields that no replica has."""
+    if len(replicas) == 1:
+        return tuple([name for name, value in replicas[0].fields.items() if value is None])
+    return tuple(name for name in spec.provides if all(replica.fields[name] is None for replica in replicas))
+
+
+def _histograms(spec: EngineSpec, page: Page, replicas: Iterable[ReplicaReading]) -> dict[ReplicaId, Histograms]:
     """Each replica's histograms; one that counts what nobody can say the number of is not reported."""
+    by_name: dict[str, list[Sample]] = {}
+    for sample in page.samples:
+        by_name.setdefault(sample.name, []).append(sample)
     found = {
         name: read_buckets(
-            reading, bounds_of(ReplicaSample, name), by_name, partial(_replica, spec), partial(_worker, spec)
+            reading, bounds_of(ReplicaSample, name), by_name, partial(replica_of, spec), partial(worker_of, spec)
         )
         for name, reading in spec.histograms.items()
     }
@@ -137,103 +150,12 @@ def _histograms(
     }
 
 
-def _read_one(spec: EngineSpec, reading: Reading, by_name: Mapping[str, list[Sample]]) -> dict[ReplicaId, float]:
-    """One figure of every replica that has it."""
-    result: dict[ReplicaId, float] = {}
-    for name in reading.names:
-        found: dict[ReplicaId, float] = {}
-        workers: dict[ReplicaId, tuple[tuple[int, str], ...]] = {}
-        for sample in by_name.get(name, ()):
-            labels = sample.labels
-            if any(labels.get(label) != value for label, value in reading.labels.items()):
-                continue
-            replica = _replica(spec, labels)
-            worker = _worker(spec, labels)
-            lowest = workers.setdefault(replica, worker)
-            if worker > lowest:
-                continue
-            if replica not in found or worker < lowest:
-                workers[replica] = worker
-                found[replica] = sample.value * reading.scale
-            elif reading.aggregate == "sum":
-                found[replica] += sample.value * reading.scale
-            else:
-                raise SourceError(Kind.BAD_PAGE, f"more than one series {name} for a replica, where one was expected")
-        for replica, value in found.items():
-            result.setdefault(replica, value)
-    return result
-
-
-def _worker(spec: EngineSpec, labels: Mapping[str, str]) -> tuple[tuple[int, str], ...]:
-    return tuple(_numerically(labels.get(label, "")) for label in spec.worker_labels)
-
-
-def _numerically(value: str) -> tuple[int, str]:
-    """Sorts 2 before 10, and nothing before everything."""
-    return len(value), value
-
-
 def _drop_whole_server(spec: EngineSpec, values: Mapping[ReplicaId, dict[str, float | None]]) -> None:
     """Nobody knows which replica's share of it is how large."""
     for name, reading in (*spec.readings.items(), *spec.inputs.items()):
         if reading.whole_server:
             for found in values.values():
                 found.pop(name, None)
-
-
-def _replica(spec: EngineSpec, labels: Mapping[str, str]) -> ReplicaId:
-    model = "" if spec.model_label is None else labels.get(spec.model_label, "")
-    rank = "0" if spec.rank_label is None else labels.get(spec.rank_label, "0")
-    return model, rank
-
-
-def _page_identity(spec: EngineSpec, rank: str, by_name: Mapping[str, list[Sample]]) -> dict[str, Any]:
-    """What info series with this rank, or with none, tell."""
-    result: dict[str, Any] = {}
-    for info in spec.info:
-        for sample in by_name.get(info.name, ()):
-            if _replica(spec, sample.labels)[1] == rank:
-                result.update(info.read(sample.labels))
-    return result
-
-
-def _check_types(spec: EngineSpec, page: Page, present: Iterable[str]) -> None:
-    """A gauge read as a counter would give nonsense rates: the page is refused."""
-    names = frozenset(present)
-    for reading in (*spec.readings.values(), *spec.inputs.values()):
-        for name in reading.names:
-            if name in names:
-                declared = declared_type(page.types, name)
-                if (
-                    declared is not None
-                    and declared not in _UNDECLARED
-                    and declared != reading.kind
-                    and declared not in reading.accept_types
-                ):
-                    text = f"{name} is declared a {declared[:_TYPE_CHARS]} where {spec.title} has a {reading.kind}"
-                    raise SourceError(Kind.BAD_PAGE, text)
-    for histogram in spec.histograms.values():
-        for name in names.intersection(histogram.series):
-            declared = page.types.get(name, page.types.get(name.removesuffix("_bucket")))
-            if declared is not None and declared not in _UNDECLARED and declared != "histogram":
-                text = f"{name} is declared a {declared[:_TYPE_CHARS]} where {spec.title} has a histogram"
-                raise SourceError(Kind.BAD_PAGE, text)
-
-
-def declared_type(types: Mapping[str, str], name: str) -> str | None:
-    """The type a sample was declared with; the parts of histograms and summaries count as counters.
-
-    OpenMetrics declares a counter without the `_total` that its sample has.
-    """
-    if name in types:
-        return types[name]
-    if name.endswith("_total"):
-        return types.get(name.removesuffix("_total"))
-    for suffix, families in _PARTS.items():
-        family = types.get(name.removesuffix(suffix)) if name.endswith(suffix) else None
-        if family in families:
-            return "counter"
-    return None
 
 
 def fell(before: Mapping[str, float | None], after: Mapping[str, float | None], ignored: Iterable[str] = ()) -> bool:

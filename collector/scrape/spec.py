@@ -170,6 +170,10 @@ class EngineSpec:
     """Every sample name that is read from the page."""
     provides: tuple[str, ...] = field(init=False)
     """Every field of `ReplicaSample` that this engine can give, in the sample's order."""
+    asked: frozenset[str] = field(init=False)
+    """Every input that does not come from the page: from JSON endpoints, and from steps."""
+    derived_from: tuple[str, ...] = field(init=False)
+    """Every value that `derive` gets."""
 
     def __post_init__(self) -> None:
         self._check()
@@ -181,6 +185,11 @@ class EngineSpec:
         object.__setattr__(self, "wanted", frozenset(names))
         given = {*self.readings, *self.derives}
         object.__setattr__(self, "provides", tuple(f.name for f in fields(ReplicaSample) if f.name in given))
+        asked = [name for extra in self.extras for name in extra.inputs]
+        if self.read_step is not None:
+            asked += (*STEP_INPUTS, READABLE)
+        object.__setattr__(self, "asked", frozenset(asked))
+        object.__setattr__(self, "derived_from", (*self.provides, *self.inputs, *asked))
 
     def _check(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9]*", self.name):

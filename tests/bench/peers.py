@@ -22,7 +22,7 @@ from tests.fakes.nvml_driver import FakeDriver, compiled
 
 SOURCE = Path(__file__).with_name("pageserver.c")
 CONFIG = """
-global: {{scrape_interval: {interval}, scrape_timeout: {timeout}}}
+global: {{scrape_interval: {interval}, scrape_timeout: {timeout}, evaluation_interval: {evaluation}}}
 gpu: {{interval: 15s}}
 web: {{listen_address: "127.0.0.1:{port}"}}
 storage: {{url: "{database}"}}
@@ -88,9 +88,9 @@ class Site:
 
     @contextmanager
     def ours(
-        self, name: str, *, name_filter: bool, database: str | None = None, gpus: int = 8, more: str = ""
+        self, name: str, *, name_filter: bool, database: str | None = None, gpus: int = 8, evaluation: str = "60s"
     ) -> Iterator[Peer]:
-        """The daemon as shipped, with its GPU child on a fake driver; `more` is put at the configuration's end."""
+        """The daemon as shipped, with its GPU child on a fake driver."""
         folder = self.folder / name
         folder.mkdir()
         driver = FakeDriver(compiled(folder / "driver"), folder / "control")
@@ -101,10 +101,11 @@ class Site:
                 **self._times(),
                 port=port,
                 database=database or f"sqlite:///{folder}/bench.db",
+                evaluation=evaluation,
                 name_filter="true" if name_filter else "false",
                 targets=json.dumps(targets),
             )
-            (folder / "config.yaml").write_text(text + more)
+            (folder / "config.yaml").write_text(text)
             command = [*COMMAND, "run", "--config.file", "config.yaml"]
             with self._process(name, command, folder, served_at, driver.environment) as peer:
                 answers(f"http://127.0.0.1:{port}/metrics", peer)

@@ -64,6 +64,18 @@ def test_a_model_that_was_swapped_leaves_the_roster_at_once(store: Store, clock:
     assert {key.model for key in roster.epochs} == {"m-b"}
 
 
+def test_a_target_that_is_forgotten_and_comes_back_starts_afresh() -> None:
+    """Also of another model: nothing of what it showed before is left, nothing of another target is lost."""
+    roster, other = Roster(), "http://127.0.0.1:9000/metrics"
+    roster.show(URL, [polled("m-a", 0.0)])
+    roster.show(other, [polled("m-x", 0.0, other)])
+    roster.forget(URL)
+    assert {key.model for key in roster.polled} == {"m-x"}
+    roster.show(URL, [polled("m-b", 15.0)])
+    roster.show(URL, [polled("m-a", 30.0)])
+    assert {key.model for key in roster.polled} == {"m-x", "m-a"}
+
+
 def test_another_targets_replicas_are_left_alone(store: Store, clock: HandClock) -> None:
     roster = Roster()
     other = polled("m-x", clock.wall_s(), url="http://127.0.0.1:9000/metrics")

@@ -14,7 +14,8 @@ from collector.errors import Kind, SourceError
 from collector.scrape.floors import Floors
 from collector.scrape.limits import Limits
 from collector.scrape.page import PageParser
-from collector.scrape.reading import PageReading, ReplicaReading, declared_type, fell, read
+from collector.scrape.places import declared_type
+from collector.scrape.reading import PageReading, ReplicaReading, fell, read
 from collector.scrape.spec import Context, Derived, EngineSpec, IdentityProbe, InfoSeries, Reading
 
 SPEC = EngineSpec(
