@@ -25,7 +25,8 @@ class Cluster:
         self._server = server
         self._socket_dir = str(server.get_postmaster_info().socket_dir)
         self._numbers = itertools.count()
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        # Commits stay synchronous: of a killed backend's server the last ones would be gone, although they were told.
+        for setting in ("fsync", "full_page_writes"):
             self.run(f"ALTER SYSTEM SET {setting} = off")
         self.run(f"CREATE ROLE {GUARDED_ROLE} LOGIN SUPERUSER PASSWORD '{GUARDED_PASSWORD}'")
         rules = Path(server.pgdata) / "pg_hba.conf"
