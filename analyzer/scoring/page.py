@@ -42,9 +42,10 @@ _LIMITS = """## Where not to trust it
 - **Mixtures of experts whose shape is a stand-in** (Qwen3.5-397B on B300 under SGLang): how many experts a few requests
   touch is guessed, and their time to first token at 4 to 16 requests is mostly not the products'. There the article's
   rule, which never says more than 1.4, errs a little less.
-- **llama.cpp on a CPU** depends on how it was built. From a native build's F16 counters, Q8_0 and Q4_0 are predicted
-  within 20 % (median); of a portable build on the same kind of machine, whose F16 products are slow, they were 1.4 to
-  2.0 times as fast where 0.8 to 1.3 was predicted (median error 44 %). No page tells how a server was built.
+- **llama.cpp on a CPU** seems to depend on its build and machine. From the captured F16 counters, Q8_0 and Q4_0 are
+  predicted within 20 % (median). Live, with a ready-made wheel and one thread, prompts in Q8_0 were 1.7 times as fast
+  as in F16, not slower as in the captures, and output 1.4 to 2.0 times where 0.8 to 1.3 was predicted (median error
+  44 %). No page tells what a server's kernels are.
 - **llama.cpp prefill of 70B models split over several GPUs** fell to 0.3 to 0.6 of F16 in one source; nothing in the
   setting tells why, and 0.8 is predicted.
 - **Wide expert parallelism** (64 GPUs): the load per GPU is not in the rows, and published gains of 1.2 to 1.5 are
