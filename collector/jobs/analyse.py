@@ -82,14 +82,22 @@ class Analyse:
 
         Nothing is stored. Raises StoreError.
         """
-        fleet, deployments = self._fleet(roster, epochs, now_s)
+        # Capacities are computed with the two reports, all of them: some in turns would compare unlike fleets.
+        fleet, deployments = self._fleet(roster, epochs, now_s, capacities=0)
         changed = [change(one) for one in deployments]
         before, after = ({one.name: one for one in each} for each in (deployments, changed))
-        other = [on_other(known, before[known.deployment], after[known.deployment]) for known in fleet]
-        return self._report(fleet, deployments, {}, now_s), self._report(other, changed, {}, now_s)
+        same, other = (
+            [on_other(known, before[known.deployment], to[known.deployment]) for known in fleet]
+            for to in (before, after)
+        )
+        return self._report(same, deployments, {}, now_s), self._report(other, changed, {}, now_s)
 
     def _fleet(
-        self, roster: Mapping[ReplicaKey, Polled], epochs: Mapping[ReplicaKey, int], now_s: float
+        self,
+        roster: Mapping[ReplicaKey, Polled],
+        epochs: Mapping[ReplicaKey, int],
+        now_s: float,
+        capacities: int | None = None,
     ) -> tuple[list[ReplicaHistory], list[Deployment]]:
         crowd = Counter(key.target for key in roster)
         fleet = [
@@ -100,7 +108,7 @@ class Analyse:
         named = {deployment.name for deployment in self._stated}
         automatic = sorted({known.deployment for known in fleet} - named)
         deployments = [*self._stated, *(Deployment(name) for name in automatic)]
-        self._models.keep(roster)
+        self._models.keep(roster, capacities)
         by_name = {deployment.name: deployment for deployment in deployments}
         fleet = [
             self._models.prepared(known, by_name[known.deployment], epochs[known.replica], now_s) for known in fleet

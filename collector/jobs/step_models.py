@@ -62,9 +62,9 @@ class StepModels:
         self._fitted: dict[ReplicaKey, _Fitted] = {}
         self._turns = CAPACITIES_AT_ONCE
 
-    def keep(self, replicas: Collection[ReplicaKey]) -> None:
-        """Before the replicas of one report: forget all other ones."""
-        self._turns = CAPACITIES_AT_ONCE
+    def keep(self, replicas: Collection[ReplicaKey], capacities: int | None = None) -> None:
+        """Before the replicas of one report: forget all other ones. `capacities`: at most so many, not the usual."""
+        self._turns = CAPACITIES_AT_ONCE if capacities is None else capacities
         self._fitted = {key: one for key, one in self._fitted.items() if key in replicas}
 
     def prepared(self, known: ReplicaHistory, deployment: Deployment, epoch: int, now_s: float) -> ReplicaHistory:
