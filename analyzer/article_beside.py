@@ -9,11 +9,8 @@ from typing import Any
 from analyzer.article import quantization_roi, total_cost_analysis
 from analyzer.assumptions import Deployment, Price
 from analyzer.evidence import Estimate, Figure, Missing
-from analyzer.money import HOURS_PER_MONTH, Money
+from analyzer.money import HOURS_PER_MONTH, NO_COSTS, NO_PRICE, Money
 from analyzer.wording import usd
-
-NO_PRICE = Missing("no price: set deployments[].price")
-NO_COSTS = Missing("the cost of the work is not stated: set deployments[].costs")
 
 
 @dataclass(frozen=True, slots=True)

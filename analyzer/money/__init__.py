@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from analyzer.money.break_even import HOURS_PER_MONTH, PaysFrom
 from analyzer.money.fleet import Load, just_enough, load_of
-from analyzer.money.prices import PRICE_STALE_S, is_stale, price_of
+from analyzer.money.prices import NO_COSTS, NO_PRICE, PRICE_STALE_S, is_stale, price_of
 from analyzer.money.savings import Mode, Money, money
 from analyzer.money.tokens import Costs, TokenCosts, token_costs
 
 __all__ = [
     "HOURS_PER_MONTH",
+    "NO_COSTS",
+    "NO_PRICE",
     "PRICE_STALE_S",
     "Costs",
     "Load",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from analyzer.assumptions import Deployment, Price
+from analyzer.evidence import Missing
 from analyzer.facts.gpus import REFERENCE_PRICE_DATE, REFERENCE_PRICE_SOURCE, Gpu
 
+NO_PRICE = Missing("no price: set deployments[].price")
+NO_COSTS = Missing("the cost of the work is not stated: set deployments[].costs")
 PRICE_STALE_S = 90 * 24 * 3600.0
 REFERENCE_PRICE_AS_OF_S = 1_775_001_600.0
 """2026-04-01 00:00 UTC, the start of `REFERENCE_PRICE_DATE`."""

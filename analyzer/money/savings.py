@@ -13,9 +13,7 @@ from analyzer.evidence import Estimate, Figure, Missing, worst
 from analyzer.money.break_even import HOURS_PER_MONTH, PaysFrom, Plan, least_ratio, pays_from
 from analyzer.money.draws import Array, cases, summary
 from analyzer.money.fleet import HORIZON_MONTHS, Load, Replicas
-
-_NO_PRICE = Missing("no price: set deployments[].price")
-_NO_COSTS = Missing("the cost of the work is not stated: set deployments[].costs")
+from analyzer.money.prices import NO_COSTS, NO_PRICE
 
 
 class Mode(StrEnum):
@@ -83,7 +81,7 @@ def money(deployment: Deployment, owned: int, gpus_per_replica: int, load: Load 
     fleet = plan.fleet(drawn, change)
     evidence = worst(load.replicas.evidence, ratio.evidence)
     counted = replace(
-        _unknown(deployment, owned, gpus_per_replica, _NO_PRICE),
+        _unknown(deployment, owned, gpus_per_replica, NO_PRICE),
         mode=mode_of(fleet, ratio),
         replicas_needed=summary(fleet.without[:, 0], evidence, load.replicas.method),
         replicas_after=summary(fleet.under[:, 0], evidence, load.replicas.method),
@@ -104,7 +102,7 @@ def money(deployment: Deployment, owned: int, gpus_per_replica: int, load: Load 
     )
     if investment is None:
         return replace(
-            saving, payback_months=_NO_COSTS, year_1_net_usd=_NO_COSTS, break_even_ratio=_NO_COSTS, pays_from=_NO_COSTS
+            saving, payback_months=NO_COSTS, year_1_net_usd=NO_COSTS, break_even_ratio=NO_COSTS, pays_from=NO_COSTS
         )
     flows = (fleet.released + fleet.avoided) * monthly - plan.yearly_usd / HORIZON_MONTHS
     net = flows.sum(axis=1) - investment

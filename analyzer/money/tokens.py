@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from analyzer.assumptions import Price
 from analyzer.evidence import Estimate, Figure, Missing, worst
+from analyzer.money.prices import NO_PRICE
 
 PER_MILLION_HOURS = 1e6 / 3600
 """($/h) / (tokens/s) times this is $ per million tokens."""
-_NO_PRICE = Missing("no price: set deployments[].price")
 _NO_TOKENS = Missing("no token was processed in this span")
 
 
@@ -41,7 +41,7 @@ def token_costs(
 ) -> Costs:
     """The costs of `gpus` GPUs that process so many tokens a second; `prefill` is its (marginal) share of busy time."""
     if price is None:
-        none = TokenCosts(_NO_PRICE, _NO_PRICE, _NO_PRICE, _NO_PRICE)
+        none = TokenCosts(NO_PRICE, NO_PRICE, NO_PRICE, NO_PRICE)
         return Costs(none, none)
     whole = Estimate.exact(price.usd_per_gpu_hour * gpus, price.evidence, "price")
     used = _combined(lambda usd, share: usd * share, "usage", whole, busy)

@@ -16,7 +16,7 @@ from analyzer.facts.gpus import GPUS
 from analyzer.facts.models import MODELS
 from collector.cli.configured import configured
 from collector.cli.facts import never_told, never_told_by_jobs
-from collector.errors import BreakevenError
+from collector.cli.files import write_file
 from collector.gpu import dcgm
 from collector.scrape.bare import BareEngine
 from collector.scrape.capture import masked
@@ -158,10 +158,7 @@ def capture(url: str, output: Path | None, timeout_s: float) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BreakevenError(f"{output} cannot be written: {error.strerror}") from None
+    write_file(output, text)
     click.echo(f"{output}: {text.count(chr(10))} lines", err=True)
 
 

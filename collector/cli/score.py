@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from collector.cli.files import write_file
 from collector.cli.score_file import HELD_OUT, Wanted, score_file
 from collector.cli.score_fleets import score_capacity
-from collector.errors import BreakevenError
 from collector.jobs.phases_page import page
 from collector.jobs.score_simulated import Row, Summary, as_plain, by_dialect, score_all, summarise
 from collector.simulator.dialects import DIALECTS, VLLM
@@ -88,10 +88,7 @@ def score(
     pairs = track(score_all(chosen, processes), "Simulating", len(chosen), console=shown, transient=True)
     rows = [row for pair in pairs for row in pair]
     if write is not None:
-        try:
-            write.write_text(page(rows, seed), encoding="utf-8")
-        except OSError as error:
-            raise BreakevenError(f"{write} cannot be written: {error.strerror}") from None
+        write_file(write, page(rows, seed))
     if as_json:
         click.echo(json.dumps(as_plain(rows, VLLM), indent=2))
         return

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from collector.errors import BreakevenError
+from collector.cli.files import write_file
 from collector.jobs.capacity_page import page
 from collector.jobs.fleet_rows import FleetRow, as_plain, summarise
 from collector.jobs.score_capacity import score_fleets
@@ -28,10 +28,7 @@ def score_capacity(seed: int, part: str, processes: int | None, write: Path | No
     shown = Console(stderr=True)
     rows = list(track(score_fleets(chosen, processes), "Simulating", len(chosen), console=shown, transient=True))
     if write is not None:
-        try:
-            write.write_text(page(rows, seed), encoding="utf-8")
-        except OSError as error:
-            raise BreakevenError(f"{write} cannot be written: {error.strerror}") from None
+        write_file(write, page(rows, seed))
     if as_json:
         click.echo(json.dumps(as_plain(rows), indent=2))
         return

@@ -110,8 +110,11 @@ def what_if(
 def _stored(
     config_file: Path | None, changes: Changes, name: str | None, *, demo: bool
 ) -> tuple[DeploymentReport, DeploymentReport]:
-    url = database_url(None if demo or config_file is None else configured(config_file), default_database(demo=demo))
-    settings = _settings(config_file, demo=demo or url == DEMO_DATABASE)
+    settings = None if config_file is None else configured(config_file)
+    url = database_url(None if demo else settings, default_database(demo=demo))
+    if settings is None:
+        # The demo has deployments of its own, which no file names.
+        settings = demo_settings() if url == DEMO_DATABASE else Settings()
     store = Store.open_to_read(url)
     try:
         body = newest_report(store, "the database").body
@@ -119,13 +122,6 @@ def _stored(
         return from_history(store, settings, body, chosen, changes)
     finally:
         store.close()
-
-
-def _settings(config_file: Path | None, *, demo: bool) -> Settings:
-    """The demo has deployments of its own, which no file names."""
-    if config_file is not None:
-        return configured(config_file)
-    return demo_settings() if demo else Settings()
 
 
 def _chosen(names: list[str], name: str | None) -> str:

@@ -84,7 +84,7 @@ class Estimated:
 def estimate(watched: Watched, fleet: Fleet) -> Estimated | Missing:
     """What the product says of these polls."""
     workload, identity = fleet.workload, watched.identity
-    parts = in_spans(watched.samples, [one for one in watched.gpus if one.uuid == watched.gpus[0].uuid], FINE_SPAN_S)
+    parts = in_spans(watched.samples, watched.first_gpu, FINE_SPAN_S)
     hardware = resolve(identity, told(workload), workload.tensor_parallel)
     if isinstance(hardware, Missing):
         return hardware

@@ -126,32 +126,32 @@ def score_all(workloads: Sequence[Workload], processes: int | None = None) -> It
 
 def estimate(watched: Watched) -> ReplicaReport:
     """What the product says of these polls, its whole span taken as the live and as the decision span."""
-    workload, last = watched.workload, watched.samples[-1]
+    deployment = told(watched.workload)
+    return report_replica(history_of(watched, deployment), deployment, watched.samples[-1].at_s)
+
+
+def history_of(watched: Watched, deployment: Deployment) -> ReplicaHistory:
+    """The history of a watched server as the daemon would know it, with its step-time model."""
+    last = watched.samples[-1]
     totals = sum_of_windows(watched.samples)
     known = ReplicaHistory(
         replica=last.replica,
         job="simulated",
-        deployment="simulated",
+        deployment=deployment.name,
         identity=watched.identity,
         simulated=True,
         last=last,
         recent=totals,
         history=totals,
-        joined_gpus=workload.tensor_parallel,
+        joined_gpus=watched.workload.tensor_parallel,
         gpu_utilization_recent=_mean_utilization(watched.gpus),
         gpu_utilization_history=_mean_utilization(watched.gpus),
         lumpy=watched.lumpy,
         unreported=watched.unreported,
-        parts=tuple(in_spans(watched.samples, _of_first_gpu(watched.gpus), BUCKET_S)),
+        parts=tuple(in_spans(watched.samples, watched.first_gpu, BUCKET_S)),
     )
-    deployment = told(workload)
-    fine = in_spans(watched.samples, _of_first_gpu(watched.gpus), FINE_SPAN_S)
-    return report_replica(replace(known, model=fit_replica(known, deployment, fine)), deployment, last.at_s)
-
-
-def _of_first_gpu(gpus: Sequence[GpuSample]) -> list[GpuSample]:
-    """All GPUs of a simulated replica are equally busy."""
-    return [one for one in gpus if one.uuid == gpus[0].uuid]
+    fine = in_spans(watched.samples, watched.first_gpu, FINE_SPAN_S)
+    return replace(known, model=fit_replica(known, deployment, fine))
 
 
 def told(workload: Workload) -> Deployment:

@@ -130,6 +130,11 @@ class Watched:
         return replace(self, gpus=gpus, profiled=False)
 
     @property
+    def first_gpu(self) -> list[GpuSample]:
+        """The readings of one GPU: all of a simulated replica are equally busy."""
+        return [one for one in self.gpus if one.uuid == self.gpus[0].uuid]
+
+    @property
     def truth(self) -> Truth:
         """What happened between the first and the last sample."""
         return self.truths[-1] - self.truths[0]

@@ -9,21 +9,18 @@ from math import ceil
 from typing import Any
 
 from analyzer.assumptions import Deployment, Policy, Price, Quality, QualityResult
-from analyzer.columns import sum_of_windows
 from analyzer.deployments import DeploymentReport, report_deployment
 from analyzer.elsewhere import on_other
 from analyzer.facts.gpus import Gpu
 from analyzer.facts.model_shape import ModelShape
 from analyzer.objectives import Objective, Objectives
-from analyzer.replicas import ReplicaHistory, fit_replica, report_replica
+from analyzer.replicas import report_replica
 from analyzer.report import Report
-from analyzer.steptime.parts import in_spans
 from collector.errors import StoreError
 from collector.jobs.analyse import Analyse
-from collector.jobs.duty import BUCKET_S
 from collector.jobs.polled import Polled, Roster
+from collector.jobs.score_simulated import history_of
 from collector.jobs.simulated_polls import watch
-from collector.jobs.step_models import FINE_SPAN_S
 from collector.settings.model import Settings
 from collector.simulator.scenarios import H100, kv_capacity_tokens
 from collector.simulator.scenarios import ModelShape as ServedModel
@@ -166,24 +163,8 @@ def from_flags(flags: Flags, deployment: Deployment, changes: Changes) -> tuple[
     last = watched.samples[-1]
     stated = replace(deployment, gpu=flags.gpu.name, gpus_per_replica=flags.gpus_per_replica, model=flags.model_name,
                      weight_bits=16.0)  # fmt: skip
-    first = [one for one in watched.gpus if one.uuid == watched.gpus[0].uuid]
-    totals = sum_of_windows(watched.samples)
-    history = ReplicaHistory(
-        replica=last.replica,
-        job="flags",
-        deployment=deployment.name,
-        identity=watched.identity,
-        simulated=True,
-        last=last,
-        recent=totals,
-        history=totals,
-        joined_gpus=flags.gpus_per_replica,
-        lumpy=watched.lumpy,
-        unreported=watched.unreported,
-        parts=tuple(in_spans(watched.samples, first, BUCKET_S)),
-    )
-    fine = in_spans(watched.samples, first, FINE_SPAN_S)
-    history = replace(history, model=fit_replica(history, stated, fine))
+    # The duty cycle of a GPU that is not there is no measurement.
+    history = replace(history_of(watched, stated), gpu_utilization_recent=None, gpu_utilization_history=None)
     reports = []
     for one in (stated, changes.of(stated, last.at_s)):
         replica = report_replica(on_other(history, stated, one), one, last.at_s)
