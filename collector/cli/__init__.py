@@ -7,6 +7,7 @@ import sys
 import click
 
 from collector import __version__
+from collector.cli.alerts import alerts
 from collector.cli.database import database
 from collector.cli.doctor import doctor
 from collector.cli.explain import explain
@@ -30,7 +31,7 @@ def version() -> None:
     click.echo(f"breakeven {__version__}")
 
 
-for _command in (run, demo, report, explain, check_config, doctor, servers, capture, score, what_if, database):
+for _command in (run, demo, report, explain, check_config, doctor, servers, capture, score, what_if, alerts, database):
     commands.add_command(_command)
 
 

@@ -19,9 +19,10 @@ from collector.store.records import Appended, Epoch, RegisteredReplica, StoredRe
 from collector.store.recover import set_aside_if_unusable
 from collector.store.retention import Keep, Pruned, prune, used_bytes
 from collector.store.rollup import roll_up
-from collector.store.write import Writer
+from collector.store.write import REPORT_SPACING_S, Writer
 
 __all__ = [
+    "REPORT_SPACING_S",
     "Appended",
     "Epoch",
     "Keep",

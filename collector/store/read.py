@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
@@ -140,6 +142,18 @@ class Reader:
         return [
             seconds(one) for one in self._engines.read(lambda connection: list(connection.execute(times).scalars()))
         ]
+
+    def reports(self, since_s: float, until_s: float) -> Iterator[StoredReport]:
+        """The kept reports made within a span, oldest first and one at a time: a fleet's are megabytes each."""
+        for made_at_s in self.report_times():
+            if since_s <= made_at_s < until_s and (body := self._report_of(made_at_s)) is not None:
+                yield StoredReport(made_at_s, body)
+
+    def _report_of(self, made_at_s: float) -> Any:
+        """A report's body; None when it was deleted meanwhile."""
+        one = select(reports.c.body).where(reports.c.made_at_us == microseconds(made_at_s))
+        body = self._engines.read(lambda connection: connection.execute(one).scalar())
+        return None if body is None else json.loads(zlib.decompress(body))
 
     def verdicts(self) -> dict[tuple[str, str], VerdictState]:
         """The verdict states by (deployment, scheme)."""

@@ -41,7 +41,8 @@ from collector.store.schema import (
 
 _KEY = itemgetter(0, 1)
 EPOCHS_AT_ONCE = 10_000
-REPORT_SPACING_US = 15 * 60 * 1_000_000
+REPORT_SPACING_S = 900.0
+"""One report stays for so long."""
 
 
 class Writer:
@@ -125,7 +126,7 @@ class Writer:
         def work(connection: Connection) -> None:
             newest = select(reports.c.made_at_us).order_by(reports.c.made_at_us.desc()).limit(2)
             times = list(connection.execute(newest).scalars())
-            if len(times) == 2 and times[0] - times[1] < REPORT_SPACING_US:
+            if len(times) == 2 and times[0] - times[1] < microseconds(REPORT_SPACING_S):
                 connection.execute(delete(reports).where(reports.c.made_at_us == times[0]))
             connection.execute(_insert(connection, reports).on_conflict_do_nothing(), row)
 

@@ -32,6 +32,14 @@ def test_one_report_a_quarter_of_an_hour_stays_and_the_newest_always(store: Stor
     assert store.reader.latest_report() == StoredReport(START_S + 1800, {"minute": 30})
 
 
+def test_the_reports_of_a_span_come_one_by_one_with_its_start_and_without_its_end(store: Store) -> None:
+    for quarter in range(4):
+        store.writer.append_report(START_S + 900 * quarter, {"quarter": quarter})
+
+    found = list(store.reader.reports(START_S + 900, START_S + 2700))
+    assert found == [StoredReport(START_S + 900, {"quarter": 1}), StoredReport(START_S + 1800, {"quarter": 2})]
+
+
 def test_a_report_that_json_has_no_word_for_is_refused(store: Store) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         store.writer.append_report(START_S, {"payback_months": float("inf")})

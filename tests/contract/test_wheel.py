@@ -43,12 +43,13 @@ def run(bin_folder: Path, folder: Path, *arguments: str) -> subprocess.Completed
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
 
 
-def test_the_wheel_holds_two_packages_and_the_migrations(wheel: Path) -> None:
+def test_the_wheel_holds_two_packages_the_migrations_and_the_rules(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     top = {name.split("/")[0] for name in names if ".dist-info" not in name}
 
     assert top == {"collector", "analyzer"}
     assert any(name.startswith("collector/_migrations/versions/0001") for name in names)
+    assert "collector/_rules/alerts.yml" in names
     static = {path.relative_to(ROOT).as_posix() for path in (ROOT / "collector/export/static").rglob("*.*")}
     assert {"collector/export/static/vendor/uplot.js", "collector/export/static/vendor/uplot-LICENSE.txt"} <= static
     assert static <= set(names)
