@@ -32,6 +32,7 @@ from collector.jobs.reload import reloaded
 from collector.jobs.remember import remember
 from collector.jobs.serving import Serving, WebFlags
 from collector.jobs.sink import Sink
+from collector.jobs.spool import Spool
 from collector.jobs.targets import Target
 from collector.jobs.ticks import every, first_delay_s
 from collector.jobs.trigger import EveryInterval
@@ -44,7 +45,8 @@ from collector.store import Keep, Store
 
 CLOCK_CHECK_S = 5.0
 CLOCK_STEP_S = 2.0
-FLUSH_LIMIT_S = 4.0
+FLUSH_LIMIT_S = 3.0
+SAVE_LIMIT_S = 2.0
 TIDY_INTERVAL_S = 3600
 RESTART_PART_S = 5.0
 DISCOVERY_CHECK_S = 30.0
@@ -67,8 +69,12 @@ class Daemon:
         notices: tuple[str, ...] = (),
         load: Callable[[], Settings] | None = None,
         flags: WebFlags | None = None,
+        spool: Spool | None = None,
     ) -> None:
-        """`load` reads the configuration anew and raises ConfigError; without it nothing can be reloaded."""
+        """`spool` takes what the store cannot.
+
+        `load` reads the configuration anew and raises ConfigError; without it nothing can be reloaded.
+        """
         self._settings = settings
         self._store = store
         self._clock = clock
@@ -83,11 +89,15 @@ class Daemon:
         if store.set_aside is not None:
             self._health.storage_recovered = 1
             self._health.notices.append(f"the database was unusable and was moved to {store.set_aside}")
+        if spool is not None and spool.set_aside is not None:
+            self._health.notices.append(f"the spool was unusable and was moved to {spool.set_aside}")
         self._health.config.succeeded(clock.wall_s(), 0.0)
         self.state = State(version=__version__, health=self._health, ready=True)
         self._roster = Roster()
         self._writer, self._reader = Worker("store-writer"), Worker("store-reader")
-        self._sink = Sink(store, self._writer, self._roster, self._health, clock)
+        self._spool = spool
+        self._health.spool = None if spool is None else spool.health
+        self._sink = Sink(store, self._writer, self._roster, self._health, clock, spool)
         self._board = GpuBoard(self._sink, self.state)
         self._joins = GpuJoins(settings.gpu_joins)
         self._joining = JoinGpus(self._joins, self._board, self._targets_now)
@@ -273,6 +283,9 @@ class Daemon:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_LIMIT_S):
                 await self._sink.flush()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SAVE_LIMIT_S):
+                await self._sink.save()
         await session.close()
         await serving.close()
         if self._gpus is not None:
@@ -280,6 +293,8 @@ class Daemon:
         ended = [worker.close(1.0) for worker in (self._writer, self._reader)]
         self._joining.close()
         self._discovery.close()
+        if self._spool is not None:
+            self._spool.close(1.0)
         if all(ended):
             self._store.close()
         event(_log, logging.INFO, "ended", samples_written=self._health.samples_written)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from collector.errors import Kind, SourceError
 
@@ -78,6 +79,26 @@ class GpuSourceHealth(Health):
 
 
 @dataclass(slots=True)
+class SpoolHealth(Health):
+    """The spool on disk for samples that the database cannot take, since the daemon's start; levels are as of now."""
+
+    max_bytes: int = 0
+    used_bytes: int = 0
+    waiting: int = 0
+    oldest_s: float | None = None
+    """When the oldest sample that waits was taken (unix time, its tick)."""
+    spooled: int = 0
+    replayed: int = 0
+
+
+class Lost(StrEnum):
+    """Why samples were dropped."""
+
+    QUEUE_FULL = "queue_full"
+    SPOOL_FULL = "spool_full"
+
+
+@dataclass(slots=True)
 class DaemonHealth:
     """All parts, by name."""
 
@@ -89,7 +110,9 @@ class DaemonHealth:
     analysis: Health = field(default_factory=Health)
     tidy: Health = field(default_factory=Health)
     samples_written: int = 0
-    samples_dropped: int = 0
+    samples_dropped: Counter[Lost] = field(default_factory=Counter)
+    spool: SpoolHealth | None = None
+    """None where samples have no spool: SQLite needs none."""
     storage_recovered: int = 0
     clock_steps: int = 0
     config: Health = field(default_factory=Health)

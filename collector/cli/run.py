@@ -30,13 +30,14 @@ from collector.gpu.supervisor import Limits, NvmlReader
 from collector.jobs.discover import found_text, loopback_targets
 from collector.jobs.serving import WebFlags, refuse_taken_address, with_web_flags
 from collector.jobs.simulate import Past, Simulation, demo_settings
+from collector.jobs.spool import Spool
 from collector.jobs.targets import Target
 from collector.jobs.worker import Worker
 from collector.logs import configure, event
 from collector.settings import Settings
 from collector.settings.load import parse_settings
 from collector.simulator.dialects import DIALECTS, VLLM
-from collector.store import Store
+from collector.store import Store, place
 
 _log = logging.getLogger("breakeven")
 EMBEDDED = "global: {scrape_interval: 5s, scrape_timeout: 4s, evaluation_interval: 15s}\nanalysis: {recent: 2m}\n"
@@ -226,7 +227,8 @@ async def _serve(
         seen = {sample.uuid for sample in store.reader.gpu_samples(now_s - GPUS_SEEN_S, now_s)}
         gpus = NvmlReader(clock, Limits(answer_s=settings.gpu.timeout), expected=seen, gpm=settings.gpu.gpm)
     try:
-        daemon = Daemon(settings, store, clock, targets=targets, gpus=gpus, load=load, flags=flags)
+        spool = _opened_spool(settings, url, clock)
+        daemon = Daemon(settings, store, clock, targets=targets, gpus=gpus, load=load, flags=flags, spool=spool)
         await _run(daemon, stop)
     finally:
         store.close()
@@ -242,6 +244,19 @@ async def _opened(url: str, clock: Clock, stop: _Stop) -> Store | None:
         return opening.result()
     opening.cancel()
     return None
+
+
+def _opened_spool(settings: Settings, url: str, clock: Clock) -> Spool | None:
+    """The spool beside Postgres; None where none is wanted. Raises StoreError."""
+    wanted = settings.storage.spool
+    if wanted.max_bytes == 0 or place(url).path is not None:
+        return None
+    spool = Spool.open(wanted.path, wanted.max_bytes, clock)
+    if spool.set_aside is not None:
+        event(_log, logging.ERROR, "the spool was unusable; a fresh one is in its place", moved_to=spool.set_aside)
+    if not spool.empty:
+        event(_log, logging.INFO, "samples of an earlier run wait on the spool", samples=spool.health.waiting)
+    return spool
 
 
 async def _run(daemon: Daemon, stop: _Stop) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from analyzer.report import as_plain
 from collector.export.snapshot import State
-from collector.health import REMEDIES, Health, TargetHealth
+from collector.health import REMEDIES, Health, SpoolHealth, TargetHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,18 @@ class TargetShown(PartShown):
 
 
 @dataclass(frozen=True, slots=True)
+class SpoolShown(PartShown):
+    """Samples on disk that wait for the database; `oldest_s` is when the oldest was taken, None when none waits."""
+
+    waiting: int
+    used_bytes: int
+    max_bytes: int
+    oldest_s: float | None
+    spooled: int
+    replayed: int
+
+
+@dataclass(frozen=True, slots=True)
 class HealthShown:
     """How the daemon and all that it polls are doing now."""
 
@@ -51,6 +63,7 @@ class HealthShown:
     gpu_source: PartShown
     gpus: Mapping[str, PartShown]
     store: PartShown
+    spool: SpoolShown | None
     analysis: PartShown
     samples_written: int
     samples_dropped: int
@@ -69,9 +82,10 @@ def health_plain(state: State) -> dict[str, Any]:
         gpu_source=PartShown(**_part(health.gpu)),
         gpus={uuid: PartShown(**_part(one)) for uuid, one in health.gpus.items()},
         store=PartShown(**_part(health.store)),
+        spool=None if health.spool is None else _spool(health.spool),
         analysis=PartShown(**_part(health.analysis)),
         samples_written=health.samples_written,
-        samples_dropped=health.samples_dropped,
+        samples_dropped=health.samples_dropped.total(),
     )
     plain: dict[str, Any] = as_plain(shown)
     return plain
@@ -87,6 +101,18 @@ def _part(one: Health) -> dict[str, Any]:
         "last_success_s": one.last_success_s,
         "last_duration_s": one.last_duration_s,
     }
+
+
+def _spool(one: SpoolHealth) -> SpoolShown:
+    return SpoolShown(
+        **_part(one),
+        waiting=one.waiting,
+        used_bytes=one.used_bytes,
+        max_bytes=one.max_bytes,
+        oldest_s=one.oldest_s,
+        spooled=one.spooled,
+        replayed=one.replayed,
+    )
 
 
 def _target(one: TargetHealth) -> TargetShown:

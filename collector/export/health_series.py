@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from analyzer.facts.compiled import COMPILED_S
 from collector.export.snapshot import State
-from collector.health import TargetHealth
+from collector.health import Lost, SpoolHealth, TargetHealth
 
 Series = tuple[str, Mapping[str, str], float]
 
@@ -29,7 +29,10 @@ def health_series(state: State) -> Iterator[Series]:
     if health.store.up is not None:
         yield "breakeven_store_up", {"reason": text(health.store.reason)}, float(health.store.up)
     yield "breakeven_store_samples_written_total", {}, float(health.samples_written)
-    yield "breakeven_store_samples_dropped_total", {}, float(health.samples_dropped)
+    for why in Lost:
+        yield "breakeven_store_samples_dropped_total", {"reason": why}, float(health.samples_dropped[why])
+    if health.spool is not None:
+        yield from _spool(health.spool)
     yield "breakeven_store_recovered_total", {}, float(health.storage_recovered)
     yield "breakeven_clock_steps_total", {}, float(health.clock_steps)
     if health.config.up is not None:
@@ -44,6 +47,18 @@ def health_series(state: State) -> Iterator[Series]:
     yield "breakeven_web_accept_failures_total", {}, float(state.connections.accept_failures)
     for target in health.targets.values():
         yield from _target(target)
+
+
+def _spool(one: SpoolHealth) -> Iterator[Series]:
+    if one.up is not None:
+        yield "breakeven_spool_up", {"reason": text(one.reason)}, float(one.up)
+    yield "breakeven_spool_samples", {}, float(one.waiting)
+    yield "breakeven_spool_bytes", {}, float(one.used_bytes)
+    yield "breakeven_spool_max_bytes", {}, float(one.max_bytes)
+    if one.oldest_s is not None:
+        yield "breakeven_spool_oldest_timestamp_seconds", {}, one.oldest_s
+    yield "breakeven_spool_samples_spooled_total", {}, float(one.spooled)
+    yield "breakeven_spool_samples_replayed_total", {}, float(one.replayed)
 
 
 def _target(one: TargetHealth) -> Iterator[Series]:

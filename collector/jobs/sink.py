@@ -1,41 +1,67 @@
-"""Collects what the polls found and writes it in batches on the writer's thread; a failed write is tried again."""
+"""Collects what the polls found and writes it in batches on the writer's thread; a failed write is tried again.
+
+With a spool, what the database does not take goes there at once, and from there, oldest first, to the database once
+it answers again; while anything waits there, what is new waits behind it, so the order is kept.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 
 from analyzer.samples import GpuSample, ReplicaSample
 from collector.clock import Clock
 from collector.errors import StoreError, UnknownEpochError
-from collector.health import DaemonHealth
+from collector.health import DaemonHealth, Lost
 from collector.jobs.epochs import EpochBook
 from collector.jobs.polled import Polled, Roster
+from collector.jobs.spool import Spool, polled_again
 from collector.jobs.worker import Worker
 from collector.logs import event
 from collector.store import Store
 
 FLUSH_S = 5.0
 """Larger batches write less: at one second a flush rewrites the same page again and again."""
-BUFFER_SAMPLES = 200_000
-"""At most this many samples wait for the database; then the oldest are dropped and counted."""
+BUFFER_SAMPLES = 20_000
+"""At most this many samples, two kilobytes each, wait in memory; then the oldest are dropped and counted."""
+ANSWER_S = 10.0
+"""So long a write may take before its samples go to the spool as well, should the database never answer."""
+REPLAY_S = 5.0
+"""So long one flush hands on what is on the spool; the rest is the next one's."""
 _log = logging.getLogger("breakeven.store")
+_Written = tuple[list[ReplicaSample], int]
+"""Samples with their epochs, and how many of them and of the GPUs' were new to the database."""
 
 
 class Sink:
     """The way of samples into the store. All calls but the writes themselves run on the event loop."""
 
-    def __init__(self, store: Store, worker: Worker, roster: Roster, health: DaemonHealth, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        worker: Worker,
+        roster: Roster,
+        health: DaemonHealth,
+        clock: Clock,
+        spool: Spool | None = None,
+    ) -> None:
         self._store = store
         self._worker = worker
         self._roster = roster
         self._health = health
         self._clock = clock
+        self._spool = spool
         self._book = EpochBook(store)
         self._replicas: deque[Polled] = deque()
         self._gpus: deque[GpuSample] = deque()
         self._turn = asyncio.Lock()
+        self._more = False
+        """Whether the database takes what is on the spool, and more is there."""
+        self._late: asyncio.Future[_Written] | None = None
+        """A write that took too long: what it held is on the spool, and no other is begun before it ends."""
 
     def put(self, target: str, polled: list[Polled]) -> None:
         """Take what a poll of one target found: replicas that its page no longer shows are gone."""
@@ -51,28 +77,32 @@ class Sink:
     def _shed(self, waiting: deque[Polled] | deque[GpuSample]) -> None:
         while len(waiting) > BUFFER_SAMPLES:
             waiting.popleft()
-            self._health.samples_dropped += 1
+            self._health.samples_dropped[Lost.QUEUE_FULL] += 1
 
     async def run(self) -> None:
-        """Write every few seconds until cancelled."""
+        """Write every few seconds until cancelled; at once while the spool is being emptied."""
         while True:
-            await asyncio.sleep(FLUSH_S)
+            if not self._more:
+                await asyncio.sleep(FLUSH_S)
             await self.flush()
 
     async def flush(self) -> None:
         """Write all that waits. What could not be written waits on, in order. Several callers take turns."""
         async with self._turn:
-            await self._flush()
+            await self._with_what_waits(self._deliver)
 
-    async def _flush(self) -> None:
+    async def save(self) -> None:
+        """At the end: put on the spool what the database has not taken; without a spool it is lost."""
+        if self._spool is not None:
+            async with self._turn:
+                await self._with_what_waits(self._to_spool)
+
+    async def _with_what_waits(self, go: Callable[[list[Polled], list[GpuSample]], Awaitable[None]]) -> None:
         replicas, gpus = list(self._replicas), list(self._gpus)
-        if not replicas and not gpus:
-            return
         self._replicas.clear()
         self._gpus.clear()
-        started_s = self._clock.monotonic_s()
         try:
-            samples = await self._worker.run(self._write, replicas, gpus)
+            await go(replicas, gpus)
         except BaseException as error:
             # Whoever is cancelled here cannot tell whether they were written; a second time does no harm.
             self._replicas.extendleft(reversed(replicas))
@@ -81,15 +111,91 @@ class Sink:
             self._shed(self._gpus)
             if not isinstance(error, StoreError):
                 raise
-            self._health.store.failed(self._clock.wall_s(), "write_failed", str(error))
-            event(_log, logging.ERROR, "samples could not be written; they wait", about="store", error=error)
+
+    async def _deliver(self, replicas: list[Polled], gpus: list[GpuSample]) -> None:
+        self._more = False
+        if self._spool is None:
+            await self._to_database(replicas, gpus)
+        elif self._spool.empty:
+            try:
+                await self._to_database(replicas, gpus)
+            except StoreError:
+                await self._to_spool(replicas, gpus)
+        else:
+            try:
+                await self._to_spool(replicas, gpus)
+            except StoreError:
+                # Out of order, but not lost.
+                await self._to_database(replicas, gpus)
+            await self._replay(self._spool)
+
+    async def _replay(self, spool: Spool) -> None:
+        """Hand on what is on the spool until it is empty, the database fails, or others have waited long enough."""
+        until_s = self._clock.monotonic_s() + REPLAY_S
+        with contextlib.suppress(StoreError):  # both sides have said so
+            while not spool.empty:
+                if self._clock.monotonic_s() > until_s:
+                    self._more = True
+                    break
+                taken = await spool.oldest()
+                await self._to_database(list(map(polled_again, taken.replicas)), taken.gpus)
+                await spool.done(taken)
+
+    async def _to_spool(self, replicas: list[Polled], gpus: list[GpuSample]) -> None:
+        if not replicas and not gpus:
             return
-        known = self._roster.polled
-        self._roster.epochs.update({one.replica: one.epoch for one in samples if one.replica in known})
-        self._health.samples_written += len(replicas) + len(gpus)
+        assert self._spool is not None
+        gone = await self._spool.put(replicas, gpus)
+        if gone > 0:
+            self._health.samples_dropped[Lost.SPOOL_FULL] += gone
+            event(
+                _log, logging.ERROR, "the spool is full; its oldest samples were dropped", about="spool", dropped=gone
+            )
+
+    async def _to_database(self, replicas: Sequence[Polled], gpus: Sequence[GpuSample]) -> None:
+        """Write in one transaction. Raises StoreError, which is known and logged then."""
+        if not replicas and not gpus:
+            return
+        started_s = self._clock.monotonic_s()
+        try:
+            written = await self._answered(replicas, gpus)
+        except StoreError as error:
+            reason = "no_answer" if self._late is not None else "write_failed"
+            self._health.store.failed(self._clock.wall_s(), reason, str(error))
+            where = "memory" if self._spool is None else "the spool"
+            event(
+                _log, logging.ERROR, f"samples could not be written; they wait in {where}", about="store", error=error
+            )
+            raise
+        self._took(written)
         self._health.store.succeeded(self._clock.wall_s(), self._clock.monotonic_s() - started_s)
 
-    def _write(self, replicas: list[Polled], gpus: list[GpuSample]) -> list[ReplicaSample]:
+    async def _answered(self, replicas: Sequence[Polled], gpus: Sequence[GpuSample]) -> _Written:
+        """What the writer's thread says, for as long as it is worth waiting for. Raises StoreError."""
+        if self._late is not None:
+            if not self._late.done():
+                raise StoreError("the database has still not answered")
+            late, self._late = self._late, None
+            if late.exception() is None:
+                self._took(late.result())
+        call = asyncio.ensure_future(self._worker.run(self._write, replicas, gpus))
+        try:
+            await asyncio.wait({call}, timeout=None if self._spool is None else ANSWER_S)
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+        if call.done():
+            return call.result()
+        self._late = call
+        raise StoreError(f"the database has not answered for {ANSWER_S:g} s")
+
+    def _took(self, written: _Written) -> None:
+        samples, new = written
+        known = self._roster.polled
+        self._roster.epochs.update({one.replica: one.epoch for one in samples if one.replica in known})
+        self._health.samples_written += new
+
+    def _write(self, replicas: Sequence[Polled], gpus: Sequence[GpuSample]) -> _Written:
         """Runs on the writer's thread: give each replica its epoch, then append everything in one transaction."""
         try:
             return self._append(replicas, gpus)
@@ -99,10 +205,9 @@ class Sink:
             self._store.writer.forget()
             return self._append(replicas, gpus)
 
-    def _append(self, replicas: list[Polled], gpus: list[GpuSample]) -> list[ReplicaSample]:
+    def _append(self, replicas: Sequence[Polled], gpus: Sequence[GpuSample]) -> _Written:
         samples = []
         for one in replicas:
             epoch = self._book.epoch(one.replica, one.identity, one.process_start, one.job, one.at_s)
             samples.append(one.sample(epoch))
-        self._store.writer.append(samples, gpus)
-        return samples
+        return samples, self._store.writer.append(samples, gpus).new

@@ -10,7 +10,10 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from collector.settings.deployments import DeploymentConfig
 from collector.settings.jobs import ScrapeConfig
 from collector.settings.section import Ratio, Section
-from collector.settings.units import Duration
+from collector.settings.units import Duration, Size
+
+SMALLEST_SPOOL_BYTES = 16 * 1024 * 1024
+"""Half of it is for the file's write-ahead log."""
 
 
 class Global(Section):
@@ -37,12 +40,30 @@ class Retention(Section):
         return self
 
 
+class SpoolConfig(Section):
+    """Where samples wait on disk while Postgres cannot be reached; SQLite has no use for it."""
+
+    path: Path = Field(Path("var/spool.db"), description="SQLite file of its own; its folder is made.")
+    max_bytes: Size = Field(
+        512 * 1024 * 1024,
+        description="Largest size; beyond it the oldest samples are dropped and counted. 0 goes without a spool.",
+    )
+
+    @field_validator("max_bytes")
+    @classmethod
+    def _room_for_something(cls, value: int) -> int:
+        if 0 < value < SMALLEST_SPOOL_BYTES:
+            raise ValueError("too small for a spool: write 16MB or more, or 0 to go without")
+        return value
+
+
 class Storage(Section):
     """Where samples, totals and reports are kept."""
 
     url: SecretStr | None = Field(None, description="`sqlite:///file` or `postgresql://user:password@host/name`.")
     url_file: Path | None = Field(None, description="File that holds the URL.")
     retention: Retention = Field(Retention(), description="How long what is kept.")
+    spool: SpoolConfig = Field(SpoolConfig(), description="Where samples wait while Postgres cannot be reached.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Storage:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from collector.clock import Clock
 from collector.errors import StoreError
+from collector.store.backlog import Backlog, Held, Oldest
 from collector.store.engine import Engines, make_folder, open_engines, read_only
 from collector.store.lock import FileLock
 from collector.store.migrate import SchemaStatus, Upgrade, require_current, status, upgrade
@@ -25,7 +26,9 @@ __all__ = [
     "REPORT_SPACING_S",
     "Appended",
     "Epoch",
+    "Held",
     "Keep",
+    "Oldest",
     "Pruned",
     "Reader",
     "RegisteredReplica",
@@ -60,6 +63,7 @@ class Store:
     ) -> None:
         self.writer = Writer(engines)
         self.reader = Reader(engines)
+        self.backlog = Backlog(engines)
         self.upgraded = upgraded
         self.set_aside = set_aside
         self._engines = engines

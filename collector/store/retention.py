@@ -108,7 +108,7 @@ def prune(engines: Engines, keep: Keep, now_s: float) -> Pruned:
                 totals += gone if table is replica_totals else 0
                 hours += gone if table is replica_hours else 0
     if engines.sqlite:
-        _shrink(engines)
+        shrink(engines)
     return Pruned(samples, readings, totals, hours, old_reports, forgotten, unrenewed, used_bytes(engines))
 
 
@@ -172,7 +172,7 @@ def _thin_reports(connection: Connection, all_since_us: int, daily_since_us: int
     return len(gone)
 
 
-def _shrink(engines: Engines) -> None:
+def shrink(engines: Engines) -> None:
     """Give free pages back to the disk, some at a time, while there are too many of them."""
     former = None
     while True:

@@ -16,7 +16,7 @@ from sqlalchemy import delete
 from analyzer.samples import GpuSample, Identity, ReplicaKey
 from collector.errors import StoreError
 from collector.export.snapshot import State
-from collector.health import DaemonHealth
+from collector.health import DaemonHealth, Lost
 from collector.jobs.analyse import Analyse
 from collector.jobs.polled import Polled, Roster
 from collector.jobs.recompute import Recompute
@@ -121,7 +121,7 @@ def test_samples_dropped_during_a_write_are_the_oldest_of_those_that_wait(
 
     parts = with_parts(tmp_path, go)
     assert parts.kept() == [0.0, 1.0, 2.0, 4.0, 5.0, 6.0]
-    assert parts.health.samples_dropped == 1
+    assert parts.health.samples_dropped == {Lost.QUEUE_FULL: 1}
     parts.close()
 
 

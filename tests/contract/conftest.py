@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,8 @@ from tests.contract.postgres_cluster import Cluster, running_cluster
 from tests.contract.standing_clock import StandingClock
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Cluster]:
+@contextmanager
+def _cluster() -> Iterator[Cluster]:
     """A real PostgreSQL; absent, its tests are skipped, or fail where BREAKEVEN_REQUIRE_TOOLS=1."""
     context = running_cluster()
     try:
@@ -28,6 +28,20 @@ def postgres() -> Iterator[Cluster]:
         yield cluster
     finally:
         context.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """The PostgreSQL that all tests share."""
+    with _cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[Cluster]:
+    """A PostgreSQL that one file's tests may stop."""
+    with _cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture
