@@ -124,10 +124,11 @@ def _daemon() -> list[Panel]:
         ),
         timeseries(
             "Samples stored",
-            "Samples per second written to the database, and dropped since the queue before it was full.",
+            "Samples per second written to the database, put on the spool since it did not take them, and lost.",
             "ops",
             [
                 Query(rate("breakeven_store_samples_written_total"), "{{instance}} written"),
+                Query(rate("breakeven_spool_samples_spooled_total"), "{{instance}} spooled"),
                 Query(rate("breakeven_store_samples_dropped_total"), "{{instance}} dropped"),
             ],
             low=0,

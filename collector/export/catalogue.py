@@ -5,6 +5,7 @@ from __future__ import annotations
 from collector.export.article_series import ARTICLE
 from collector.export.capacity_catalogue import CAPACITY
 from collector.export.metric import ESTIMATE, REPLICA, Metric
+from collector.export.storage_catalogue import STORAGE
 
 __all__ = ["CATALOGUE", "ESTIMATE", "REPLICA", "Metric", "by_name"]
 
@@ -347,32 +348,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "breakeven_analysis_last_success_timestamp_seconds", "gauge", (), "Unix time of the last good recomputation."
     ),
     Metric("breakeven_analysis_duration_seconds", "gauge", (), "Duration of the last recomputation."),
-    Metric("breakeven_store_up", "gauge", ("reason",), "1 when the last write to the database succeeded."),
-    Metric("breakeven_store_samples_written_total", "counter", (), "Samples written to the database."),
-    Metric(
-        "breakeven_store_samples_dropped_total",
-        "counter",
-        ("reason",),
-        "Samples that are lost: the queue in memory, or the spool, was full of younger ones.",
-    ),
-    Metric("breakeven_spool_up", "gauge", ("reason",), "1 when the last use of the spool on disk succeeded."),
-    Metric("breakeven_spool_samples", "gauge", (), "Samples on the spool, waiting for the database."),
-    Metric("breakeven_spool_bytes", "gauge", (), "Bytes that the spool's file uses, its log aside."),
-    Metric("breakeven_spool_max_bytes", "gauge", (), "Largest size of the spool with its log, as configured."),
-    Metric(
-        "breakeven_spool_oldest_timestamp_seconds",
-        "gauge",
-        (),
-        "When the oldest sample on the spool was taken; absent while none waits.",
-    ),
-    Metric(
-        "breakeven_spool_samples_spooled_total",
-        "counter",
-        (),
-        "Samples put on the spool since the database did not take them, or took others before them.",
-    ),
-    Metric("breakeven_spool_samples_replayed_total", "counter", (), "Samples handed from the spool to the database."),
-    Metric("breakeven_store_recovered_total", "counter", (), "Database files found unusable and moved aside."),
+    *STORAGE,
     Metric("breakeven_clock_steps_total", "counter", (), "Steps of the wall clock that were detected."),
     Metric(
         "breakeven_config_last_reload_successful",

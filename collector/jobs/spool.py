@@ -53,7 +53,7 @@ class Spool:
         self._clock = clock
         self._book = EpochBook(store)
         self._worker = Worker("spool")
-        self.health = SpoolHealth(max_bytes=max_bytes, waiting=store.backlog.count())
+        self.health = SpoolHealth(max_bytes=self._max_bytes, waiting=store.backlog.count())
         self._show(self._look())
 
     @classmethod

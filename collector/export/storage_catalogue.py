@@ -1,0 +1,39 @@
+"""The exported metrics of the database and of the spool on disk beside it."""
+
+from __future__ import annotations
+
+from collector.export.metric import Metric
+
+STORAGE: tuple[Metric, ...] = (
+    Metric("breakeven_store_up", "gauge", ("reason",), "1 when the last write to the database succeeded."),
+    Metric("breakeven_store_samples_written_total", "counter", (), "Samples written to the database."),
+    Metric(
+        "breakeven_store_samples_dropped_total",
+        "counter",
+        ("reason",),
+        "Samples that are lost: the queue in memory, or the spool, was full of younger ones.",
+    ),
+    Metric("breakeven_spool_up", "gauge", ("reason",), "1 when the last use of the spool on disk succeeded."),
+    Metric("breakeven_spool_samples", "gauge", (), "Samples on the spool, waiting for the database."),
+    Metric("breakeven_spool_bytes", "gauge", (), "Bytes that the spool's file uses, its log aside."),
+    Metric(
+        "breakeven_spool_max_bytes",
+        "gauge",
+        (),
+        "Size of the spool's file, its log aside, beyond which the oldest samples are dropped.",
+    ),
+    Metric(
+        "breakeven_spool_oldest_timestamp_seconds",
+        "gauge",
+        (),
+        "Unix time of the oldest sample on the spool; absent while none waits.",
+    ),
+    Metric(
+        "breakeven_spool_samples_spooled_total",
+        "counter",
+        (),
+        "Samples put on the spool since the database did not take them, or took others before them.",
+    ),
+    Metric("breakeven_spool_samples_replayed_total", "counter", (), "Samples handed from the spool to the database."),
+    Metric("breakeven_store_recovered_total", "counter", (), "Database files found unusable and moved aside."),
+)
