@@ -82,6 +82,18 @@ def test_promtool_accepts_the_compose_files_configuration_with_our_rules(tmp_pat
     assert _promtool("check", "config", tmp_path / "prometheus.yaml") == ""
 
 
+@each
+def test_the_example_routes_every_alert_to_the_right_receiver(rule: dict[str, Any]) -> None:
+    """By Alertmanager's own tool, which checks the file as well."""
+    amtool, labels = require("amtool", "prometheus-alertmanager"), rule["labels"]
+    told = [f"alertname={rule['alert']}", *(f"{name}={value}" for name, value in labels.items())]
+    command = [amtool, "config", "routes", "test", f"--config.file={FOLDER / 'alertmanager.yml'}", *told]
+    result = subprocess.run(command, capture_output=True, text=True)
+
+    receiver = {"info": "breakeven-weekly", "warning": "breakeven-work-queue"}[labels["severity"]]
+    assert (result.returncode, result.stdout.strip()) == (0, receiver), result.stderr
+
+
 @pytest.mark.parametrize("file", [FOLDER / "scrape.yml", COMPOSE], ids=["scrape", "compose"])
 def test_the_scrape_job_has_the_name_that_the_rules_look_for_and_leaves_labels_alone(file: Path) -> None:
     (job,) = yaml.safe_load(file.read_text())["scrape_configs"]

@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes one address with our rules, in a folder of its own."""
+"""A real Prometheus that scrapes our /metrics with our rules, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from tests.fakes.tools import require
 
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yml"
 CONFIG = """
-global: {{scrape_interval: 2s, evaluation_interval: 2s}}
+global: {{scrape_interval: {interval}, evaluation_interval: {interval}}}
 rule_files: ["{rules}"]
 scrape_configs:
   - job_name: breakeven
-    static_configs: [{{targets: ["{address}"]}}]
+    static_configs: [{{targets: {addresses}}}]
+alerting:
+  alertmanagers: [{{static_configs: [{{targets: {alertmanagers}}}]}}]
 """
 
 
@@ -52,12 +54,17 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, address: str) -> Iterator[Prometheus]:
+def prometheus(
+    folder: Path, *addresses: str, rules: Path = RULES, interval: str = "2s", alertmanagers: tuple[str, ...] = ()
+) -> Iterator[Prometheus]:
     """A Prometheus on a free port of loopback, terminated at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    (folder / "prometheus.yml").write_text(CONFIG.format(rules=RULES, address=address))
+    text = CONFIG.format(
+        rules=rules, addresses=json.dumps(addresses), alertmanagers=json.dumps(alertmanagers), interval=interval
+    )
+    (folder / "prometheus.yml").write_text(text)
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [

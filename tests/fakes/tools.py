@@ -28,6 +28,12 @@ def require_library(pattern: str, package: str) -> Path:
     return _missing(pattern, package)
 
 
+def require_file(path: str, package: str) -> None:
+    """As `require`, of a file that a tool wants at its place."""
+    if not Path(path).exists():
+        _missing(path, package)
+
+
 def _missing(tool: str, package: str) -> NoReturn:
     text = f"NOT CHECKED: {tool} is missing (Debian package: {package})"
     if os.environ.get("BREAKEVEN_REQUIRE_TOOLS") == "1":
