@@ -36,6 +36,7 @@ from collector.jobs.spool import Spool
 from collector.jobs.targets import Target
 from collector.jobs.ticks import every, first_delay_s
 from collector.jobs.trigger import EveryInterval
+from collector.jobs.turn import Turn, lasts_s
 from collector.jobs.worker import Worker
 from collector.logs import event
 from collector.scrape.fetch import Fetcher, client_session
@@ -98,6 +99,9 @@ class Daemon:
         self._spool = spool
         self._health.spool = None if spool is None else spool.health
         self._sink = Sink(store, self._writer, self._roster, self._health, clock, spool)
+        lasts = lasts_s(settings.global_.evaluation_interval)
+        self._turn = Turn(store.lease(clock, lasts), self._health, lasts)
+        self.state.analyses = self._turn.mine
         self._board = GpuBoard(self._sink, self.state)
         self._joins = GpuJoins(settings.gpu_joins)
         self._joining = JoinGpus(self._joins, self._board, self._targets_now)
@@ -105,7 +109,15 @@ class Daemon:
         self._polls: dict[str, asyncio.Task[Any]] = {}
         self._targets_polled: dict[str, Target] = {}
         self.recompute = Recompute(
-            Analyse(store, settings), store, self._sink, self._writer, self._reader, self._roster, self.state, clock
+            Analyse(store, settings),
+            store,
+            self._sink,
+            self._writer,
+            self._reader,
+            self._roster,
+            self.state,
+            self._turn,
+            clock,
         )
 
     def notice(self, text: str) -> None:
@@ -153,6 +165,7 @@ class Daemon:
                 asyncio.create_task(self._supervised(name, part))
                 for name, part in (
                     ("sink", self._sink.run),
+                    ("turn", partial(self._turn.run, partial(self._recompute_now, scheduler))),
                     ("discovery", self._discover),
                     ("clock", partial(self._watch_clock, scheduler)),
                     ("gpus", self._poll_gpus),
@@ -249,7 +262,7 @@ class Daemon:
         scheduler.remove_all_jobs()
         retention = self._settings.storage.retention
         keep = Keep(retention.samples, retention.totals, retention.hours)
-        tidy = Tidy(self._store, keep, self._writer, self._health.tidy, self._clock)
+        tidy = Tidy(self._store, keep, self._writer, self._health.tidy, self._turn, self._clock)
         first_report_s = min(FIRST_REPORT_S, self._settings.global_.evaluation_interval)
         plan: Mapping[str, tuple[Callable[[], Awaitable[None]], float, float]] = {
             "recompute": (self.recompute.run, self._settings.global_.evaluation_interval, first_report_s),
@@ -265,6 +278,11 @@ class Daemon:
                 max_instances=1,
                 misfire_grace_time=None,
             )
+
+    def _recompute_now(self, scheduler: AsyncIOScheduler) -> None:
+        """The turn came over from another daemon: its last report is an interval old already."""
+        if scheduler.get_job("recompute") is not None:
+            scheduler.modify_job("recompute", next_run_time=datetime.fromtimestamp(self._clock.wall_s(), UTC))
 
     async def _end(
         self,
@@ -286,11 +304,12 @@ class Daemon:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SAVE_LIMIT_S):
                 await self._sink.save()
+        await self._turn.end()
         await session.close()
         await serving.close()
         if self._gpus is not None:
             await self._gpus.close()
-        ended = [worker.close(1.0) for worker in (self._writer, self._reader)]
+        ended = [worker.close(1.0) for worker in (self._writer, self._reader, self._turn)]
         self._joining.close()
         self._discovery.close()
         if self._spool is not None:

@@ -47,8 +47,16 @@ class StoreError(BreakevenError):
     """The database cannot be used; the text says why and what to do."""
 
 
+class DatabaseInUseError(StoreError):
+    """Another process writes to the SQLite file; the text names it."""
+
+
 class UnknownEpochError(StoreError):
     """A sample's epoch is not in the database, which was replaced meanwhile; nothing of the batch was written."""
+
+
+class LeaseLostError(StoreError):
+    """Another daemon analyses meanwhile; nothing was written."""
 
 
 class SchemaTooNewError(StoreError):

@@ -40,6 +40,11 @@ class Health:
         self.last_duration_s = duration_s
         self.reason, self.message = reason, message
 
+    def elsewhere(self, at_s: float) -> None:
+        """Another daemon succeeded, at this time."""
+        self.last_success_s = at_s
+        self.reason = self.message = None
+
     @property
     def up(self) -> bool | None:
         """Whether the last attempt succeeded; None before the first."""
@@ -119,6 +124,8 @@ class DaemonHealth:
     discovery: dict[tuple[str, str], Health] = field(default_factory=dict)
     """By job and mechanism."""
     notices: list[str] = field(default_factory=list)
+    analyser: str | None = None
+    """The daemon that analyses, by host and process; None while it is not known, or none does."""
 
 
 REMEDIES: Mapping[str, str] = {

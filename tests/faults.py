@@ -109,10 +109,10 @@ FAULTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """Section -> its title and its faults. A test names its fault with `pytest.mark.fault(section, fault, promise=...)`."""
 
 NOT_PRODUCED: Mapping[str, str] = {
-    "two daemons' clocks differ": "every sample carries the time of the daemon that polled; a takeover by one whose "
-    "clock differs is a step of the wall clock, which has its own row",
-    "the network to Postgres is cut": "the cut itself takes a network of its own; the limit that ends such a "
-    "connection (tcp_user_timeout) is read back from a real one",
+    "two daemons' clocks differ": "two real machines; a takeover by a daemon whose clock differs is a step of the "
+    "wall clock, which has its own row, and whose turn it is to analyse rests on no clock but each one's own",
+    "the network to Postgres is cut": "packets that are lost for good, which take a network of its own: the wire that "
+    "the test cuts still acknowledges; the limit that ends such a connection (tcp_user_timeout) is read back",
     "Postgres' disk is full": "it answers with a failed write, or the whole server ends: the rows of a database that "
     "is away",
     "SQLite's WAL-reset bug": "the damage itself takes two writing connections at one instant, which do not exist; "

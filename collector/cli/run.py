@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -26,6 +27,7 @@ from collector.cli.configured import (
 from collector.cli.systemd import Systemd
 from collector.clock import Clock, SystemClock
 from collector.daemon import Daemon
+from collector.errors import DatabaseInUseError
 from collector.gpu.supervisor import Limits, NvmlReader
 from collector.jobs.discover import found_text, loopback_targets
 from collector.jobs.serving import WebFlags, refuse_taken_address, with_web_flags
@@ -49,6 +51,7 @@ DEMO_NOTICE = "SIMULATED: the bundled simulator is the target; figures are inven
 
 REAL_SERVER_CHECK_S = 30.0
 END_LIMIT_S = 9.0
+STANDBY_CHECK_S = 1.0
 GPUS_SEEN_S = 3600.0
 """GPUs seen this long before the start are expected: one that is gone since is missing, not forgotten."""
 
@@ -68,8 +71,16 @@ level_option = click.option(
 format_option = click.option("--log.format", "style", type=click.Choice(["logfmt", "json"]), help="Log format.")
 
 
+standby_option = click.option(
+    "--standby",
+    is_flag=True,
+    help="Where another daemon writes to the SQLite file, wait for its end. (On Postgres a second one needs no flag.)",
+)
+
+
 @click.command()
 @config_option
+@standby_option
 @listen_option
 @web_config_option
 @lifecycle_option
@@ -77,6 +88,7 @@ format_option = click.option("--log.format", "style", type=click.Choice(["logfmt
 @format_option
 def run(
     config_file: Path | None,
+    standby: bool,
     listen_address: str | None,
     web_config_file: Path | None,
     lifecycle: bool,
@@ -91,12 +103,13 @@ def run(
     _logging(settings, clock, level, style)
     if config_file is not None:
         load = partial(configured, config_file)
-        asyncio.run(_serve(settings, database_url(settings), clock, load=load, flags=WebFlags(lifecycle)))
+        url, flags = database_url(settings), WebFlags(lifecycle)
+        asyncio.run(_serve(settings, url, clock, load=load, flags=flags, standby=standby))
         return
     targets = asyncio.run(loopback_targets(settings))
     if targets:
         event(_log, logging.INFO, "found servers on loopback", targets=found_text(targets))
-        asyncio.run(_serve(settings, DEFAULT_DATABASE, clock, targets))
+        asyncio.run(_serve(settings, DEFAULT_DATABASE, clock, targets, standby=standby))
         return
     demo_web = with_web_flags(demo_settings(), listen_address, web_config_file)
     asyncio.run(_simulate(demo_web, clock, SIMULATED_NOTICE))
@@ -213,10 +226,12 @@ async def _serve(
     targets: tuple[Target, ...] = (),
     load: Callable[[], Settings] | None = None,
     flags: WebFlags | None = None,
+    *,
+    standby: bool,
 ) -> None:
     """Open the store and run the daemon on real targets."""
     stop = _Stop()
-    store = await _opened(url, clock, stop)
+    store = await (_opened_in_turn if standby else _opened)(url, clock, stop)
     if store is None:
         return
     if store.set_aside is not None:
@@ -257,6 +272,18 @@ def _opened_spool(settings: Settings, url: str, clock: Clock) -> Spool | None:
     if not spool.empty:
         event(_log, logging.INFO, "samples of an earlier run wait on the spool", samples=spool.health.waiting)
     return spool
+
+
+async def _opened_in_turn(url: str, clock: Clock, stop: _Stop) -> Store | None:
+    """As `_opened`, once the process that writes to the SQLite file has ended. Raises StoreError."""
+    while not stop.asked.is_set():
+        try:
+            return await _opened(url, clock, stop)
+        except DatabaseInUseError as error:
+            event(_log, logging.WARNING, "waiting for another daemon to end", about="standby", error=error)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.asked.wait(), STANDBY_CHECK_S)
+    return None
 
 
 async def _run(daemon: Daemon, stop: _Stop) -> None:

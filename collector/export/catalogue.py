@@ -342,6 +342,12 @@ CATALOGUE: tuple[Metric, ...] = (
     ),
     Metric("breakeven_simulated", "gauge", (), "1 when any target is the bundled simulator: figures are invented."),
     Metric("breakeven_start_timestamp_seconds", "gauge", (), "Unix time when the daemon started."),
+    Metric(
+        "breakeven_analyser",
+        "gauge",
+        ("holder",),
+        "1 when this daemon makes the reports, of several on one database; `holder` names the one that does.",
+    ),
     Metric("breakeven_analysis_runs_total", "counter", (), "Recomputations of the report."),
     Metric("breakeven_analysis_failures_total", "counter", ("reason",), "Failed recomputations."),
     Metric(

@@ -55,6 +55,7 @@ LABELS: Mapping[str, str] = {
     "facts": f"kind of published figures: {_values(COMPILED_S)}",
     "gpu": "GPU model; empty when not known",
     "gpu_uuid": "UUID of the GPU",
+    "holder": "the daemon that makes the reports, as host:process; empty while none is known",
     "job": "`job_name` of the scrape job that polls the target; Prometheus shows it as `exported_job`",
     "kind": "which tokens bear it: `input`, `output`, `blended` (both) or `generated` (all of it on the output)",
     "latency": "`first_token` or `token_gap`",

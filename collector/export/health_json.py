@@ -67,6 +67,8 @@ class HealthShown:
     analysis: PartShown
     samples_written: int
     samples_dropped: int
+    analyses: bool | None
+    analyser: str | None
 
 
 def health_plain(state: State) -> dict[str, Any]:
@@ -86,6 +88,8 @@ def health_plain(state: State) -> dict[str, Any]:
         analysis=PartShown(**_part(health.analysis)),
         samples_written=health.samples_written,
         samples_dropped=health.samples_dropped.total(),
+        analyses=None if state.analyses is None else state.analyses(),
+        analyser=health.analyser,
     )
     plain: dict[str, Any] = as_plain(shown)
     return plain

@@ -19,6 +19,8 @@ def health_series(state: State) -> Iterator[Series]:
         yield "breakeven_facts_timestamp_seconds", {"facts": facts}, compiled_s
     yield "breakeven_simulated", {}, float(any(one.simulated for one in health.targets.values()))
     yield "breakeven_start_timestamp_seconds", {}, health.started_s
+    if state.analyses is not None:
+        yield "breakeven_analyser", {"holder": text(health.analyser)}, float(state.analyses())
     yield "breakeven_analysis_runs_total", {}, float(health.analysis.attempts)
     for reason, number in health.analysis.failures.items():
         yield "breakeven_analysis_failures_total", {"reason": reason}, float(number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from analyzer.evidence import Estimate
@@ -24,6 +24,8 @@ class State:
     """Why a GPU does not report a figure, by UUID and figure."""
     realised: Mapping[tuple[str, str], Estimate] = field(default_factory=dict)
     """Realised over predicted speed-up by (deployment, scheme), of the predictions that were checked."""
+    analyses: Callable[[], bool] | None = None
+    """Whether this daemon is the one that analyses now; None before it was asked for."""
     ready: bool = False
     urls: tuple[str, ...] = ()
     connections: Counts = field(default_factory=Counts)

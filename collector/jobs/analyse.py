@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from operator import itemgetter
 
 import numpy as np
+from sqlalchemy import Connection
 
 from analyzer.assumptions import Deployment, Policy
 from analyzer.columns import sum_of_windows, totals_by_span
@@ -132,10 +133,9 @@ class Analyse:
             history_s=self._spans.history_s,
         )
 
-    def keep(self, report: Report) -> None:
-        """Store the report and its verdicts. Raises StoreError."""
-        self._store.writer.save_verdicts(_states(report), report.made_at_s)
-        self._store.writer.append_report(report.made_at_s, as_plain(report))
+    def keep(self, report: Report, guard: Callable[[Connection], None]) -> None:
+        """Store the report and its verdicts, if `guard` lets it. Raises what that raises, and StoreError."""
+        self._store.writer.conclude(_states(report), report.made_at_s, as_plain(report), guard)
 
     def _history(self, polled: Polled, epoch: int, now_s: float, *, alone: bool) -> ReplicaHistory:
         """What is stored of one replica. Only one that is `alone` at its target has the target's GPUs to itself."""

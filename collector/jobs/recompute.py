@@ -6,12 +6,14 @@ import asyncio
 import logging
 
 from collector.clock import Clock
-from collector.errors import StoreError
+from collector.errors import LeaseLostError, StoreError
 from collector.export.snapshot import State
 from collector.health import Health
 from collector.jobs.analyse import Analyse
 from collector.jobs.polled import Roster
 from collector.jobs.sink import Sink
+from collector.jobs.standby import Standby
+from collector.jobs.turn import Turn
 from collector.jobs.worker import Worker
 from collector.logs import event
 from collector.settings.model import Settings
@@ -32,6 +34,7 @@ class Recompute:
         reader: Worker,
         roster: Roster,
         state: State,
+        turn: Turn,
         clock: Clock,
     ) -> None:
         self._analyse = analyse
@@ -41,6 +44,8 @@ class Recompute:
         self._reader = reader
         self._roster = roster
         self._state = state
+        self._turn = turn
+        self._standby = Standby(store, roster)
         self._clock = clock
         self._settings: Settings | None = None
 
@@ -49,19 +54,25 @@ class Recompute:
         self._settings = settings
 
     async def run(self) -> None:
-        """Make one report. The former one stands when this fails, and grows old."""
+        """Make one report, or show another daemon's. The former one stands when this fails, and grows old."""
         now_s, started_s = self._clock.wall_s(), self._clock.monotonic_s()
         health = self._state.health.analysis
         try:
             await self._sink.flush()
+            if not self._turn.mine():
+                await self._stand_by()
+                return
             await self._writer.run(self._store.roll_up, now_s)
             if self._settings is not None:
                 await self._reader.run(self._analyse.configure, self._settings)
                 self._settings = None
             polled, epochs = dict(self._roster.polled), dict(self._roster.epochs)
             report = await self._reader.run(self._analyse.run, polled, epochs, now_s)
-            await self._writer.run(self._analyse.keep, report)
+            await self._writer.run(self._analyse.keep, report, self._turn.guard)
         except asyncio.CancelledError:  # at the daemon's end, which APScheduler would log with a traceback
+            return
+        except LeaseLostError as error:
+            event(_log, logging.WARNING, "the report was not kept", about="analyser", error=error)
             return
         except StoreError as error:
             _failed(health, now_s, "store", str(error), "the report could not be made")
@@ -76,19 +87,34 @@ class Recompute:
             event(_log, logging.ERROR, "figures could not be computed", about=failure)
         self._state.report = report
 
+    async def _stand_by(self) -> None:
+        """Show the report that another daemon stored. Raises StoreError."""
+        report = await self._reader.run(self._standby.report, self._state.report)
+        if report is None:
+            return
+        self._state.report = report
+        self._state.health.analysis.elsewhere(report.made_at_s)
+        lacking = self._standby.lacking(report)
+        if lacking:
+            text = "the daemon that analyses does not poll them: give both the same targets, or each its own database"
+            event(_log, logging.WARNING, text, about="analyser", replicas=lacking)
+
 
 class Tidy:
-    """Deletes what need not be kept any longer."""
+    """Deletes what need not be kept any longer, where it is this daemon's turn."""
 
-    def __init__(self, store: Store, keep: Keep, writer: Worker, health: Health, clock: Clock) -> None:
+    def __init__(self, store: Store, keep: Keep, writer: Worker, health: Health, turn: Turn, clock: Clock) -> None:
         self._store = store
         self._keep = keep
         self._writer = writer
         self._health = health
+        self._turn = turn
         self._clock = clock
 
     async def run(self) -> None:
         """Delete once."""
+        if not self._turn.mine():
+            return
         now_s, started_s = self._clock.wall_s(), self._clock.monotonic_s()
         try:
             pruned = await self._writer.run(self._store.prune, self._keep, now_s)

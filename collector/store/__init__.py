@@ -11,7 +11,9 @@ from pathlib import Path
 from collector.clock import Clock
 from collector.errors import StoreError
 from collector.store.backlog import Backlog, Held, Oldest
+from collector.store.conclusions import REPORT_SPACING_S
 from collector.store.engine import Engines, make_folder, open_engines, read_only
+from collector.store.lease import FileLease, Lease, RowLease, Standing, own_name
 from collector.store.lock import FileLock
 from collector.store.migrate import SchemaStatus, Upgrade, require_current, status, upgrade
 from collector.store.place import place
@@ -20,7 +22,7 @@ from collector.store.records import Appended, Epoch, RegisteredReplica, StoredRe
 from collector.store.recover import set_aside_if_unusable
 from collector.store.retention import Keep, Pruned, prune, used_bytes
 from collector.store.rollup import roll_up
-from collector.store.write import REPORT_SPACING_S, Writer
+from collector.store.write import Writer
 
 __all__ = [
     "REPORT_SPACING_S",
@@ -28,11 +30,13 @@ __all__ = [
     "Epoch",
     "Held",
     "Keep",
+    "Lease",
     "Oldest",
     "Pruned",
     "Reader",
     "RegisteredReplica",
     "SchemaStatus",
+    "Standing",
     "Store",
     "StoredReport",
     "Upgrade",
@@ -117,6 +121,13 @@ class Store:
     def prune(self, keep: Keep, now_s: float) -> Pruned:
         """Delete what is too old at `now_s`. Raises StoreError."""
         return prune(self._engines, keep, now_s)
+
+    def lease(self, clock: Clock, lasts_s: float, name: str | None = None) -> Lease:
+        """The turn to analyse, lost when it is not renewed for `lasts_s`; this process's name is its own by default."""
+        named = own_name() if name is None else name
+        if self._engines.sqlite:
+            return FileLease(self._lock, named)
+        return RowLease(self._engines, clock, lasts_s, named)
 
     def used_bytes(self) -> int:
         """Bytes that the stored rows use. Raises StoreError."""

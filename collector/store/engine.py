@@ -30,6 +30,8 @@ SETUP_PAUSE_S = 0.02
 """A connection's first pragmas are tried for four seconds."""
 MIGRATION_BUSY_MS = 120_000
 STATEMENT_TIMEOUT_MS = 30_000
+IDLE_TRANSACTION_TIMEOUT_MS = 30_000
+"""Ends the transaction of a process that was stopped in it: another daemon's writes would wait for its rows."""
 CONNECT_TIMEOUT_S = 5
 TCP_USER_TIMEOUT_MS = 10_000
 """Keepalives do not help while sent data is unacknowledged: this ends a statement over a cut network."""
@@ -50,12 +52,16 @@ _REMEDIES = (
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """The ways into one database: `writing` (one connection), `reading` (cannot write), `migrating` (waits longer)."""
+    """The ways into one database.
+
+    `writing` has one connection, `reading` cannot write, `migrating` waits longer, `leasing` waits for no other write.
+    """
 
     place: Place
     writing: Engine
     reading: Engine
     migrating: Engine
+    leasing: Engine
 
     @property
     def sqlite(self) -> bool:
@@ -67,14 +73,21 @@ class Engines:
 
         Raises StoreError.
         """
+        return self._twice(self.writing, work)
+
+    def beat(self, work: Callable[[Connection], T]) -> T:
+        """As `write`, on the connection that keeps the turn to analyse. Raises StoreError."""
+        return self._twice(self.leasing, work)
+
+    def _twice(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         with translated(self.place):
             try:
-                with self.writing.begin() as connection:
+                with engine.begin() as connection:
                     return work(connection)
             except DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
-            with self.writing.begin() as connection:
+            with engine.begin() as connection:
                 return work(connection)
 
     def read(self, work: Callable[[Connection], T]) -> T:
@@ -95,6 +108,7 @@ class Engines:
         """Close every connection, the writer's last: whoever closes a SQLite file last also tidies its log up."""
         self.reading.dispose()
         self.migrating.dispose()
+        self.leasing.dispose()
         self.writing.dispose()
 
 
@@ -136,15 +150,17 @@ def make_folder(where: Place) -> None:
 
 def read_only(engines: Engines) -> Engines:
     """The same database without a connection that could write."""
-    return replace(engines, writing=engines.reading, migrating=engines.reading)
+    return replace(engines, writing=engines.reading, migrating=engines.reading, leasing=engines.reading)
 
 
 def _file_engines(where: Place, path: Path) -> Engines:
     reader = (f"PRAGMA busy_timeout={BUSY_MS}", "PRAGMA query_only=ON")
+    writing = _file_engine(where, _writer(BUSY_MS, foreign_keys=True), "BEGIN IMMEDIATE", pool_size=1)
     # A table that others refer to can only be rebuilt with foreign keys off, which no transaction can switch.
     return Engines(
         place=where,
-        writing=_file_engine(where, _writer(BUSY_MS, foreign_keys=True), "BEGIN IMMEDIATE", pool_size=1),
+        writing=writing,
+        leasing=writing,
         reading=_file_engine(where, reader, "BEGIN", creator=partial(_existing_file, path)),
         migrating=_file_engine(
             where, _writer(MIGRATION_BUSY_MS, foreign_keys=False), "BEGIN IMMEDIATE", poolclass=NullPool
@@ -205,11 +221,15 @@ def _file_engine(where: Place, pragmas: tuple[str, ...], begin: str, **options: 
 
 
 def _server_engines(where: Place) -> Engines:
-    write = f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
+    write = (
+        f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
+        f" -c idle_in_transaction_session_timeout={IDLE_TRANSACTION_TIMEOUT_MS}"
+    )
     try:
         return Engines(
             place=where,
             writing=_server_engine(where, write, pool_size=1),
+            leasing=_server_engine(where, write, pool_size=1),
             reading=_server_engine(where, f"{write} -c default_transaction_read_only=on"),
             migrating=_server_engine(where, f"-c lock_timeout={MIGRATION_BUSY_MS}", poolclass=NullPool),
         )

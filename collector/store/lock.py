@@ -6,14 +6,14 @@ import fcntl
 import os
 from pathlib import Path
 
-from collector.errors import StoreError
+from collector.errors import DatabaseInUseError, StoreError
 
 
 class FileLock:
     """Holds `<file>.lock`, which names the holder's process, until `release`.
 
     The lock is on a file of its own: closing any handle on the database itself would drop SQLite's locks.
-    Raises StoreError when another process holds it.
+    Raises DatabaseInUseError when another process holds it, and StoreError when it cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,13 +29,30 @@ class FileLock:
         except OSError as error:
             holder = os.read(self._file, 32).decode(errors="replace").strip()
             os.close(self._file)
-            raise StoreError(
-                f"SQLite file {path} is in use by process {holder or 'unknown'}: one daemon may write to it; "
-                "stop the other one, or give each a database of its own"
+            raise DatabaseInUseError(
+                f"SQLite file {path} is in use by process {holder or 'unknown'}{_stopped(holder)}: one daemon may "
+                "write to it; stop the other one, or give each a database of its own"
             ) from error
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
+    def stands(self) -> bool:
+        """Whether the lock's file is still there under its name: without it, another process could hold a new one."""
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return False
+        return os.path.samestat(found, os.fstat(self._file))
+
     def release(self) -> None:
         """Let the next process in; the file stays, since removing it would let two in at once."""
         os.close(self._file)
+
+
+def _stopped(holder: str) -> str:
+    """Says so where the holder stands still under SIGSTOP: it may do so within a write, so it keeps the file."""
+    try:
+        state = Path(f"/proc/{int(holder)}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2]
+    except (OSError, ValueError):
+        return ""
+    return ", which is stopped (kill -CONT lets it go on)" if state.split()[:1] == ["T"] else ""

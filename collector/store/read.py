@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, func, select
 
 from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
 from analyzer.verdict import Verdict, VerdictState
@@ -135,6 +135,12 @@ class Reader:
         newest = select(reports).order_by(reports.c.made_at_us.desc()).limit(1)
         row = self._engines.read(lambda connection: connection.execute(newest).first())
         return None if row is None else StoredReport(seconds(row.made_at_us), json.loads(zlib.decompress(row.body)))
+
+    def latest_report_s(self) -> float | None:
+        """When the newest report was made (unix time); None before the first."""
+        newest = select(func.max(reports.c.made_at_us))
+        at_us = self._engines.read(lambda connection: connection.execute(newest).scalar())
+        return None if at_us is None else seconds(at_us)
 
     def report_times(self) -> list[float]:
         """When the kept reports were made (unix time), oldest first."""

@@ -263,3 +263,18 @@ verdicts = Table(
     Column("candidate_since_us", BigInteger),
     Column("saved_at_us", BigInteger, nullable=False),
 )
+
+analyser = Table(
+    "analyser",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("term", Integer, nullable=False),
+    Column("beat", BigInteger, nullable=False),
+    Column("holder", Text),
+    Column("lasts_ms", BigInteger, nullable=False),
+    Column("session", Text),
+)
+"""One row: whose turn it is to analyse. No clock is in it: whoever waits sees for itself how long `beat` stands still.
+
+`term` counts the changes of the holder (NULL: it gave up), `session` is the backend of its last beat.
+"""

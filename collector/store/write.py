@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Table, select, update
 
 from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
 from analyzer.verdict import VerdictState
 from analyzer.windows import Totals
 from collector.errors import StoreError, UnknownEpochError
 from collector.store.codec import Row, bucket_ms, gpu_row, microseconds, replica_row, totals_row
+from collector.store.conclusions import add_report, report_row, verdict_rows
 from collector.store.engine import Engines
 from collector.store.identity import fingerprint, identity_text
 from collector.store.names import storable, storable_key
@@ -33,16 +30,14 @@ from collector.store.schema import (
     replica_samples,
     replica_totals,
     replicas,
-    reports,
     stale_buckets,
     stale_hours,
     verdicts,
 )
+from collector.store.statements import add, insert_into, put, upsert
 
 _KEY = itemgetter(0, 1)
 EPOCHS_AT_ONCE = 10_000
-REPORT_SPACING_S = 900.0
-"""One report stays for so long."""
 
 
 class Writer:
@@ -92,7 +87,7 @@ class Writer:
             _mark_stale(connection, stale_buckets, marks)
             known = self._known_gpus(connection, readings)
             gpu_rows = [gpu_row(sample, known[sample.uuid][0]) for sample in readings]
-            return _add(connection, replica_samples, rows) + _add(connection, gpu_samples, gpu_rows), known
+            return add(connection, replica_samples, rows) + add(connection, gpu_samples, gpu_rows), known
 
         self._make_days(days - self._days)
         try:
@@ -121,35 +116,33 @@ class Writer:
         One report a quarter of an hour stays; the newest is always there.
         Raises StoreError, and ValueError for what JSON has no word for.
         """
-        row = {"made_at_us": microseconds(made_at_s), "body": packed_report(body)}
-
-        def work(connection: Connection) -> None:
-            newest = select(reports.c.made_at_us).order_by(reports.c.made_at_us.desc()).limit(2)
-            times = list(connection.execute(newest).scalars())
-            if len(times) == 2 and times[0] - times[1] < microseconds(REPORT_SPACING_S):
-                connection.execute(delete(reports).where(reports.c.made_at_us == times[0]))
-            connection.execute(_insert(connection, reports).on_conflict_do_nothing(), row)
-
-        self._engines.write(work)
+        row = report_row(made_at_s, body)
+        self._engines.write(lambda connection: add_report(connection, row))
 
     def save_verdicts(self, states: Mapping[tuple[str, str], VerdictState], at_s: float) -> None:
         """Keep verdict states by (deployment, scheme); states of others stay as they are. Raises StoreError."""
-        rows = [
-            {
-                "deployment": storable(deployment),
-                "scheme": storable(scheme),
-                "verdict": state.verdict.value,
-                "since_us": microseconds(state.since_s),
-                "last_data_us": None if state.last_data_s is None else microseconds(state.last_data_s),
-                "candidate": None if state.candidate is None else state.candidate.value,
-                "candidate_since_us": (
-                    None if state.candidate_since_s is None else microseconds(state.candidate_since_s)
-                ),
-                "saved_at_us": microseconds(at_s),
-            }
-            for (deployment, scheme), state in sorted(states.items())
-        ]
-        self._engines.write(lambda connection: _upsert(connection, verdicts, rows))
+        rows = verdict_rows(states, at_s)
+        self._engines.write(lambda connection: upsert(connection, verdicts, rows))
+
+    def conclude(
+        self,
+        states: Mapping[tuple[str, str], VerdictState],
+        made_at_s: float,
+        body: Mapping[str, Any],
+        guard: Callable[[Connection], None],
+    ) -> None:
+        """Keep a report and its verdicts as `append_report` and `save_verdicts` do, together, or neither.
+
+        `guard` goes first in the transaction. Raises what it raises, and as those do.
+        """
+        row, rows = report_row(made_at_s, body), verdict_rows(states, made_at_s)
+
+        def work(connection: Connection) -> None:
+            guard(connection)
+            upsert(connection, verdicts, rows)
+            add_report(connection, row)
+
+        self._engines.write(work)
 
     def forget(self) -> None:
         """Remember nothing of the database any longer: it may have been replaced by another state of itself."""
@@ -177,64 +170,22 @@ class Writer:
         return known
 
 
-def packed_report(body: Mapping[str, Any]) -> bytes:
-    """A report as it is kept. Raises ValueError for what JSON has no word for."""
-    return zlib.compress(json.dumps(body, allow_nan=False, separators=(",", ":")).encode())
-
-
 def upsert_totals(connection: Connection, rows: Sequence[Row]) -> None:
     """Write five-minute totals in place of those made from fewer pairs of samples, and mark their hours.
 
     Once raw samples are gone, a late one must not replace a bucket's totals by what it alone can tell.
     """
-    _put(connection, replica_totals, rows, _FULLER)
+    put(connection, replica_totals, rows, _FULLER)
     _mark_stale(connection, stale_hours, sorted({row[0] // HOUR_MS * HOUR_MS for row in rows}))
 
 
 def upsert_hours(connection: Connection, rows: Sequence[Row]) -> None:
     """Write hours' totals in place of those made from fewer pairs: once five-minute totals are gone, they stay."""
-    _put(connection, replica_hours, rows, "excluded.pairs >= replica_hours.pairs")
+    put(connection, replica_hours, rows, "excluded.pairs >= replica_hours.pairs")
 
 
 _PAIRS = ("windows", *REFUSAL_COLUMNS.values())
 _FULLER = " >= ".join(" + ".join(f"{of}.{name}" for name in _PAIRS) for of in ("excluded", replica_totals.name))
-
-
-def _put(connection: Connection, table: Table, rows: Sequence[Row], when: str) -> None:
-    """Write rows in place of those with their keys, where `when` holds. Tuples cost a third of what mappings do."""
-    if rows:
-        connection.exec_driver_sql(_put_text(table, connection.dialect.name, when), list(rows))
-
-
-@cache
-def _put_text(table: Table, dialect: str, when: str) -> str:
-    keys = table.primary_key.columns.keys()
-    changed = ", ".join(f"{name} = excluded.{name}" for name in table.columns.keys() if name not in keys)  # noqa: SIM118
-    mark = "?" if dialect == "sqlite" else "%s"
-    values = ", ".join([mark] * len(table.columns))
-    return (
-        f"INSERT INTO {table.name} VALUES ({values})"
-        f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changed} WHERE {when}"
-    )
-
-
-def _upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    if not rows:
-        return
-    statement = _insert(connection, table)
-    given = statement.excluded
-    keys = table.primary_key.columns.keys()
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=keys,
-            set_={column.name: given[column.name] for column in table.c if column.name not in keys},
-        ),
-        [dict(row) for row in rows],
-    )
-
-
-def _insert(connection: Connection, table: Table) -> Any:
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
 
 
 def _touched(row: Row) -> tuple[int, int]:
@@ -256,7 +207,7 @@ def _require_epochs(connection: Connection, numbers: set[int]) -> None:
 def _mark_stale(connection: Connection, table: Table, marks: Sequence[int]) -> None:
     if not marks:
         return
-    statement = _insert(connection, table)
+    statement = insert_into(connection, table)
     if connection.dialect.name == "sqlite":
         statement = statement.on_conflict_do_nothing()
     else:
@@ -265,21 +216,6 @@ def _mark_stale(connection: Connection, table: Table, marks: Sequence[int]) -> N
             index_elements=["bucket_ms"], set_={"bucket_ms": statement.excluded.bucket_ms}
         )
     connection.execute(statement, [{"bucket_ms": mark} for mark in marks])
-
-
-def _add(connection: Connection, table: Table, rows: list[Row]) -> int:
-    """Insert rows that are not there; how many were not. Plain tuples cost a third of what mappings do."""
-    if not rows:
-        return 0
-    return connection.exec_driver_sql(_insert_text(table, connection.dialect.name), rows).rowcount
-
-
-@cache
-def _insert_text(table: Table, dialect: str) -> str:
-    if dialect == "sqlite":
-        return str(sqlite.insert(table).on_conflict_do_nothing().compile(dialect=sqlite.dialect()))
-    plain = postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
-    return str(postgresql.insert(table).on_conflict_do_nothing().compile(dialect=plain))
 
 
 def _replica_id(connection: Connection, key: ReplicaKey, job: str | None) -> int:
@@ -297,6 +233,6 @@ def _found_or_made(connection: Connection, table: Table, mine: Any, row: Mapping
     wanted = select(table.c.id).where(mine)
     number = connection.execute(wanted).scalar()
     if number is None:
-        connection.execute(_insert(connection, table).on_conflict_do_nothing(), row)
+        connection.execute(insert_into(connection, table).on_conflict_do_nothing(), row)
         number = connection.execute(wanted).scalar_one()
     return int(number)

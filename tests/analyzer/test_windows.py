@@ -268,3 +268,24 @@ def test_a_series_that_is_often_missing_stays_missing() -> None:
 
 def test_the_sum_of_no_parts_is_none() -> None:
     assert add_up_whole([]) is None
+
+
+@pytest.mark.fault(
+    "3", "two daemons' clocks differ", promise="samples of both, however mixed, add up to what the counter rose by"
+)
+@given(st.lists(st.booleans(), min_size=2, max_size=50), st.floats(-10, 10))
+def test_samples_of_two_clocks_add_up_to_what_the_counter_rose_by(ahead: list[bool], ahead_s: float) -> None:
+    """Both poll every 15 s by their own clock; whoever is first at a tick has it. The counter rises by 20 a second."""
+    polls = [
+        sample(15.0 * n, interval_s=15, steps_total=20 * (1000 + 15.0 * n - (ahead_s if other else 0)))
+        for n, other in enumerate(ahead)
+    ]
+    total = add_up(pairwise_totals(polls))
+
+    assert total is not None
+    assert total.refusals == {}
+    steps = total.deltas["steps_total"]
+    assert polls[0].steps_total is not None
+    assert polls[-1].steps_total is not None
+    assert steps == pytest.approx(polls[-1].steps_total - polls[0].steps_total)
+    assert steps == pytest.approx(20 * total.covered_s, abs=20 * 10)

@@ -13,6 +13,7 @@ from collector.jobs.analyse import Analyse
 from collector.jobs.polled import Roster
 from collector.jobs.recompute import Recompute, Tidy
 from collector.jobs.sink import Sink
+from collector.jobs.turn import Turn
 from collector.jobs.worker import Worker
 from collector.settings.load import parse_settings
 from collector.store import Keep, Store
@@ -28,9 +29,10 @@ def test_a_job_that_raises_costs_one_run(tmp_path: Path, monkeypatch: pytest.Mon
     health = DaemonHealth(started_s=clock.wall_s())
     state, roster, tidy_health = State(version="1", health=health, ready=True), Roster(), Health()
     writer, reader = Worker("writer"), Worker("reader")
+    turn = Turn(store.lease(clock, 60.0), health, 60.0)
     sink = Sink(store, writer, roster, health, clock)
-    recompute = Recompute(Analyse(store, SETTINGS), store, sink, writer, reader, roster, state, clock)
-    tidy = Tidy(store, Keep(1, 1, 1), writer, tidy_health, clock)
+    recompute = Recompute(Analyse(store, SETTINGS), store, sink, writer, reader, roster, state, turn, clock)
+    tidy = Tidy(store, Keep(1, 1, 1), writer, tidy_health, turn, clock)
 
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
@@ -54,6 +56,7 @@ def test_a_job_that_raises_costs_one_run(tmp_path: Path, monkeypatch: pytest.Mon
     asyncio.run(go())
     assert health.analysis.up
     assert tidy_health.up
+    turn.close(1.0)
     writer.close(1.0)
     reader.close(1.0)
     store.close()

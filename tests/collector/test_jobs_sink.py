@@ -21,6 +21,7 @@ from collector.jobs.analyse import Analyse
 from collector.jobs.polled import Polled, Roster
 from collector.jobs.recompute import Recompute
 from collector.jobs.sink import Sink
+from collector.jobs.turn import Turn
 from collector.jobs.worker import Worker
 from collector.settings.load import parse_settings
 from collector.store import Store
@@ -152,8 +153,9 @@ def test_a_stop_while_a_report_is_made_logs_no_traceback(tmp_path: Path, caplog:
     async def go(parts: Parts) -> None:
         state = State(version="1", health=parts.health, ready=True)
         analyse = Analyse(parts.store, SETTINGS)
+        turn = Turn(parts.store.lease(parts.clock, 60.0), parts.health, 60.0)
         recompute = Recompute(
-            *(analyse, parts.store, parts.sink, parts.worker, parts.worker, parts.roster, state, parts.clock)
+            *(analyse, parts.store, parts.sink, parts.worker, parts.worker, parts.roster, state, turn, parts.clock)
         )
         parts.held_up()
         parts.sink.put_gpus(readings(0, 3))

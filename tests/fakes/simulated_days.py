@@ -99,5 +99,5 @@ class Days:
     def report(self) -> Report:
         """The report of now, kept with its verdicts as the daemon keeps them."""
         made = self._analyse.run(self._roster.polled, self._roster.epochs, self.begin_s + self._until_s)
-        self._analyse.keep(made)
+        self._analyse.keep(made, lambda _: None)
         return made
