@@ -136,11 +136,12 @@ def _daemon() -> list[Panel]:
         ),
         timeseries(
             "Recomputing the report",
-            "How long the last recomputation took, and failed ones per second.",
+            "How long the last recomputation took, failed ones per second, and 1 at the daemon that makes the reports.",
             "s",
             [
                 Query(series("breakeven_analysis_duration_seconds", DAEMON), "{{instance}} duration"),
                 Query(rate("breakeven_analysis_failures_total"), "{{instance}} failures per second"),
+                Query(f"max by (instance) ({series('breakeven_analyser', DAEMON)})", "{{instance}} analyses"),
             ],
             low=0,
             width=8,
