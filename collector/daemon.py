@@ -29,7 +29,7 @@ from collector.jobs.joins import GpuJoins
 from collector.jobs.polled import Roster
 from collector.jobs.recompute import Recompute, Tidy
 from collector.jobs.reload import reloaded
-from collector.jobs.remember import remember
+from collector.jobs.remember import Memory
 from collector.jobs.serving import Serving, WebFlags
 from collector.jobs.sink import Sink
 from collector.jobs.spool import Spool
@@ -159,7 +159,8 @@ class Daemon:
             started(self.state.urls)
             said(await self._discovery.refresh())
             targets = self._targets()
-            await self._reader.run(remember, self._store, targets, self._roster, self._clock.wall_s(), self._joins)
+            memory = Memory(self._store, self._reader, self._roster, self._joins, self._health.store, self._clock)
+            remembered = await memory.take(targets)
             self._follow(targets)
             tasks = [
                 asyncio.create_task(self._supervised(name, part))
@@ -170,6 +171,7 @@ class Daemon:
                     ("clock", partial(self._watch_clock, scheduler)),
                     ("gpus", self._poll_gpus),
                     ("joins", self._joining.run),
+                    ("memory", partial(memory.take_later, remembered, self._targets_now)),
                 )
             ]
             self._schedule(scheduler)

@@ -197,6 +197,7 @@ class Sink:
 
     def _write(self, replicas: Sequence[Polled], gpus: Sequence[GpuSample]) -> _Written:
         """Runs on the writer's thread: give each replica its epoch, then append everything in one transaction."""
+        self._store.prepare()
         try:
             return self._append(replicas, gpus)
         except UnknownEpochError:
