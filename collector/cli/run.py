@@ -24,6 +24,7 @@ from collector.cli.configured import (
     database_url,
     refuse_shared_names,
 )
+from collector.cli.opening import opened, opened_in_turn, opened_spool, wants_spool
 from collector.cli.systemd import Systemd
 from collector.clock import Clock, SystemClock
 from collector.daemon import Daemon
