@@ -14,7 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from collector import __version__
 from collector.clock import Clock
-from collector.errors import BreakevenError, SourceError
+from collector.errors import BreakevenError, SourceError, StoreError
 from collector.export.snapshot import State
 from collector.gpu.readings import GpuReader
 from collector.health import DaemonHealth, TargetHealth

@@ -66,6 +66,7 @@ class HealthShown:
     spool: SpoolShown | None
     analysis: PartShown
     samples_written: int
+    samples_duplicate: int
     samples_dropped: int
     analyses: bool | None
     analyser: str | None
@@ -87,6 +88,7 @@ def health_plain(state: State) -> dict[str, Any]:
         spool=None if health.spool is None else _spool(health.spool),
         analysis=PartShown(**_part(health.analysis)),
         samples_written=health.samples_written,
+        samples_duplicate=health.samples_duplicate,
         samples_dropped=health.samples_dropped.total(),
         analyses=None if state.analyses is None else state.analyses(),
         analyser=health.analyser,
