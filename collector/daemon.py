@@ -13,8 +13,8 @@ from typing import Any
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from collector import __version__
-from collector.clock import Clock
-from collector.errors import BreakevenError, SourceError, StoreError
+from collector.clock import STEP_S, Clock
+from collector.errors import BreakevenError, SourceError
 from collector.export.snapshot import State
 from collector.gpu.readings import GpuReader
 from collector.health import DaemonHealth, TargetHealth
@@ -45,7 +45,6 @@ from collector.settings.model import Settings
 from collector.store import Keep, Store
 
 CLOCK_CHECK_S = 5.0
-CLOCK_STEP_S = 2.0
 FLUSH_LIMIT_S = 3.0
 SAVE_LIMIT_S = 2.0
 TIDY_INTERVAL_S = 3600
@@ -251,7 +250,7 @@ class Daemon:
         while True:
             await asyncio.sleep(CLOCK_CHECK_S)
             now_offset_s = self._clock.wall_s() - self._clock.monotonic_s()
-            if abs(now_offset_s - offset_s) > CLOCK_STEP_S:
+            if abs(now_offset_s - offset_s) > STEP_S:
                 self._health.clock_steps += 1
                 event(_log, logging.WARNING, "the wall clock stepped", about="clock", step_s=now_offset_s - offset_s)
                 # By a clock that is years ahead all history is old: whoever sets it has an hour to put it right.
