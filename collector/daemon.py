@@ -13,7 +13,7 @@ from typing import Any
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from collector import __version__
-from collector.clock import STEP_S, Clock
+from collector.clock import Clock
 from collector.errors import BreakevenError, SourceError
 from collector.export.snapshot import State
 from collector.gpu.readings import GpuReader
@@ -26,10 +26,11 @@ from collector.jobs.gpu_board import GpuBoard
 from collector.jobs.gpus import PollGpus
 from collector.jobs.joining import JoinGpus
 from collector.jobs.joins import GpuJoins
+from collector.jobs.notify import Notifier
 from collector.jobs.polled import Roster
 from collector.jobs.recompute import Recompute, Tidy
 from collector.jobs.reload import reloaded
-from collector.jobs.remember import Memory
+from collector.jobs.remember import remember
 from collector.jobs.serving import Serving, WebFlags
 from collector.jobs.sink import Sink
 from collector.jobs.spool import Spool
@@ -45,6 +46,7 @@ from collector.settings.model import Settings
 from collector.store import Keep, Store
 
 CLOCK_CHECK_S = 5.0
+CLOCK_STEP_S = 2.0
 FLUSH_LIMIT_S = 3.0
 SAVE_LIMIT_S = 2.0
 TIDY_INTERVAL_S = 3600
@@ -107,6 +109,7 @@ class Daemon:
         self._parts = Parts(self._sink, self._board, self._joins, LayoutPool(), clock)
         self._polls: dict[str, asyncio.Task[Any]] = {}
         self._targets_polled: dict[str, Target] = {}
+        self._notifier = Notifier(store, self._writer, self._reader, self._health, clock, self._supervised)
         self.recompute = Recompute(
             Analyse(store, settings),
             store,
@@ -117,6 +120,7 @@ class Daemon:
             self.state,
             self._turn,
             clock,
+            made=self._notifier.take,
         )
 
     def notice(self, text: str) -> None:
@@ -136,6 +140,7 @@ class Daemon:
         self._discovery.take(fresh)
         self._joins.stated = fresh.gpu_joins
         self.recompute.configure(fresh)
+        self._notifier.configure(fresh.notifications)
         said(await self._discovery.refresh())
         self._follow(self._targets())
         self._schedule(self._scheduler)
@@ -158,8 +163,7 @@ class Daemon:
             started(self.state.urls)
             said(await self._discovery.refresh())
             targets = self._targets()
-            memory = Memory(self._store, self._reader, self._roster, self._joins, self._health.store, self._clock)
-            remembered = await memory.take(targets)
+            await self._reader.run(remember, self._store, targets, self._roster, self._clock.wall_s(), self._joins)
             self._follow(targets)
             tasks = [
                 asyncio.create_task(self._supervised(name, part))
@@ -170,9 +174,9 @@ class Daemon:
                     ("clock", partial(self._watch_clock, scheduler)),
                     ("gpus", self._poll_gpus),
                     ("joins", self._joining.run),
-                    ("memory", partial(memory.take_later, remembered, self._targets_now)),
                 )
             ]
+            self._notifier.configure(self._settings.notifications)
             self._schedule(scheduler)
             scheduler.start()
             self._scheduler = scheduler
@@ -250,7 +254,7 @@ class Daemon:
         while True:
             await asyncio.sleep(CLOCK_CHECK_S)
             now_offset_s = self._clock.wall_s() - self._clock.monotonic_s()
-            if abs(now_offset_s - offset_s) > STEP_S:
+            if abs(now_offset_s - offset_s) > CLOCK_STEP_S:
                 self._health.clock_steps += 1
                 event(_log, logging.WARNING, "the wall clock stepped", about="clock", step_s=now_offset_s - offset_s)
                 # By a clock that is years ahead all history is old: whoever sets it has an hour to put it right.
@@ -307,6 +311,7 @@ class Daemon:
                 await self._sink.save()
         await self._turn.end()
         await session.close()
+        await self._notifier.close()
         await serving.close()
         if self._gpus is not None:
             await self._gpus.close()

@@ -96,6 +96,20 @@ class SpoolHealth(Health):
     replayed: int = 0
 
 
+@dataclass(slots=True)
+class ReceiverHealth(Health):
+    """A receiver of notifications; an attempt is one message."""
+
+    kind: str = ""
+    waiting: int = 0
+    """Changed verdicts that it is still to be told."""
+
+    @property
+    def told(self) -> int:
+        """Messages that it took."""
+        return self.attempts - self.failures.total()
+
+
 class Lost(StrEnum):
     """Why samples were dropped."""
 
@@ -115,8 +129,6 @@ class DaemonHealth:
     analysis: Health = field(default_factory=Health)
     tidy: Health = field(default_factory=Health)
     samples_written: int = 0
-    samples_duplicate: int = 0
-    """Samples that were in the database already, or whose tick was taken: by another daemon, or before a clock step."""
     samples_dropped: Counter[Lost] = field(default_factory=Counter)
     spool: SpoolHealth | None = None
     """None where samples have no spool: SQLite needs none."""
@@ -125,6 +137,8 @@ class DaemonHealth:
     config: Health = field(default_factory=Health)
     discovery: dict[tuple[str, str], Health] = field(default_factory=dict)
     """By job and mechanism."""
+    receivers: dict[str, ReceiverHealth] = field(default_factory=dict)
+    """Of notifications, by name."""
     notices: list[str] = field(default_factory=list)
     analyser: str | None = None
     """The daemon that analyses, by host and process; None while it is not known, or none does."""

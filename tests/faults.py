@@ -103,6 +103,8 @@ FAULTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "a memory limit",
             "file descriptors run out",
             "a verdict on missing data",
+            "the receiver of a notification is down",
+            "the daemon ends while it sends a notification",
         ),
     ),
 }

@@ -1,8 +1,10 @@
-"""`alerts replay`: which alerts the stored history would have raised, by the shipped rules or by your own."""
+"""`alerts replay`: which alerts the stored history would have raised; `alerts test`: a message to each receiver."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,9 +14,12 @@ from rich.console import Console
 from collector.cli.configured import config_option, configured, database_url
 from collector.cli.report import default_database
 from collector.clock import SystemClock
+from collector.errors import BreakevenError
 from collector.export.alert_rules import read_rules, shipped_rules
 from collector.export.past_alerts_text import print_replay
+from collector.export.verdict_news import trial_body
 from collector.jobs.past_alerts import replay
+from collector.jobs.post import NotSentError, post
 from collector.jobs.promtool import Promtool
 from collector.settings import Settings
 from collector.store import Store
@@ -24,7 +29,7 @@ _DAY_S = 86_400.0
 
 @click.group()
 def alerts() -> None:
-    """Ask the alert rules."""
+    """Try the alert rules on the past, and the receivers of notifications now."""
 
 
 @alerts.command("replay")
@@ -66,3 +71,28 @@ def replay_alerts(
         click.echo(json.dumps(asdict(past), indent=2))
         return
     print_replay(asdict(past), Console())
+
+
+@alerts.command("test")
+@click.option(
+    "--config.file",
+    "config_file",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Configuration file with `notifications`.",
+)
+def test_receivers(config_file: Path) -> None:
+    """Send a test message to every receiver of `notifications`; exit code 1 when one did not take it."""
+    receivers = configured(config_file).notifications
+    if not receivers:
+        raise BreakevenError(f"{config_file} names no receiver under `notifications`")
+    failed = False
+    for one in receivers:
+        try:
+            asyncio.run(post(one, trial_body(one.kind)))
+        except NotSentError as error:
+            failed = True
+            click.echo(f"{one.name}: not sent: {error}")
+        else:
+            click.echo(f"{one.name}: sent")
+    sys.exit(1 if failed else 0)

@@ -20,7 +20,8 @@ from rich.text import Text
 from collector.cli.configured import config_option, configured, database_url, refuse_shared_names
 from collector.cli.findings import Finding
 from collector.cli.look import look_at_sources
-from collector.errors import ConfigError, StoreError
+from collector.errors import BreakevenError, ConfigError, StoreError
+from collector.jobs.post import address_of
 from collector.settings import Settings
 from collector.settings.load import parse_settings
 from collector.store import schema_status
@@ -38,6 +39,7 @@ def doctor(config_file: Path | None, as_json: bool) -> None:
     """Look at targets, GPUs, database, disk and ports; each finding names its remedy. Exit code 1 when one fails."""
     settings = parse_settings("{}", "default") if config_file is None else configured(config_file)
     findings = [*_installation(), *asyncio.run(look_at_sources(settings, config_file is None)), *_machine(settings)]
+    findings += _receivers(settings)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -59,6 +61,20 @@ def _installation() -> Iterator[Finding]:
         yield Finding("note", "SQLite", text, "let one daemon only write the file, as it does by itself")
     else:
         yield Finding("ok", "SQLite", sqlite3.sqlite_version)
+
+
+def _receivers(settings: Settings) -> Iterator[Finding]:
+    """Whether each has an address; nothing is sent."""
+    for one in settings.notifications:
+        about = f"notifications {one.name}"
+        try:
+            address_of(one)
+        except BreakevenError as error:
+            yield Finding(
+                "fail", about, str(error), "let the file hold one http:// or https:// address, readable for us"
+            )
+        else:
+            yield Finding("ok", about, "has an address; `breakeven alerts test` sends it a message")
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:

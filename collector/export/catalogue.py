@@ -5,6 +5,7 @@ from __future__ import annotations
 from collector.export.article_series import ARTICLE
 from collector.export.capacity_catalogue import CAPACITY
 from collector.export.metric import ESTIMATE, REPLICA, Metric
+from collector.export.notification_series import NOTIFICATIONS
 from collector.export.storage_catalogue import STORAGE
 
 __all__ = ["CATALOGUE", "ESTIMATE", "REPLICA", "Metric", "by_name"]
@@ -355,6 +356,7 @@ CATALOGUE: tuple[Metric, ...] = (
     ),
     Metric("breakeven_analysis_duration_seconds", "gauge", (), "Duration of the last recomputation."),
     *STORAGE,
+    *NOTIFICATIONS,
     Metric("breakeven_clock_steps_total", "counter", (), "Steps of the wall clock that were detected."),
     Metric(
         "breakeven_config_last_reload_successful",

@@ -68,6 +68,7 @@ LABELS: Mapping[str, str] = {
     "quantization": "what the engine says of its quantization; empty when not reported",
     "rank": "data-parallel rank; `0` where the engine has none",
     "reason": f"why it failed or is absent; empty while it is up. Of targets: {_values(Kind)}",
+    "receiver": "name of a receiver, from `notifications` in the configuration",
     "rule": "`amdahl` is ours, `article` the additive rule it is compared with",
     "scenario": f"of the article: {_values(TRAITS)}",
     "scheme": "quantization scheme, such as `fp8-w8a8`",

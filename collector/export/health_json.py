@@ -8,7 +8,7 @@ from typing import Any
 
 from analyzer.report import as_plain
 from collector.export.snapshot import State
-from collector.health import REMEDIES, Health, SpoolHealth, TargetHealth
+from collector.health import REMEDIES, Health, ReceiverHealth, SpoolHealth, TargetHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,15 @@ class SpoolShown(PartShown):
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiverShown(PartShown):
+    """A receiver of notifications; `waiting` changed verdicts are still to be told."""
+
+    kind: str
+    told: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class HealthShown:
     """How the daemon and all that it polls are doing now."""
 
@@ -65,8 +74,8 @@ class HealthShown:
     store: PartShown
     spool: SpoolShown | None
     analysis: PartShown
+    receivers: Mapping[str, ReceiverShown]
     samples_written: int
-    samples_duplicate: int
     samples_dropped: int
     analyses: bool | None
     analyser: str | None
@@ -87,8 +96,8 @@ def health_plain(state: State) -> dict[str, Any]:
         store=PartShown(**_part(health.store)),
         spool=None if health.spool is None else _spool(health.spool),
         analysis=PartShown(**_part(health.analysis)),
+        receivers={name: _receiver(one) for name, one in health.receivers.items()},
         samples_written=health.samples_written,
-        samples_duplicate=health.samples_duplicate,
         samples_dropped=health.samples_dropped.total(),
         analyses=None if state.analyses is None else state.analyses(),
         analyser=health.analyser,
@@ -119,6 +128,10 @@ def _spool(one: SpoolHealth) -> SpoolShown:
         spooled=one.spooled,
         replayed=one.replayed,
     )
+
+
+def _receiver(one: ReceiverHealth) -> ReceiverShown:
+    return ReceiverShown(**_part(one), kind=one.kind, told=one.told, waiting=one.waiting)
 
 
 def _target(one: TargetHealth) -> TargetShown:

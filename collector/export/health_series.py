@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from analyzer.facts.compiled import COMPILED_S
+from collector.export.notification_series import receiver_series
 from collector.export.snapshot import State
 from collector.health import Lost, SpoolHealth, TargetHealth
 
@@ -31,7 +32,6 @@ def health_series(state: State) -> Iterator[Series]:
     if health.store.up is not None:
         yield "breakeven_store_up", {"reason": text(health.store.reason)}, float(health.store.up)
     yield "breakeven_store_samples_written_total", {}, float(health.samples_written)
-    yield "breakeven_store_samples_duplicate_total", {}, float(health.samples_duplicate)
     for why in Lost:
         yield "breakeven_store_samples_dropped_total", {"reason": why}, float(health.samples_dropped[why])
     if health.spool is not None:
@@ -48,6 +48,8 @@ def health_series(state: State) -> Iterator[Series]:
     yield "breakeven_web_connections", {}, float(state.connections.open)
     yield "breakeven_web_connections_refused_total", {}, float(state.connections.refused)
     yield "breakeven_web_accept_failures_total", {}, float(state.connections.accept_failures)
+    for name, receiver in health.receivers.items():
+        yield from receiver_series(name, receiver)
     for target in health.targets.values():
         yield from _target(target)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
-from collector.clock import STEP_S, Clock
+from analyzer.report import Report
+from collector.clock import Clock
 from collector.errors import LeaseLostError, StoreError
 from collector.export.snapshot import State
 from collector.health import Health
@@ -36,7 +38,9 @@ class Recompute:
         state: State,
         turn: Turn,
         clock: Clock,
+        made: Callable[[Report | None], None] = lambda _: None,
     ) -> None:
+        """`made` is given every report that this daemon makes, None when another one does; it must not wait."""
         self._analyse = analyse
         self._store = store
         self._sink = sink
@@ -47,6 +51,7 @@ class Recompute:
         self._turn = turn
         self._standby = Standby(store, roster)
         self._clock = clock
+        self._made = made
         self._settings: Settings | None = None
 
     def configure(self, settings: Settings) -> None:
@@ -60,6 +65,7 @@ class Recompute:
         try:
             await self._sink.flush()
             if not self._turn.mine():
+                self._made(None)
                 await self._stand_by()
                 return
             await self._writer.run(self._store.roll_up, now_s)
@@ -86,6 +92,7 @@ class Recompute:
             health.failures["item"] += 1
             event(_log, logging.ERROR, "figures could not be computed", about=failure)
         self._state.report = report
+        self._made(report)
 
     async def _stand_by(self) -> None:
         """Show the report that another daemon stored. Raises StoreError."""
@@ -110,16 +117,12 @@ class Tidy:
         self._health = health
         self._turn = turn
         self._clock = clock
-        self._offset_s = clock.wall_s() - clock.monotonic_s()
 
     async def run(self) -> None:
-        """Delete once; not after a step of the wall clock that nobody has had the time to put right."""
+        """Delete once."""
         if not self._turn.mine():
             return
         now_s, started_s = self._clock.wall_s(), self._clock.monotonic_s()
-        before_s, self._offset_s = self._offset_s, now_s - started_s
-        if abs(self._offset_s - before_s) > STEP_S:
-            return
         try:
             pruned = await self._writer.run(self._store.prune, self._keep, now_s)
         except asyncio.CancelledError:  # as above

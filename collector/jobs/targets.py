@@ -12,6 +12,7 @@ from collector.errors import Kind, SourceError
 from collector.scrape.limits import Limits
 from collector.settings.jobs import Authorization, BasicAuth, HttpSdConfig, ScrapeConfig, StaticConfig, TlsConfig
 from collector.settings.model import Settings
+from collector.settings.notifications import NotificationConfig
 
 GPU_LABEL = "gpu_uuid"
 """The label of a target group that joins GPUs to its replicas: UUIDs, separated by commas."""
@@ -95,7 +96,7 @@ def target_headers(target: Target) -> dict[str, str]:
     return auth_headers(target.job)
 
 
-def auth_headers(job: ScrapeConfig | HttpSdConfig) -> dict[str, str]:
+def auth_headers(job: ScrapeConfig | HttpSdConfig | NotificationConfig) -> dict[str, str]:
     """Credentials as headers; secrets in files are read now, so that a rotated one is used at once.
 
     Raises SourceError when a file cannot be read.

@@ -201,7 +201,7 @@ def _intervals(settings: Settings) -> Iterator[tuple[Path, str, str]]:
 
 def _repeated_names(value: dict[str, Any]) -> Iterator[tuple[Path, str, str]]:
     """Works on the raw value, so that an item's other mistakes do not hide that its name is taken."""
-    for section, key in (("scrape_configs", "job_name"), ("deployments", "name")):
+    for section, key in (("scrape_configs", "job_name"), ("deployments", "name"), ("notifications", "name")):
         items = value.get(section)
         names = [one.get(key) if isinstance(one, dict) else None for one in items] if isinstance(items, list) else []
         for index, name in enumerate(names):

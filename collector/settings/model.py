@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from collector.settings.deployments import DeploymentConfig
 from collector.settings.jobs import ScrapeConfig
+from collector.settings.notifications import NotificationConfig
 from collector.settings.section import Ratio, Section
 from collector.settings.units import Duration, Size
 
@@ -41,11 +42,7 @@ class Retention(Section):
 
 
 class SpoolConfig(Section):
-    """Where samples wait on disk while Postgres cannot be reached; SQLite has no use for it.
-
-    They are written in order, each once, as soon as it is back. With the file of an earlier run, the daemon also starts
-    without Postgres; a first start needs it.
-    """
+    """Where samples wait on disk while Postgres cannot be reached; SQLite has no use for it."""
 
     path: Path = Field(Path("var/spool.db"), description="SQLite file of its own; its folder is made.")
     max_bytes: Size = Field(
@@ -148,9 +145,12 @@ class Settings(Section):
     web: Web = Field(Web(), description="Our own HTTP side.")
     gpu: Gpu = Field(Gpu(), description="Local GPUs.")
     gpu_joins: tuple[GpuJoinConfig, ...] = Field((), description="Which GPUs belong to which target.")
+    notifications: tuple[NotificationConfig, ...] = Field(
+        (), description="Who is told when a verdict changes; nobody by default. Alertmanager can do it as well."
+    )
     log: Log = Field(Log(), description="Logging.")
 
-    @field_validator("scrape_configs", "deployments", "gpu_joins", mode="before")
+    @field_validator("scrape_configs", "deployments", "gpu_joins", "notifications", mode="before")
     @classmethod
     def _empty_list(cls, value: Any) -> Any:
         return () if value is None else value

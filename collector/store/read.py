@@ -26,6 +26,7 @@ from collector.store.schema import (
     replica_totals,
     replicas,
     reports,
+    told_verdicts,
     verdicts,
 )
 from collector.store.spans import grid_rows, last_row_before, rows_between, span_us
@@ -177,6 +178,12 @@ class Reader:
             }
 
         return self._engines.read(work)
+
+    def told(self, receiver: str) -> dict[tuple[str, str], Verdict]:
+        """The verdict that a receiver of notifications was told last, by (deployment, scheme) as they are stored."""
+        rows = select(told_verdicts).where(told_verdicts.c.receiver == storable(receiver))
+        found = self._engines.read(lambda connection: list(connection.execute(rows)))
+        return {(row.deployment, row.scheme): Verdict(row.verdict) for row in found}
 
 
 def replica_of_epoch(connection: Connection, replica: ReplicaKey | None = None) -> dict[int, ReplicaKey]:

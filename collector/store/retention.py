@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Table, delete, func, select
+from sqlalchemy import Connection, Table, delete, exists, func, select
 
 from collector.store.codec import microseconds
 from collector.store.engine import Engines
@@ -24,6 +24,7 @@ from collector.store.schema import (
     reports,
     stale_buckets,
     stale_hours,
+    told_verdicts,
     verdicts,
 )
 
@@ -94,6 +95,7 @@ def prune(engines: Engines, keep: Keep, now_s: float) -> Pruned:
     forgotten = engines.write(lambda connection: forget_epochs(connection, oldest_kept_ms, hours_ms))
     stale = delete(verdicts).where(verdicts.c.saved_at_us < microseconds(now_s - keep.samples_s))
     unrenewed = engines.write(lambda connection: connection.execute(stale).rowcount)
+    engines.write(_forget_told)
     limit_ms = _aligned(now_s - KEPT_WHATEVER_SIZE_S, BUCKET_MS)
     if not engines.sqlite and keep.max_bytes is not None:
         for table in (replica_samples, gpu_samples):
@@ -157,6 +159,12 @@ def _delete_batch(engines: Engines, table: Table, before_ms: int) -> int:
         return connection.execute(delete(table).where(within)).rowcount
 
     return engines.write(work)
+
+
+def _forget_told(connection: Connection) -> None:
+    """What was told of verdicts goes with their states."""
+    same = (verdicts.c.deployment == told_verdicts.c.deployment) & (verdicts.c.scheme == told_verdicts.c.scheme)
+    connection.execute(delete(told_verdicts).where(~exists().where(same)))
 
 
 def _thin_reports(connection: Connection, all_since_us: int, daily_since_us: int) -> int:

@@ -278,3 +278,13 @@ analyser = Table(
 
 `term` counts the changes of the holder (NULL: it gave up), `session` is the backend of its last beat.
 """
+
+told_verdicts = Table(
+    "told_verdicts",
+    metadata,
+    Column("receiver", Text, primary_key=True),
+    Column("deployment", Text, primary_key=True),
+    Column("scheme", Text, primary_key=True),
+    Column("verdict", Text, nullable=False),
+)
+"""The verdict that a receiver of notifications was told last, or that stood when it was first looked at."""

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, select, update
 
 from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
-from analyzer.verdict import VerdictState
+from analyzer.verdict import Verdict, VerdictState
 from analyzer.windows import Totals
 from collector.errors import StoreError, UnknownEpochError
 from collector.store.codec import Row, bucket_ms, gpu_row, microseconds, replica_row, totals_row
@@ -32,6 +32,7 @@ from collector.store.schema import (
     replicas,
     stale_buckets,
     stale_hours,
+    told_verdicts,
     verdicts,
 )
 from collector.store.statements import add, insert_into, put, upsert
@@ -143,6 +144,19 @@ class Writer:
             add_report(connection, row)
 
         self._engines.write(work)
+
+    def save_told(self, receiver: str, told: Mapping[tuple[str, str], Verdict]) -> None:
+        """Keep what a receiver was told, by (deployment, scheme); of others it stays. Raises StoreError."""
+        rows = [
+            {
+                "receiver": storable(receiver),
+                "deployment": storable(deployment),
+                "scheme": storable(scheme),
+                "verdict": verdict.value,
+            }
+            for (deployment, scheme), verdict in sorted(told.items())
+        ]
+        self._engines.write(lambda connection: upsert(connection, told_verdicts, rows))
 
     def forget(self) -> None:
         """Remember nothing of the database any longer: it may have been replaced by another state of itself."""

@@ -56,10 +56,10 @@ class Cluster:
         """Remove a database, whoever is connected."""
         self.run(f"DROP DATABASE {name} WITH (FORCE)")
 
-    def stop(self, number: int = signal.SIGINT) -> None:
-        """End the server, whoever is connected: in order, or by SIGQUIT as in a crash."""
+    def stop(self) -> None:
+        """End the server, whoever is connected."""
         pid = int(self._server.get_pid())
-        os.kill(pid, number)
+        os.kill(pid, signal.SIGINT)
         wait_for_end(pid)
 
     def start(self) -> None:

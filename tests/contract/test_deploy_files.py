@@ -45,7 +45,7 @@ def test_the_example_configuration_loads_and_everything_it_names_exists() -> Non
 
 
 def test_what_the_example_shows_in_comments_loads_too(tmp_path: Path) -> None:
-    """Postgres instead of SQLite, a server's key, targets from files."""
+    """Postgres instead of SQLite, a server's key, targets from files, a receiver of notifications."""
     text = EXAMPLE.read_text().replace("  url: sqlite:////var/lib/breakeven/breakeven.db\n", "")
     file = tmp_path / "config.yaml"
     file.write_text(re.sub(r"^( *)# ( *(?:- )?[a-z_]+:)", r"\1\2", text, flags=re.MULTILINE))
@@ -55,6 +55,7 @@ def test_what_the_example_shows_in_comments_loads_too(tmp_path: Path) -> None:
     assert settings.storage.url_file == Path("/run/credentials/breakeven.service/database-url")
     assert settings.scrape_configs[1].authorization is not None
     assert settings.scrape_configs[2].file_sd_configs[0].refresh_interval == 60.0
+    assert [(one.name, one.kind) for one in settings.notifications] == [("platform-team", "slack")]
 
 
 def test_the_pasted_job_is_one_that_prometheus_accepts(tmp_path: Path) -> None:
@@ -68,9 +69,10 @@ def test_the_pasted_job_is_one_that_prometheus_accepts(tmp_path: Path) -> None:
 
 
 def test_the_example_shows_every_section() -> None:
+    """In comments: who is told."""
     shown = set(yaml.safe_load(EXAMPLE.read_text()))
 
-    assert {field.alias or name for name, field in Settings.model_fields.items()} - shown == {"gpu"}
+    assert {field.alias or name for name, field in Settings.model_fields.items()} - shown == {"gpu", "notifications"}
 
 
 def _unit() -> dict[str, list[str]]:

@@ -59,6 +59,13 @@ scrape_configs:
         tls_config: {{cert_file: client.pem, key_file: client.key}}
     authorization: {{credentials_file: token}}
     credentials_to_discovered: true
+notifications:
+  - {{name: slack, kind: slack, url: "http://{echo}/services/canary-h", authorization: {{credentials: canary-c}}}}
+  - {{name: file, kind: webhook, url_file: hook, basic_auth: {{username: anna, password_file: password}}}}
+  - name: tls
+    kind: webhook
+    url: https://{echo}/canary-i
+    tls_config: {{cert_file: client.pem, key_file: client.key}}
 """
 PLANTED = {
     "Settings.scrape_configs.basic_auth.password",
@@ -69,6 +76,11 @@ PLANTED = {
     "Settings.scrape_configs.http_sd_configs.basic_auth.password",
     "Settings.scrape_configs.http_sd_configs.authorization.credentials_file",
     "Settings.scrape_configs.http_sd_configs.tls_config.key_file",
+    "Settings.notifications.url",
+    "Settings.notifications.url_file",
+    "Settings.notifications.basic_auth.password_file",
+    "Settings.notifications.authorization.credentials",
+    "Settings.notifications.tls_config.key_file",
     "Settings.storage.url",
     "Settings.storage.url_file",
     "WebConfig.tls_server_config.key_file",
@@ -77,8 +89,10 @@ PLANTED = {
 SAME_CLASS = {
     "Settings.scrape_configs.http_sd_configs.basic_auth.password_file",
     "Settings.scrape_configs.http_sd_configs.authorization.credentials",
+    "Settings.notifications.basic_auth.password",
+    "Settings.notifications.authorization.credentials_file",
 }
-"""Not planted by themselves: the same classes stand beside them, in the job."""
+"""Not planted by themselves: the same classes stand beside them, or in the job."""
 
 
 def secret_fields(model: type[BaseModel], path: str) -> Iterator[str]:
@@ -124,6 +138,11 @@ class Echo(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.seen.add(self.path)
+        self.do_GET()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
         pass
 
@@ -148,6 +167,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, echo: str, good: PlayedServ
     made: Path = tmp_path_factory.mktemp("secrets")
     (made / "password").write_text("canary-of-a-password-file\n")
     (made / "token").write_text("canary-of-a-token-file\n")
+    (made / "hook").write_text(f"http://{echo}/services/canary-of-a-hook-file\n")
     certificate(made, "client")
     certificate(made, "server")
     hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
@@ -228,7 +248,12 @@ def test_no_output_of_a_running_daemon_holds_a_secret(folder: Path, good: Played
 
 
 COMMANDS = {
-    "config": ("check-config {}", "doctor --json --config.file {}", "report --config.file {}"),
+    "config": (
+        "check-config {}",
+        "doctor --json --config.file {}",
+        "report --config.file {}",
+        "alerts test --config.file {}",
+    ),
     "postgres": ("doctor --json --config.file {}", "run --config.file {}", "report --config.file {}"),
     "postgres-file": ("doctor --json --config.file {}", "db status --config.file {}"),
 }

@@ -28,6 +28,8 @@ class Receiver:
     url: str = ""
     received: list[Received] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of every answer."""
     slow: threading.Event = field(default_factory=threading.Event)
     """While set, no request is answered."""
 
@@ -54,7 +56,8 @@ def webhook_receiver() -> Iterator[Receiver]:
             with contextlib.suppress(OSError):  # whoever asked may have lost patience
                 self.send_response(told.answers.pop(0) if told.answers else 200)
                 self.send_header("Content-Length", "2")
-                self.send_header("Location", "/elsewhere")
+                for name, value in told.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(b"ok")
 

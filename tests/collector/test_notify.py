@@ -1,0 +1,408 @@
+"""Verdict changes told to real HTTP receivers: once, for settled verdicts only, again after failures and restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from analyzer.report import Report
+from analyzer.verdict import Verdict
+from collector.clock import SystemClock
+from collector.export.verdict_news import LONGEST, news_of, slack_body, standing, webhook_body
+from collector.health import DaemonHealth
+from collector.jobs.notify import Notifier
+from collector.jobs.post import NotSentError, post
+from collector.jobs.worker import Worker
+from collector.settings.notifications import NotificationConfig
+from collector.store import Keep, Store
+from tests.fakes.hand_clock import HandClock
+from tests.fakes.modelled import modelled, modelled_report
+from tests.fakes.own_port import certificate
+from tests.fakes.patience import until
+from tests.fakes.webhook_receiver import Receiver, webhook_receiver
+
+WORTH_IT, EVALUATE, NO, NO_DATA = Verdict.WORTH_IT, Verdict.EVALUATE, Verdict.NO, Verdict.INSUFFICIENT_DATA
+SECRET = "/services/T0/B0/canary"
+
+
+@pytest.fixture(scope="module")
+def plain() -> Report:
+    """Two replicas of `chat`: fp8-w8a8 and w4a16 are both to be evaluated."""
+    return modelled_report(modelled(), modelled(1))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store.open(str(tmp_path / "breakeven.db"), HandClock())) as opened:
+        yield opened
+
+
+@pytest.fixture
+def hook() -> Iterator[Receiver]:
+    with webhook_receiver() as receiver:
+        yield receiver
+
+
+def judged(
+    report: Report, verdict: Verdict, today: Verdict | None = None, since_s: float = 5.0, **changes: Any
+) -> Report:
+    """The report with this verdict for w4a16, and one that today's figures would give."""
+    (one,) = report.deployments
+    schemes = [
+        replace(
+            scheme,
+            state=replace(scheme.state, verdict=verdict),
+            judged=replace(
+                scheme.judged,
+                verdict=verdict if today is None else today,
+                reasons_for=("1 GPU is given back", "it is fast"),
+                reasons_against=("it pays back after 8 months", "lasting complexity"),
+            ),
+        )
+        if scheme.scheme == "w4a16"
+        else scheme
+        for scheme in one.schemes
+    ]
+    return replace(report, deployments=(replace(one, schemes=tuple(schemes), **changes),))
+
+
+def config(url: str, name: str = "team", **more: Any) -> NotificationConfig:
+    more = {"kind": "webhook", "timeout": "5s", **more}
+    return NotificationConfig.model_validate({"name": name, "url": SecretStr(url + SECRET), **more})
+
+
+@asynccontextmanager
+async def telling(store: Store, *receivers: NotificationConfig) -> AsyncIterator[tuple[Notifier, DaemonHealth]]:
+    """A notifier as the daemon runs it, quick to try again; it ends as the daemon ends it."""
+
+    async def supervise(_: str, part: Callable[[], Awaitable[None]]) -> None:
+        await part()
+
+    writer, reader, health = Worker("writer"), Worker("reader"), DaemonHealth(started_s=0.0)
+    notifier = Notifier(store, writer, reader, health, SystemClock(), supervise, first_pause_s=0.02)
+    notifier.configure(receivers)
+    try:
+        yield notifier, health
+    finally:
+        await notifier.close()
+        assert writer.close(5.0)
+        assert reader.close(5.0)
+
+
+async def known(store: Store, verdict: Verdict, name: str = "team") -> None:
+    """Wait until a receiver's knowledge is written down."""
+    await until(lambda: store.reader.told(name).get(("chat", "w4a16")) is verdict)
+
+
+def test_a_change_is_told_with_its_reason_and_the_strongest_against_it(
+    store: Store, hook: Receiver, plain: Report
+) -> None:
+    """What stands at first is no change; a report without one tells nothing either."""
+
+    async def go() -> None:
+        async with telling(store, config(hook.url)) as (notifier, health):
+            notifier.take(judged(plain, EVALUATE))
+            await known(store, EVALUATE)
+            notifier.take(judged(plain, EVALUATE))
+            notifier.take(judged(plain, WORTH_IT))
+            await until(lambda: health.receivers["team"].told == 1)
+            notifier.take(judged(plain, WORTH_IT))
+            notifier.take(judged(plain, NO))
+            await until(lambda: health.receivers["team"].told == 2)
+            assert health.receivers["team"].waiting == 0
+
+    asyncio.run(go())
+    up, down = (one.body for one in hook.received)
+    assert (up["kind"], up["deployment"], up["gpus"]) == ("verdict_change", "chat", 2)
+    (change,) = up["changes"]
+    assert (change["scheme"], change["former_verdict"], change["verdict"]) == ("w4a16", "evaluate", "worth_it")
+    assert (change["reason"], change["counter_reason"]) == ("1 GPU is given back", "it pays back after 8 months")
+    assert change["step_speedup"]["low"] < change["step_speedup"]["value"] < change["step_speedup"]["high"]
+    (change,) = down["changes"]
+    assert (change["former_verdict"], change["verdict"]) == ("worth_it", "no")
+    assert (change["reason"], change["counter_reason"]) == ("it pays back after 8 months", "1 GPU is given back")
+    assert (
+        "w4a16 is now: no (you were told: worth it)\n  because: it pays back after 8 months\n  yet: 1 GPU"
+        in down["text"]
+    )
+    assert up["id"] != down["id"]
+
+
+def test_slack_gets_a_text_in_which_no_name_pings_or_links(plain: Report) -> None:
+    hostile = judged(plain, WORTH_IT, model="<!channel> & <http://x|y>\x00\n" + "m" * 9000)
+    (news,) = news_of(hostile, {**standing(plain), ("chat", "w4a16"): NO}, ("worth_it",))
+    text = slack_body(news)["text"]
+
+    assert slack_body(news).keys() == {"text"}
+    assert "&lt;!channel&gt; &amp; &lt;http://x|y&gt;  mmm" in text
+    assert "<" not in text
+    assert len(text) <= LONGEST
+    assert len(webhook_body(news)["text"]) <= LONGEST
+
+
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [
+        pytest.param({"verdict": WORTH_IT, "today": NO}, 0, id="not while today's figures say otherwise"),
+        pytest.param({"verdict": NO_DATA}, 0, id="not that data are missing"),
+        pytest.param({"verdict": WORTH_IT, "simulated": True}, 0, id="not of a simulated deployment"),
+        pytest.param({"verdict": WORTH_IT}, 1, id="a settled one"),
+    ],
+)
+def test_only_settled_verdicts_are_news(plain: Report, report: dict[str, Any], told: int) -> None:
+    news = news_of(judged(plain, **report), standing(judged(plain, EVALUATE)), config("http://h").verdicts)
+
+    assert len(news) == told
+
+
+def test_missing_data_in_between_are_no_news_when_the_verdict_is_back(
+    store: Store, hook: Receiver, plain: Report
+) -> None:
+    """No, nothing, no: the receiver knows it. Nothing, then worth it: it was told no."""
+
+    async def go() -> None:
+        async with telling(store, config(hook.url)) as (notifier, health):
+            notifier.take(judged(plain, NO))
+            await known(store, NO)
+            for verdict in (NO_DATA, NO, NO_DATA, WORTH_IT):
+                notifier.take(judged(plain, verdict))
+                await asyncio.sleep(0)
+            await until(lambda: health.receivers["team"].told == 1)
+
+    asyncio.run(go())
+    (one,) = hook.received
+    assert one.body["changes"][0]["former_verdict"] == "no"
+
+
+def test_a_receiver_that_fails_is_tried_again_until_it_takes_it(store: Store, hook: Receiver, plain: Report) -> None:
+    hook.answers = [503, 500, 429]
+
+    async def go() -> None:
+        async with telling(store, config(hook.url)) as (notifier, health):
+            notifier.take(judged(plain, EVALUATE))
+            await known(store, EVALUATE)
+            notifier.take(judged(plain, WORTH_IT))
+            await until(lambda: health.receivers["team"].told == 1)
+            assert health.receivers["team"].failures == {"http_status": 3}
+
+    asyncio.run(go())
+    assert len(hook.received) == 4
+    assert len({one.body["id"] for one in hook.received}) == 1
+
+
+def test_a_receiver_that_hangs_is_given_up_at_its_deadline_and_holds_up_no_other(
+    store: Store, hook: Receiver, plain: Report
+) -> None:
+    async def go(other: Receiver) -> None:
+        other.slow.set()
+        receivers = config(hook.url), config(other.url, "hung", timeout="100ms")
+        async with telling(store, *receivers) as (notifier, health):
+            notifier.take(judged(plain, EVALUATE))
+            await known(store, EVALUATE)
+            await known(store, EVALUATE, "hung")
+            notifier.take(judged(plain, WORTH_IT))
+            await until(lambda: health.receivers["team"].told == 1)
+            await until(lambda: health.receivers["hung"].failures["timeout"] > 1)
+            assert health.receivers["hung"].waiting == 1
+
+    with webhook_receiver() as other:
+        asyncio.run(go(other))
+
+
+def test_what_turned_back_while_the_receiver_was_away_is_no_news(store: Store, hook: Receiver, plain: Report) -> None:
+    hook.answers = [503] * 3
+
+    async def go() -> None:
+        async with telling(store, config(hook.url)) as (notifier, health):
+            notifier.take(judged(plain, EVALUATE))
+            await known(store, EVALUATE)
+            notifier.take(judged(plain, WORTH_IT))
+            await until(lambda: bool(health.receivers["team"].failures))
+            notifier.take(judged(plain, EVALUATE))
+            await until(lambda: health.receivers["team"].waiting == 0)
+            notifier.take(judged(plain, NO))
+            await until(lambda: health.receivers["team"].told == 1)
+
+    asyncio.run(go())
+    assert hook.received[-1].body["changes"][0]["former_verdict"] == "evaluate"
+
+
+@pytest.mark.fault("5", "the receiver of a notification is down", promise="told after the next start; nothing is lost")
+def test_what_was_not_taken_is_told_after_a_restart_once(store: Store, hook: Receiver, plain: Report) -> None:
+    hook.answers = [503] * 1000
+
+    async def first() -> None:
+        async with telling(store, config(hook.url)) as (notifier, health):
+            notifier.take(judged(plain, EVALUATE))
+            await known(store, EVALUATE)
+            notifier.take(judged(plain, WORTH_IT))
+            await until(lambda: health.receivers["team"].failures["http_status"] >= 1)
+            await known(store, EVALUATE)
+
+    async def again(reports: int) -> None:
+        async with telling(store, config(hook.url)) as (notifier, health):
+            notifier.take(judged(plain, WORTH_IT))
+            await until(lambda: health.receivers["team"].told == reports or not reports)
+            notifier.take(judged(plain, WORTH_IT))
+            await asyncio.sleep(0.05)
+
+    asyncio.run(first())
+    hook.answers, hook.received = [], []
+    asyncio.run(again(1))
+    asyncio.run(again(0))
+    assert [one.body["changes"][0]["verdict"] for one in hook.received] == ["worth_it"]
+
+
+@pytest.mark.fault(
+    "5", "the daemon ends while it sends a notification", promise="the same change is not told a second time"
+)
+def test_a_change_whose_answer_never_came_is_not_told_again_after_a_restart(
+    store: Store, hook: Receiver, plain: Report
+) -> None:
+    hook.slow.set()
+
+    async def first() -> None:
+        async with telling(store, config(hook.url)) as (notifier, _):
+            notifier.take(judged(plain, EVALUATE))
+            await known(store, EVALUATE)
+            notifier.take(judged(plain, WORTH_IT))
+            await until(lambda: len(hook.received) == 1)
+
+    async def again() -> None:
+        async with telling(store, config(hook.url)) as (notifier, health):
+            notifier.take(judged(plain, WORTH_IT))
+            notifier.take(judged(plain, NO))
+            await until(lambda: health.receivers["team"].told == 1)
+
+    asyncio.run(first())
+    hook.slow.clear()
+    asyncio.run(again())
+    assert [one.body["changes"][0]["verdict"] for one in hook.received] == ["worth_it", "no"]
+
+
+def test_an_address_that_is_wrong_is_not_hammered_and_counts_anew_when_it_is_corrected(
+    store: Store, hook: Receiver, plain: Report
+) -> None:
+    hook.answers = [404]
+
+    async def go() -> None:
+        async with telling(store, config(hook.url)) as (notifier, health):
+            notifier.take(judged(plain, EVALUATE))
+            await known(store, EVALUATE)
+            for _ in range(3):
+                notifier.take(judged(plain, WORTH_IT))
+                await until(lambda: health.receivers["team"].failures["http_status"] == 1)
+                await asyncio.sleep(0.05)
+            assert len(hook.received) == 1
+            notifier.configure([config(hook.url, timeout="6s")])
+            await until(lambda: health.receivers["team"].told == 1)
+
+    asyncio.run(go())
+
+
+def test_what_was_told_is_forgotten_with_the_verdict(store: Store, plain: Report) -> None:
+    (one,) = plain.deployments
+    states = {("chat", scheme.scheme): scheme.state for scheme in one.schemes}
+    store.writer.save_verdicts(states, 1000.0)
+    store.writer.save_told("team", dict.fromkeys([*states, ("gone", "w4a16")], EVALUATE))
+    store.prune(Keep(3600, 3600, 3600), 2000.0)
+    assert store.reader.told("team").keys() == states.keys()
+    store.prune(Keep(3600, 3600, 3600), 10_000.0)
+    assert store.reader.told("team") == {}
+
+
+FAILURES = [
+    pytest.param({"answers": [302]}, "redirects are never followed", "http_status", True, id="redirect"),
+    pytest.param({"answers": [404]}, "answers HTTP 404: nothing at this address", "http_status", True, id="gone"),
+    pytest.param({"answers": [503]}, "answers HTTP 503", "http_status", False, id="busy"),
+]
+
+
+@pytest.mark.parametrize(("change", "said", "reason", "final"), FAILURES)
+def test_an_answer_that_is_no_yes_is_told_without_the_address(
+    hook: Receiver, change: dict[str, Any], said: str, reason: str, final: bool
+) -> None:
+    hook.answers = change["answers"]
+    hook.headers = {"Location": f"http://127.0.0.1/{SECRET}", "Retry-After": "7"}
+    with pytest.raises(NotSentError, match=said) as caught:
+        asyncio.run(post(config(hook.url), {"text": "x"}))
+
+    assert (caught.value.reason, caught.value.final, caught.value.arrived) == (reason, final, False)
+    assert caught.value.pause_s == 7
+    assert len(hook.received) == 1
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "said", "reason"),
+    [
+        ("http://127.0.0.1:1", "cannot connect to 127.0.0.1", "refused"),
+        ("http://nowhere.invalid", "the host name nowhere.invalid cannot be resolved", "dns"),
+    ],
+)
+def test_a_receiver_that_is_not_there_is_told_without_the_address(url: str, said: str, reason: str) -> None:
+    with pytest.raises(NotSentError, match=said) as caught:
+        asyncio.run(post(config(url), {"text": "x"}))
+
+    assert (caught.value.reason, caught.value.final, caught.value.arrived) == (reason, False, False)
+    assert "canary" not in str(caught.value)
+
+
+def test_credentials_and_the_address_come_from_files_that_are_read_at_every_message(
+    hook: Receiver, tmp_path: Path
+) -> None:
+    url, token = tmp_path / "url", tmp_path / "token"
+    one = NotificationConfig.model_validate(
+        {"name": "a", "kind": "slack", "url_file": url, "authorization": {"credentials_file": token}}
+    )
+    for number in ("1", "2"):
+        url.write_text(f"{hook.url}/{number}\n")
+        token.write_text(f"token-{number}\n")
+        asyncio.run(post(one, {"text": "x"}))
+    url.write_text("not an address")
+    with pytest.raises(NotSentError, match="holds no address"):
+        asyncio.run(post(one, {"text": "x"}))
+
+    assert [(got.path, got.headers["authorization"]) for got in hook.received] == [
+        ("/1", "Bearer token-1"),
+        ("/2", "Bearer token-2"),
+    ]
+
+
+def test_a_certificate_is_checked_unless_the_configuration_says_otherwise(tmp_path: Path) -> None:
+    """A self-signed server is refused; with its own certificate as authority it is believed."""
+
+    class Yes(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
+            pass
+
+    certificate(tmp_path, "server")
+    server = HTTPServer(("127.0.0.1", 0), Yes)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    url = f"https://localhost:{server.server_address[1]}"
+    try:
+        with pytest.raises(NotSentError, match="TLS with localhost failed"):
+            asyncio.run(post(config(url), {"text": "x"}))
+        for tls in ({"insecure_skip_verify": True}, {"ca_file": str(tmp_path / "server.pem")}):
+            asyncio.run(post(config(url, tls_config=tls), {"text": "x"}))
+    finally:
+        server.shutdown()
+        server.server_close()
