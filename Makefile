@@ -39,9 +39,9 @@ unit: $(VENV)/.dev ## the tests alone
 	wait $$others || status=1; \
 	cat .cache/unit.log; exit $$status
 
-soak: $(VENV)/.dev ## minutes to hours: long fuzzing, and a real vLLM on the CPU (installs 3.4 GB once)
+soak: $(VENV)/.dev ## hours: misery, kills, long fuzzing, a real vLLM on the CPU (3.4 GB); PART=misery for some
 	@.ci/tools
-	PATH="$(CURDIR)/.cache/tools/usr/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m soak tests/soak
+	PATH="$(CURDIR)/.cache/tools/usr/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -s -m soak tests/soak $(if $(PART),-k "$(PART)")
 
 bench: $(VENV)/.dev ## what the daemon's parts cost on one core, into tests/bench/BENCHMARKS.md; minutes
 	$(BIN)/python -m tests.bench

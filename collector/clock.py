@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+STEP_S = 2.0
+"""A wall clock that departs from the monotonic one by more has been set."""
+
 
 class Clock(Protocol):
     """What the daemon asks of time."""

@@ -13,7 +13,7 @@ from typing import Any
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from collector import __version__
-from collector.clock import Clock
+from collector.clock import STEP_S, Clock
 from collector.errors import BreakevenError, SourceError
 from collector.export.snapshot import State
 from collector.gpu.readings import GpuReader
@@ -30,7 +30,7 @@ from collector.jobs.notify import Notifier
 from collector.jobs.polled import Roster
 from collector.jobs.recompute import Recompute, Tidy
 from collector.jobs.reload import reloaded
-from collector.jobs.remember import remember
+from collector.jobs.remember import Memory
 from collector.jobs.serving import Serving, WebFlags
 from collector.jobs.sink import Sink
 from collector.jobs.spool import Spool
@@ -46,7 +46,6 @@ from collector.settings.model import Settings
 from collector.store import Keep, Store
 
 CLOCK_CHECK_S = 5.0
-CLOCK_STEP_S = 2.0
 FLUSH_LIMIT_S = 3.0
 SAVE_LIMIT_S = 2.0
 TIDY_INTERVAL_S = 3600
@@ -163,7 +162,8 @@ class Daemon:
             started(self.state.urls)
             said(await self._discovery.refresh())
             targets = self._targets()
-            await self._reader.run(remember, self._store, targets, self._roster, self._clock.wall_s(), self._joins)
+            memory = Memory(self._store, self._reader, self._roster, self._joins, self._health.store, self._clock)
+            remembered = await memory.take(targets)
             self._follow(targets)
             tasks = [
                 asyncio.create_task(self._supervised(name, part))
@@ -174,6 +174,7 @@ class Daemon:
                     ("clock", partial(self._watch_clock, scheduler)),
                     ("gpus", self._poll_gpus),
                     ("joins", self._joining.run),
+                    ("memory", partial(memory.take_later, remembered, self._targets_now)),
                 )
             ]
             self._notifier.configure(self._settings.notifications)
@@ -254,7 +255,7 @@ class Daemon:
         while True:
             await asyncio.sleep(CLOCK_CHECK_S)
             now_offset_s = self._clock.wall_s() - self._clock.monotonic_s()
-            if abs(now_offset_s - offset_s) > CLOCK_STEP_S:
+            if abs(now_offset_s - offset_s) > STEP_S:
                 self._health.clock_steps += 1
                 event(_log, logging.WARNING, "the wall clock stepped", about="clock", step_s=now_offset_s - offset_s)
                 # By a clock that is years ahead all history is old: whoever sets it has an hour to put it right.

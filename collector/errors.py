@@ -51,6 +51,10 @@ class DatabaseInUseError(StoreError):
     """Another process writes to the SQLite file; the text names it."""
 
 
+class StoreAwayError(StoreError):
+    """The database's server cannot be reached now; it may come back by itself."""
+
+
 class UnknownEpochError(StoreError):
     """A sample's epoch is not in the database, which was replaced meanwhile; nothing of the batch was written."""
 

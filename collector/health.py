@@ -129,6 +129,8 @@ class DaemonHealth:
     analysis: Health = field(default_factory=Health)
     tidy: Health = field(default_factory=Health)
     samples_written: int = 0
+    samples_duplicate: int = 0
+    """Samples that were in the database already, or whose tick was taken: by another daemon, or before a clock step."""
     samples_dropped: Counter[Lost] = field(default_factory=Counter)
     spool: SpoolHealth | None = None
     """None where samples have no spool: SQLite needs none."""

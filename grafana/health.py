@@ -128,6 +128,7 @@ def _daemon() -> list[Panel]:
             "ops",
             [
                 Query(rate("breakeven_store_samples_written_total"), "{{instance}} written"),
+                Query(rate("breakeven_store_samples_duplicate_total"), "{{instance}} there already"),
                 Query(rate("breakeven_spool_samples_spooled_total"), "{{instance}} spooled"),
                 Query(rate("breakeven_store_samples_dropped_total"), "{{instance}} dropped"),
             ],

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -24,22 +24,22 @@ from collector.cli.configured import (
     database_url,
     refuse_shared_names,
 )
+from collector.cli.opening import opened, opened_in_turn, opened_spool, wants_spool
 from collector.cli.systemd import Systemd
 from collector.clock import Clock, SystemClock
 from collector.daemon import Daemon
-from collector.errors import DatabaseInUseError
+from collector.errors import StoreAwayError
 from collector.gpu.supervisor import Limits, NvmlReader
 from collector.jobs.discover import found_text, loopback_targets
 from collector.jobs.serving import WebFlags, refuse_taken_address, with_web_flags
 from collector.jobs.simulate import Past, Simulation, demo_settings
-from collector.jobs.spool import Spool
 from collector.jobs.targets import Target
 from collector.jobs.worker import Worker
 from collector.logs import configure, event
 from collector.settings import Settings
 from collector.settings.load import parse_settings
 from collector.simulator.dialects import DIALECTS, VLLM
-from collector.store import Store, place
+from collector.store import Store
 
 _log = logging.getLogger("breakeven")
 EMBEDDED = "global: {scrape_interval: 5s, scrape_timeout: 4s, evaluation_interval: 15s}\nanalysis: {recent: 2m}\n"
@@ -51,7 +51,6 @@ DEMO_NOTICE = "SIMULATED: the bundled simulator is the target; figures are inven
 
 REAL_SERVER_CHECK_S = 30.0
 END_LIMIT_S = 9.0
-STANDBY_CHECK_S = 1.0
 GPUS_SEEN_S = 3600.0
 """GPUs seen this long before the start are expected: one that is gone since is missing, not forgotten."""
 
@@ -167,7 +166,7 @@ async def _simulate(settings: Settings, clock: Clock, notice: str, dialect: str 
     event(_log, logging.WARNING, notice)
     stop = _Stop()
     await refuse_taken_address(settings)
-    store = await _opened(DEMO_DATABASE, clock, stop)
+    store = await opened(partial(Store.open, DEMO_DATABASE, clock), stop.asked)
     if store is None:
         return
     simulation = Simulation(clock, dialect=dialect)
@@ -231,59 +230,30 @@ async def _serve(
 ) -> None:
     """Open the store and run the daemon on real targets."""
     stop = _Stop()
-    store = await (_opened_in_turn if standby else _opened)(url, clock, stop)
+    spooled = wants_spool(settings, url)
+    # Whoever ran before reached the database: then it is worth waiting for, with polls going on.
+    even_away = spooled and settings.storage.spool.path.exists()
+    open_store = partial(Store.open, url, clock, even_away=even_away)
+    store = await (opened_in_turn if standby else opened)(open_store, stop.asked)
     if store is None:
         return
+    if store.upgraded is None:
+        event(_log, logging.ERROR, "the database cannot be reached; samples go to the spool", about="store")
     if store.set_aside is not None:
         event(_log, logging.ERROR, "the database was unusable; a fresh one is in its place", moved_to=store.set_aside)
     gpus = None
     if settings.gpu.nvml == "auto":
         now_s = clock.wall_s()
-        seen = {sample.uuid for sample in store.reader.gpu_samples(now_s - GPUS_SEEN_S, now_s)}
+        seen: set[str] = set()
+        with suppress(StoreAwayError):
+            seen = {sample.uuid for sample in store.reader.gpu_samples(now_s - GPUS_SEEN_S, now_s)}
         gpus = NvmlReader(clock, Limits(answer_s=settings.gpu.timeout), expected=seen, gpm=settings.gpu.gpm)
     try:
-        spool = _opened_spool(settings, url, clock)
+        spool = opened_spool(settings, clock) if spooled else None
         daemon = Daemon(settings, store, clock, targets=targets, gpus=gpus, load=load, flags=flags, spool=spool)
         await _run(daemon, stop)
     finally:
         store.close()
-
-
-async def _opened(url: str, clock: Clock, stop: _Stop) -> Store | None:
-    """The open store; None when the end was asked for while a database did not answer. Raises StoreError."""
-    opening = asyncio.ensure_future(Worker("store-opener").run(Store.open, url, clock))
-    asked = asyncio.ensure_future(stop.asked.wait())
-    await asyncio.wait((opening, asked), return_when=asyncio.FIRST_COMPLETED)
-    asked.cancel()
-    if opening.done():
-        return opening.result()
-    opening.cancel()
-    return None
-
-
-def _opened_spool(settings: Settings, url: str, clock: Clock) -> Spool | None:
-    """The spool beside Postgres; None where none is wanted. Raises StoreError."""
-    wanted = settings.storage.spool
-    if wanted.max_bytes == 0 or place(url).path is not None:
-        return None
-    spool = Spool.open(wanted.path, wanted.max_bytes, clock)
-    if spool.set_aside is not None:
-        event(_log, logging.ERROR, "the spool was unusable; a fresh one is in its place", moved_to=spool.set_aside)
-    if not spool.empty:
-        event(_log, logging.INFO, "samples of an earlier run wait on the spool", samples=spool.health.waiting)
-    return spool
-
-
-async def _opened_in_turn(url: str, clock: Clock, stop: _Stop) -> Store | None:
-    """As `_opened`, once the process that writes to the SQLite file has ended. Raises StoreError."""
-    while not stop.asked.is_set():
-        try:
-            return await _opened(url, clock, stop)
-        except DatabaseInUseError as error:
-            event(_log, logging.WARNING, "waiting for another daemon to end", about="standby", error=error)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.asked.wait(), STANDBY_CHECK_S)
-    return None
 
 
 async def _run(daemon: Daemon, stop: _Stop) -> None:

@@ -76,6 +76,7 @@ class HealthShown:
     analysis: PartShown
     receivers: Mapping[str, ReceiverShown]
     samples_written: int
+    samples_duplicate: int
     samples_dropped: int
     analyses: bool | None
     analyser: str | None
@@ -98,6 +99,7 @@ def health_plain(state: State) -> dict[str, Any]:
         analysis=PartShown(**_part(health.analysis)),
         receivers={name: _receiver(one) for name, one in health.receivers.items()},
         samples_written=health.samples_written,
+        samples_duplicate=health.samples_duplicate,
         samples_dropped=health.samples_dropped.total(),
         analyses=None if state.analyses is None else state.analyses(),
         analyser=health.analyser,

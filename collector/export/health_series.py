@@ -32,6 +32,7 @@ def health_series(state: State) -> Iterator[Series]:
     if health.store.up is not None:
         yield "breakeven_store_up", {"reason": text(health.store.reason)}, float(health.store.up)
     yield "breakeven_store_samples_written_total", {}, float(health.samples_written)
+    yield "breakeven_store_samples_duplicate_total", {}, float(health.samples_duplicate)
     for why in Lost:
         yield "breakeven_store_samples_dropped_total", {"reason": why}, float(health.samples_dropped[why])
     if health.spool is not None:

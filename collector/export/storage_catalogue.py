@@ -8,6 +8,12 @@ STORAGE: tuple[Metric, ...] = (
     Metric("breakeven_store_up", "gauge", ("reason",), "1 when the last write to the database succeeded."),
     Metric("breakeven_store_samples_written_total", "counter", (), "Samples written to the database."),
     Metric(
+        "breakeven_store_samples_duplicate_total",
+        "counter",
+        (),
+        "Samples not written since the database has one of their tick: another daemon's, or from before a clock step.",
+    ),
+    Metric(
         "breakeven_store_samples_dropped_total",
         "counter",
         ("reason",),

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from analyzer.report import Report
-from collector.clock import Clock
+from collector.clock import STEP_S, Clock
 from collector.errors import LeaseLostError, StoreError
 from collector.export.snapshot import State
 from collector.health import Health
@@ -117,12 +117,16 @@ class Tidy:
         self._health = health
         self._turn = turn
         self._clock = clock
+        self._offset_s = clock.wall_s() - clock.monotonic_s()
 
     async def run(self) -> None:
-        """Delete once."""
+        """Delete once; not after a step of the wall clock that nobody has had the time to put right."""
         if not self._turn.mine():
             return
         now_s, started_s = self._clock.wall_s(), self._clock.monotonic_s()
+        before_s, self._offset_s = self._offset_s, now_s - started_s
+        if abs(self._offset_s - before_s) > STEP_S:
+            return
         try:
             pruned = await self._writer.run(self._store.prune, self._keep, now_s)
         except asyncio.CancelledError:  # as above

@@ -21,7 +21,7 @@ from collector.jobs.polled import Polled, Roster
 from collector.jobs.spool import Spool, polled_again
 from collector.jobs.worker import Worker
 from collector.logs import event
-from collector.store import Store
+from collector.store import Appended, Store
 
 FLUSH_S = 5.0
 """Larger batches write less: at one second a flush rewrites the same page again and again."""
@@ -32,7 +32,7 @@ ANSWER_S = 10.0
 REPLAY_S = 5.0
 """So long one flush hands on what is on the spool; the rest is the next one's."""
 _log = logging.getLogger("breakeven.store")
-_Written = tuple[list[ReplicaSample], int]
+_Written = tuple[list[ReplicaSample], Appended]
 """Samples with their epochs, and how many of them and of the GPUs' were new to the database."""
 
 
@@ -190,13 +190,15 @@ class Sink:
         raise StoreError(f"the database has not answered for {ANSWER_S:g} s")
 
     def _took(self, written: _Written) -> None:
-        samples, new = written
+        samples, appended = written
         known = self._roster.polled
         self._roster.epochs.update({one.replica: one.epoch for one in samples if one.replica in known})
-        self._health.samples_written += new
+        self._health.samples_written += appended.new
+        self._health.samples_duplicate += appended.duplicates
 
     def _write(self, replicas: Sequence[Polled], gpus: Sequence[GpuSample]) -> _Written:
         """Runs on the writer's thread: give each replica its epoch, then append everything in one transaction."""
+        self._store.prepare()
         try:
             return self._append(replicas, gpus)
         except UnknownEpochError:
@@ -210,4 +212,4 @@ class Sink:
         for one in replicas:
             epoch = self._book.epoch(one.replica, one.identity, one.process_start, one.job, one.at_s)
             samples.append(one.sample(epoch))
-        return samples, self._store.writer.append(samples, gpus).new
+        return samples, self._store.writer.append(samples, gpus)

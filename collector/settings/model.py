@@ -42,7 +42,11 @@ class Retention(Section):
 
 
 class SpoolConfig(Section):
-    """Where samples wait on disk while Postgres cannot be reached; SQLite has no use for it."""
+    """Where samples wait on disk while Postgres cannot be reached; SQLite has no use for it.
+
+    They are written in order, each once, as soon as it is back. With the file of an earlier run, the daemon also starts
+    without Postgres; a first start needs it.
+    """
 
     path: Path = Field(Path("var/spool.db"), description="SQLite file of its own; its folder is made.")
     max_bytes: Size = Field(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from collector.clock import Clock
-from collector.errors import StoreError
+from collector.errors import StoreAwayError, StoreError
 from collector.store.backlog import Backlog, Held, Oldest
 from collector.store.conclusions import REPORT_SPACING_S
 from collector.store.engine import Engines, make_folder, open_engines, read_only
@@ -62,21 +62,22 @@ class Store:
     replaced, None when all was well: whoever opened the store must say so loudly.
     """
 
-    def __init__(
-        self, engines: Engines, lock: FileLock | None, upgraded: Upgrade | None, set_aside: Path | None
-    ) -> None:
+    def __init__(self, engines: Engines, clock: Clock | None, lock: FileLock | None, set_aside: Path | None) -> None:
+        """`clock` is for bringing the schema up to date; None where the store is only read."""
         self.writer = Writer(engines)
         self.reader = Reader(engines)
         self.backlog = Backlog(engines)
-        self.upgraded = upgraded
+        self.upgraded: Upgrade | None = None
         self.set_aside = set_aside
         self._engines = engines
+        self._clock = clock
         self._lock = lock
 
     @classmethod
-    def open(cls, url: str, clock: Clock) -> Store:
+    def open(cls, url: str, clock: Clock, *, even_away: bool = False) -> Store:
         """Open for writing: make or upgrade the schema, move an unusable SQLite file aside, keep other writers out.
 
+        `even_away` opens a Postgres that cannot be reached as well: `prepare` then does the rest once it is back.
         Raises StoreError; SchemaTooNewError when a newer release wrote the database.
         """
         engines = open_engines(url)
@@ -84,13 +85,23 @@ class Store:
         make_folder(engines.place)
         lock = None if path is None else FileLock(path)
         try:
-            set_aside = None if path is None else set_aside_if_unusable(path, clock)
-            return cls(engines, lock, upgrade(engines, clock), set_aside)
+            store = cls(engines, clock, lock, None if path is None else set_aside_if_unusable(path, clock))
+            try:
+                store.prepare()
+            except StoreAwayError:
+                if not even_away:
+                    raise
         except BaseException:
             engines.close()
             if lock is not None:
                 lock.release()
             raise
+        return store
+
+    def prepare(self) -> None:
+        """Make or upgrade the schema unless this was done. Raises StoreError."""
+        if self.upgraded is None and self._clock is not None:
+            self.upgraded = upgrade(self._engines, self._clock)
 
     @classmethod
     def open_to_read(cls, url: str) -> Store:
@@ -116,10 +127,12 @@ class Store:
 
     def roll_up(self, now_s: float) -> int:
         """Make the totals of the buckets that ended by `now_s`; how many. Raises StoreError."""
+        self.prepare()
         return roll_up(self._engines, now_s)
 
     def prune(self, keep: Keep, now_s: float) -> Pruned:
         """Delete what is too old at `now_s`. Raises StoreError."""
+        self.prepare()
         return prune(self._engines, keep, now_s)
 
     def lease(self, clock: Clock, lasts_s: float, name: str | None = None) -> Lease:

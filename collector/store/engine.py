@@ -18,9 +18,10 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from collector.errors import StoreError
+from collector.errors import StoreAwayError, StoreError
+from collector.store.deadline import Deadlines
 from collector.store.place import Place, place
 
 BUSY_MS = 10_000
@@ -33,6 +34,8 @@ STATEMENT_TIMEOUT_MS = 30_000
 IDLE_TRANSACTION_TIMEOUT_MS = 30_000
 """Ends the transaction of a process that was stopped in it: another daemon's writes would wait for its rows."""
 CONNECT_TIMEOUT_S = 5
+TRANSACTION_LIMIT_S = 60.0
+"""A connection to Postgres that is in use for longer is cut: twice what one statement may take."""
 TCP_USER_TIMEOUT_MS = 10_000
 """Keepalives do not help while sent data is unacknowledged: this ends a statement over a cut network."""
 READERS = 4
@@ -48,6 +51,8 @@ _REMEDIES = (
     ("no space left", "free space on the disk"),
     ("malformed", "restart the daemon: it moves the file aside and begins a new one"),
 )
+_PASSING = ("starting up", "shutting down", "recovery mode", "too many clients", "connection slots are reserved")
+"""What a Postgres that will take connections again says meanwhile, with FATAL before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Engines:
     reading: Engine
     migrating: Engine
     leasing: Engine
+    deadlines: Deadlines | None = None
 
     @property
     def sqlite(self) -> bool:
@@ -110,6 +116,8 @@ class Engines:
         self.migrating.dispose()
         self.leasing.dispose()
         self.writing.dispose()
+        if self.deadlines is not None:
+            self.deadlines.close()
 
 
 @contextmanager
@@ -120,7 +128,16 @@ def translated(where: Place) -> Iterator[None]:
     except (SQLAlchemyError, sqlite3.Error) as error:
         reason = _reason(error, where)
         remedy = next((f"; {remedy}" for sign, remedy in _REMEDIES if sign in reason.lower()), "")
-        raise StoreError(f"{where.text}: {reason}{remedy}") from error
+        kind = StoreAwayError if _away(error, where) else StoreError
+        raise kind(f"{where.text}: {reason}{remedy}") from error
+
+
+def _away(error: Exception, where: Place) -> bool:
+    """Whether no connection could be made, for another reason than that the server refuses us."""
+    if where.path is not None or not isinstance(error, OperationalError) or error.statement is not None:
+        return False
+    said = str(error.orig)
+    return "FATAL" not in said or any(passing in said for passing in _PASSING)
 
 
 def _reason(error: Exception, where: Place) -> str:
@@ -225,18 +242,19 @@ def _server_engines(where: Place) -> Engines:
         f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
         f" -c idle_in_transaction_session_timeout={IDLE_TRANSACTION_TIMEOUT_MS}"
     )
+    deadlines = Deadlines(TRANSACTION_LIMIT_S)
     try:
-        return Engines(
-            place=where,
-            writing=_server_engine(where, write, pool_size=1),
-            leasing=_server_engine(where, write, pool_size=1),
-            reading=_server_engine(where, f"{write} -c default_transaction_read_only=on"),
-            migrating=_server_engine(where, f"-c lock_timeout={MIGRATION_BUSY_MS}", poolclass=NullPool),
-        )
+        writing = _server_engine(where, write, pool_size=1)
+        leasing = _server_engine(where, write, pool_size=1)
+        reading = _server_engine(where, f"{write} -c default_transaction_read_only=on")
+        migrating = _server_engine(where, f"-c lock_timeout={MIGRATION_BUSY_MS}", poolclass=NullPool)
     except ImportError as error:
         raise StoreError(
             f"{where.text} needs the psycopg driver ({error}): pip install 'breakeven[postgres]'"
         ) from error
+    for engine in (writing, leasing, reading):
+        deadlines.watch(engine)
+    return Engines(where, writing, reading, migrating, leasing, deadlines)
 
 
 def _server_engine(where: Place, settings: str, **options: Any) -> Engine:
@@ -252,4 +270,4 @@ def _server_engine(where: Place, settings: str, **options: Any) -> Engine:
     arguments["options"] = f"{settings} {stated.get('options', '')}".strip()
     arguments |= where.secrets
     url = where.url.difference_update_query(["options"])
-    return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments, **pool)
+    return create_engine(url, hide_parameters=True, connect_args=arguments, **pool)

@@ -24,7 +24,7 @@ def usage(process_id: int) -> Usage:
     for one in (process_id, *_below(process_id)):
         try:
             stat = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-            status = dict(_pairs(Path(f"/proc/{one}/status").read_text()))
+            resident = resident_bytes(one)
             io = dict(_pairs(Path(f"/proc/{one}/io").read_text()))
         except (FileNotFoundError, ProcessLookupError):
             continue
@@ -32,9 +32,15 @@ def usage(process_id: int) -> Usage:
         total = Usage(
             total.cpu_s + ticks / _TICKS_PER_S,
             total.written_bytes + float(io["write_bytes"]),
-            total.resident_bytes + 1024 * float(status["VmRSS"].split()[0]),
+            total.resident_bytes + resident,
         )
     return total
+
+
+def resident_bytes(process_id: int) -> float:
+    """Resident memory of one process alone. Raises FileNotFoundError or ProcessLookupError when it is gone."""
+    status = dict(_pairs(Path(f"/proc/{process_id}/status").read_text()))
+    return 1024 * float(status["VmRSS"].split()[0])
 
 
 def _below(process_id: int) -> list[int]:

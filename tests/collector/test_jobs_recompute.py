@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from analyzer.samples import GpuSample
 from collector.export.snapshot import State
 from collector.health import DaemonHealth, Health
 from collector.jobs.analyse import Analyse
@@ -59,4 +60,30 @@ def test_a_job_that_raises_costs_one_run(tmp_path: Path, monkeypatch: pytest.Mon
     turn.close(1.0)
     writer.close(1.0)
     reader.close(1.0)
+    store.close()
+
+
+def test_nothing_is_deleted_by_a_clock_that_has_just_leapt(tmp_path: Path) -> None:
+    """Ten years ahead all history is old. The run after the leap deletes nothing, the next one goes by the new time."""
+    clock = HandClock()
+    store = Store.open(f"sqlite:///{tmp_path / 'run.db'}", clock)
+    store.writer.append([], [GpuSample("GPU-a", clock.wall_s(), 5.0, power_w=1.0)])
+    writer, health = Worker("writer"), Health()
+    turn = Turn(store.lease(clock, 60.0), DaemonHealth(started_s=clock.wall_s()), 60.0)
+    tidy = Tidy(store, Keep(7 * 86400, 30 * 86400, 400 * 86400), writer, health, turn, clock)
+
+    async def kept() -> int:
+        await tidy.run()
+        return len(store.reader.gpu_samples(0, 4e9))
+
+    async def go() -> None:
+        assert await kept() == 1
+        clock.step(10 * 365 * 86400.0)
+        assert await kept() == 1
+        clock.advance(3600.0)
+        assert await kept() == 0
+
+    asyncio.run(go())
+    turn.close(1.0)
+    writer.close(1.0)
     store.close()

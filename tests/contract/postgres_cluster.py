@@ -56,10 +56,10 @@ class Cluster:
         """Remove a database, whoever is connected."""
         self.run(f"DROP DATABASE {name} WITH (FORCE)")
 
-    def stop(self) -> None:
-        """End the server, whoever is connected."""
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """End the server, whoever is connected: in order, or by SIGQUIT as in a crash."""
         pid = int(self._server.get_pid())
-        os.kill(pid, signal.SIGINT)
+        os.kill(pid, number)
         wait_for_end(pid)
 
     def start(self) -> None:

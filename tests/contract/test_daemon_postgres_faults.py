@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from collector.jobs.spool import Spool
 from collector.store import Store
 from tests.contract.postgres_cluster import Cluster
+from tests.contract.standing_clock import StandingClock
 from tests.fakes.daemon_process import DaemonProcess, running
 from tests.fakes.played_server import PlayedServer, played
 
@@ -37,6 +40,7 @@ class Beside:
     server: PlayedServer
     cluster: Cluster
     url: str
+    folder: Path
 
     def polls(self, number: int) -> None:
         """Wait for so many more good polls, and an answer of /metrics with them."""
@@ -77,7 +81,7 @@ def beside(own_postgres: Cluster, tmp_path_factory: pytest.TempPathFactory) -> I
     with played(1) as (server,):
         (folder / "config.yaml").write_text(CONFIG.format(address=server.address))
         with running(folder, "run", "--config.file", "config.yaml") as daemon:
-            one = Beside(daemon, server, own_postgres, url)
+            one = Beside(daemon, server, own_postgres, url, folder)
             daemon.until(lambda: len(one.times()) >= 2)
             yield one
 
@@ -118,7 +122,9 @@ def test_a_killed_backend_costs_no_sample(beside: Beside) -> None:
 
 
 @pytest.mark.fault(
-    "4", "a Postgres backend hangs", promise="stopped by SIGSTOP, it stops no poll, and SIGTERM ends all"
+    "4",
+    "a Postgres backend hangs",
+    promise="by SIGSTOP, it stops no poll; after SIGTERM all is on the spool",
 )
 def test_backends_that_stand_still_stop_no_poll_and_no_end(beside: Beside) -> None:
     beside.until_no_gap(now_of(beside))
@@ -127,7 +133,49 @@ def test_backends_that_stand_still_stop_no_poll_and_no_end(beside: Beside) -> No
         os.kill(pid, signal.SIGSTOP)
     try:
         beside.polls(8)
+        edge_s = now_of(beside)
         assert beside.daemon.stop() == 0
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
+    spool = Spool.open(beside.folder / "var" / "spool.db", 64 * 1024 * 1024, StandingClock())
+    try:
+        held = asyncio.run(spool.oldest()).replicas
+    finally:
+        assert spool.close(10.0)
+    assert held[-1].sample.at_s >= edge_s - 1
+    assert held[0].sample.at_s <= edge_s - 6
+
+
+@pytest.mark.fault(
+    "4", "the database is away", promise="a daemon killed then and started again goes on without it; nothing is lost"
+)
+def test_a_daemon_killed_and_started_again_while_postgres_is_away(own_postgres: Cluster, tmp_path: Path) -> None:
+    """What was stored or on the spool when it was killed is in Postgres in the end, and so is what came after."""
+    url = own_postgres.url(own_postgres.fresh())
+    (tmp_path / "dsn").write_text(url)
+    with played(1) as (server,):
+        (tmp_path / "config.yaml").write_text(CONFIG.format(address=server.address))
+        with running(tmp_path, "run", "--config.file", "config.yaml") as daemon:
+            first = Beside(daemon, server, own_postgres, url, tmp_path)
+            daemon.until(lambda: daemon.json("/api/v1/health")["samples_written"] >= 2)
+            own_postgres.stop()
+            daemon.until(lambda: first.spool()["waiting"] >= 3)
+            known = daemon.json("/api/v1/health")
+            daemon.process.kill()
+        with running(tmp_path, "run", "--config.file", "config.yaml") as daemon:
+            second = Beside(daemon, server, own_postgres, url, tmp_path)
+            assert second.spool()["waiting"] >= known["spool"]["waiting"]
+            second.polls(2)
+            daemon.until(lambda: second.spool()["spooled"] >= 3)
+            edge_s = now_of(second)
+            own_postgres.start()
+            daemon.until(lambda: second.spool()["waiting"] == 0)
+            daemon.until(lambda: second.times()[-1] > edge_s)
+            known["spool"]["spooled"] += second.spool()["spooled"]
+            daemon.until(daemon.report)
+            times = second.times()
+            assert daemon.stop() == 0
+
+    assert len(times) >= known["samples_written"] + known["spool"]["spooled"]
+    assert len({int(at_s) for at_s in times}) == len(times)

@@ -11,8 +11,8 @@ from analyzer.samples import ReplicaSample
 from analyzer.windows import pairwise_totals
 from collector.store import Store
 from tests.fakes.daemon_process import DaemonProcess, running
+from tests.fakes.fake_time import FakeTime
 from tests.fakes.played_server import FIRST_STEP, played
-from tests.fakes.tools import require_library
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 2s}}
@@ -50,28 +50,14 @@ def test_steps_of_the_clock_stop_nothing_and_delete_nothing(tmp_path: Path) -> N
 
     Each time there are two more reports and three more polls.
     """
-    library = require_library("*/faketime/libfaketimeMT.so.1", "libfaketime")
-    offset = tmp_path / "offset"
-    environment = {
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(offset),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-
-    def step(text: str) -> None:
-        fresh = tmp_path / "offset.new"
-        fresh.write_text(text + "\n")
-        fresh.replace(offset)
-
-    step("+0")
+    clock = FakeTime(tmp_path)
     with played(1) as (server,):
         (tmp_path / "config.yaml").write_text(CONFIG.format(address=server.address))
-        with running(tmp_path, "run", "--config.file", "config.yaml", environment=environment) as daemon:
+        with running(tmp_path, "run", "--config.file", "config.yaml", environment=clock.environment) as daemon:
             daemon.until(lambda: daemon.report() is not None and len(samples(tmp_path)) >= 3)
             before = samples(tmp_path)
             for number, text in enumerate(("-1h", "+2h", "+10y", "+0"), 1):
-                step(text)
+                clock.step(text)
                 daemon.until(lambda number=number: value(daemon, "clock_steps_total") == number)
                 reports, polls = value(daemon, "analysis_runs_total"), value(daemon, "target_polls_total")
                 daemon.until(

@@ -25,14 +25,15 @@ START_LIMIT_S = 180.0
 class DaemonProcess:
     """A running `breakeven`; its standard error goes to a file beside its data."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], url: str, log: Path, answer_limit_s: float = 10.0) -> None:
+        self.answer_limit_s = answer_limit_s
         self.process = process
         self.url = url
         self.log = log
 
     def text(self, path: str) -> str:
         """The body of a page."""
-        with urlopen(self.url + path, timeout=10) as answer:
+        with urlopen(self.url + path, timeout=self.answer_limit_s) as answer:
             return str(answer.read().decode())
 
     def json(self, path: str) -> Any:
@@ -102,6 +103,7 @@ def helper(*command: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Another process of the test's, once its first line beginning with `ready` came: (process, that line's rest)."""
     process = subprocess.Popen(
         [sys.executable, *command],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -117,8 +119,9 @@ def helper(*command: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             except subprocess.TimeoutExpired:
                 process.kill()
         process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
 
 
 def _ready(process: subprocess.Popen[str]) -> str:

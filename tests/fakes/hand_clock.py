@@ -20,3 +20,7 @@ class HandClock:
         """Lets `seconds` pass on both clocks."""
         self._wall_s += seconds
         self._monotonic_s += seconds
+
+    def step(self, seconds: float) -> None:
+        """Sets the wall clock alone."""
+        self._wall_s += seconds

@@ -36,27 +36,14 @@ vllm:iteration_tokens_total_count{labels} {steps}
 """
 
 
-class PlayedServer:
-    """One server at a port of loopback that stays its own. Its state may be changed at any time."""
+class Played:
+    """What one server's page says. It may be changed at any time."""
 
     def __init__(self) -> None:
         self.labels = b'engine="0",model_name="played"'
         self.start_s = 1_700_000_000.0
-        self.pages = 0
-        """How many were asked for so far."""
         self._steps_before = FIRST_STEP
         self._moves_since_s: float | None = time.monotonic()
-        self._server: ThreadingHTTPServer | None = None
-        self._port = 0
-        self.come()
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self._port}"
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.address}/metrics"
 
     def steps(self) -> float:
         """Steps since its start, as its counter tells them."""
@@ -86,6 +73,26 @@ class PlayedServer:
         tokens = steps * BATCH
         filled = text.format(start=self.start_s, steps=steps, tokens=tokens, latency_s=tokens / STEPS_PER_S)
         return filled.encode().replace(b"LABELS", self.labels)
+
+
+class PlayedServer(Played):
+    """One server at a port of loopback that stays its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pages = 0
+        """How many were asked for so far."""
+        self._server: ThreadingHTTPServer | None = None
+        self._port = 0
+        self.come()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}/metrics"
 
     def go(self) -> None:
         """Nothing listens any more."""

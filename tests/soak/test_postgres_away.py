@@ -1,0 +1,68 @@
+"""Ten minutes without Postgres, by the clock and under load: all that a real daemon polled meanwhile is there after."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from collector.store import Store
+from tests.contract.postgres_cluster import running_cluster
+from tests.fakes.daemon_process import running
+from tests.fakes.played_server import played
+
+pytestmark = pytest.mark.soak
+SERVERS = 20
+AWAY_S = 600.0
+CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 15s}}
+gpu: {{nvml: "off"}}
+web: {{listen_address: "127.0.0.1:0"}}
+storage: {{url_file: dsn}}
+scrape_configs:
+  - job_name: played
+    static_configs: [{{targets: [{addresses}]}}]
+"""
+IN_ORDER = """
+SELECT min(tick_ms), max(tick_ms) FROM replica_samples GROUP BY xmin::text::bigint ORDER BY xmin::text::bigint
+"""
+
+
+@pytest.mark.fault(
+    "4", "the database is away", promise="ten real minutes at twenty polls a second: each sample once, in order"
+)
+def test_ten_minutes_by_the_clock_lose_no_poll(tmp_path: Path) -> None:
+    """Polls that the daemon counts as good are samples in Postgres, but for those of its last moments."""
+    with running_cluster() as cluster, played(SERVERS) as servers:
+        name = cluster.fresh()
+        url = cluster.url(name)
+        (tmp_path / "dsn").write_text(url)
+        addresses = ", ".join(f'"{server.address}"' for server in servers)
+        (tmp_path / "config.yaml").write_text(CONFIG.format(addresses=addresses))
+        with running(tmp_path, "run", "--config.file", "config.yaml") as daemon:
+            daemon.until(lambda: daemon.json("/api/v1/health")["samples_written"] >= 10 * SERVERS)
+            cluster.stop()
+            time.sleep(AWAY_S)
+            spool = daemon.json("/api/v1/health")["spool"]
+            cluster.start()
+            daemon.until(lambda: daemon.json("/api/v1/health")["spool"]["waiting"] == 0)
+            daemon.until(lambda: 'breakeven_store_up{reason=""} 1.0' in daemon.text("/metrics"))
+            told = daemon.json("/api/v1/health")
+            polls = Counter({one["url"]: one["attempts"] - sum(one["failures"].values()) for one in told["targets"]})
+            assert daemon.stop() == 0
+        store = Store.open_to_read(url)
+        try:
+            samples = store.reader.samples(0, 4e9)
+        finally:
+            store.close()
+        spans = cluster.run(IN_ORDER, name)
+
+    kept = Counter(one.replica.target for one in samples)
+    assert spool["waiting"] >= 0.9 * AWAY_S * SERVERS
+    assert told["samples_dropped"] == 0
+    assert {target: kept[target] >= polls[target] for target in polls} == dict.fromkeys(polls, True)
+    assert len({(one.replica, int(one.at_s)) for one in samples}) == len(samples)
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
