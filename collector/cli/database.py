@@ -1,4 +1,4 @@
-"""`db upgrade` and `db status`: the schema of the database."""
+"""`db upgrade`, `status`, `export` and `import`: the schema of the database, and its way into another one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from pathlib import Path
 
 import click
 
+from collector import __version__
 from collector.cli.configured import config_option, configured, database_url
 from collector.clock import SystemClock
-from collector.store import Store, schema_status
+from collector.store import Store, checked, schema_status
+
+folder_argument = click.argument("folder", type=click.Path(path_type=Path))
 
 
 @click.group("db")
 def database() -> None:
-    """Look at the database's schema, or bring it up to date."""
+    """Look at the database's schema, bring it up to date, or move all that is stored into another database."""
 
 
 @database.command()
@@ -43,3 +46,36 @@ def status(config_file: Path | None) -> None:
     found = schema_status(database_url(None if config_file is None else configured(config_file)))
     click.echo(f"revision {found.current or 'none'}, this release brings {found.head}: {found.state.value}")
     sys.exit(0 if found.state.value == "current" else 1)
+
+
+@database.command("export")
+@folder_argument
+@config_option
+def export_(folder: Path, config_file: Path | None) -> None:
+    """Write all that is stored into a new FOLDER: compressed CSV files and a manifest. A daemon may go on meanwhile."""
+    store = Store.open_to_read(database_url(None if config_file is None else configured(config_file)))
+    try:
+        manifest = store.export_to(folder, __version__, SystemClock(), _said)
+    finally:
+        store.close()
+    rows = sum(part.rows for part in manifest.tables.values())
+    click.echo(f"{store.place}: {rows} rows exported to {folder}")
+
+
+@database.command("import")
+@folder_argument
+@config_option
+def import_(folder: Path, config_file: Path | None) -> None:
+    """Read an exported FOLDER into a database that holds nothing yet: all of it, or nothing."""
+    manifest = checked(folder)
+    store = Store.open(database_url(None if config_file is None else configured(config_file)), SystemClock())
+    try:
+        store.import_from(folder, manifest, _said)
+    finally:
+        store.close()
+    rows = sum(part.rows for part in manifest.tables.values())
+    click.echo(f"{folder}: {rows} rows imported into {store.place}")
+
+
+def _said(table: str, rows: int) -> None:
+    click.echo(f"  {table}: {rows} rows", err=True)

@@ -13,6 +13,9 @@ from collector.errors import StoreAwayError, StoreError
 from collector.store.backlog import Backlog, Held, Oldest
 from collector.store.conclusions import REPORT_SPACING_S
 from collector.store.engine import Engines, make_folder, open_engines, read_only
+from collector.store.export import Said, export_to
+from collector.store.exported import Manifest
+from collector.store.imports import checked, import_from
 from collector.store.lease import FileLease, Lease, RowLease, Standing, own_name
 from collector.store.lock import FileLock
 from collector.store.migrate import SchemaStatus, Upgrade, require_current, status, upgrade
@@ -31,6 +34,7 @@ __all__ = [
     "Held",
     "Keep",
     "Lease",
+    "Manifest",
     "Oldest",
     "Pruned",
     "Reader",
@@ -41,6 +45,7 @@ __all__ = [
     "StoredReport",
     "Upgrade",
     "Writer",
+    "checked",
     "place",
     "schema_status",
 ]
@@ -141,6 +146,14 @@ class Store:
         if self._engines.sqlite:
             return FileLease(self._lock, named)
         return RowLease(self._engines, clock, lasts_s, named)
+
+    def export_to(self, folder: Path, release: str, clock: Clock, said: Said) -> Manifest:
+        """Write all that is stored into an empty folder, as of one moment. Raises StoreError."""
+        return export_to(self._engines, folder, release, clock, said)
+
+    def import_from(self, folder: Path, manifest: Manifest, said: Said) -> None:
+        """Read an export into this database, which must hold nothing yet. Raises StoreError."""
+        import_from(self._engines, folder, manifest, said)
 
     def used_bytes(self) -> int:
         """Bytes that the stored rows use. Raises StoreError."""

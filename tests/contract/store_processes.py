@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from contextlib import closing
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from analyzer.samples import ReplicaKey
 from collector.errors import BreakevenError
-from collector.store import Store
+from collector.store import Store, checked
 from collector.store.engine import open_engines
 from collector.store.migrate import upgrade
 from tests.contract.standing_clock import StandingClock
@@ -60,6 +61,20 @@ def write_until_killed(url: str, first: int, said: Connection) -> None:
             if number % 50 == 49:
                 store.roll_up(at_s)
             number += 1
+
+
+def import_until_killed(url: str, folder: Path, tables: int, said: Connection) -> None:
+    """Import an export; after so many tables say so, and stand still for ever."""
+    names: list[str] = []
+
+    def hold(table: str, _rows: int) -> None:
+        names.append(table)
+        if len(names) == tables:
+            said.send(names)
+            threading.Event().wait()
+
+    with closing(Store.open(url, StandingClock())) as store:
+        store.import_from(folder, checked(folder), hold)
 
 
 def replica(number: int) -> ReplicaKey:
