@@ -49,8 +49,9 @@ bench: $(VENV)/.dev ## what the daemon's parts cost on one core, into tests/benc
 golden: $(VENV)/.dev ## regenerate golden results; review the diff
 	$(BIN)/pytest -q tests/contract --update-golden
 
-docs: $(VENV)/.dev ## regenerate METRICS.md, CONFIG.md, MONEY.md, RELIABILITY.md and the dashboards
+docs: $(VENV)/.dev ## regenerate METRICS, CONFIG, MONEY, ALERTS, COMMANDS and RELIABILITY.md and the dashboards
 	$(BIN)/python -m collector.export.docs deploy
+	$(BIN)/python -m collector.cli.docs deploy/COMMANDS.md
 	$(BIN)/python -m tests.reliability
 	$(BIN)/python grafana/generate.py
 

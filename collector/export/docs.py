@@ -1,4 +1,4 @@
-"""The catalogue -> METRICS.md; `python -m collector.export.docs FOLDER` writes it, CONFIG.md and MONEY.md there."""
+"""The catalogue -> METRICS.md; `python -m collector.export.docs FOLDER` writes it and the other documents there."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from analyzer.money import Mode
 from analyzer.phases import COMPONENTS
 from analyzer.verdict import Verdict
 from collector.errors import Kind
+from collector.export.alerts_page import alerts_markdown
 from collector.export.catalogue import CATALOGUE, REPLICA, Metric
 from collector.export.money_page import money_markdown
 from collector.export.render import REPORT_STALE_INTERVALS
@@ -141,14 +142,19 @@ def _cell(text: str) -> str:
 
 
 def main(folder: Path) -> None:
-    """Write METRICS.md, CONFIG.md and MONEY.md into `folder`."""
+    """Write METRICS.md, CONFIG.md, MONEY.md and ALERTS.md into `folder`."""
     for name, text in made().items():
         (folder / name).write_text(text, encoding="utf-8")
 
 
 def made() -> Mapping[str, str]:
     """Each file's text by its name."""
-    return {"METRICS.md": metrics_markdown(), "CONFIG.md": config_markdown(), "MONEY.md": money_markdown()}
+    return {
+        "METRICS.md": metrics_markdown(),
+        "CONFIG.md": config_markdown(),
+        "MONEY.md": money_markdown(),
+        "ALERTS.md": alerts_markdown(),
+    }
 
 
 if __name__ == "__main__":

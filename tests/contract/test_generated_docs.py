@@ -1,17 +1,24 @@
-"""METRICS.md, CONFIG.md and MONEY.md are what the code says, and the code says something about everything."""
+"""The generated documents in deploy/ are what the code says, and the code says something about everything."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from collector.cli import commands
+from collector.cli.docs import commands_markdown
+from collector.export.alert_rules import read_rules, shipped_rules
+from collector.export.alerts_page import alerts_markdown
 from collector.export.catalogue import CATALOGUE
 from collector.export.docs import LABELS, made, metrics_markdown
+from collector.export.kept_series import KEPT
 from collector.settings.docs import config_markdown
 from collector.settings.model import Settings
 
@@ -32,6 +39,48 @@ def test_the_command_writes_all_files(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert {one.name: one.read_text() for one in tmp_path.iterdir()} == made()
     assert (refused.returncode, refused.stderr) == (1, "usage: python -m collector.export.docs FOLDER\n")
+
+
+def test_commands_md_is_what_the_commands_say() -> None:
+    """Else run `make docs`."""
+    assert (ROOT / "deploy" / "COMMANDS.md").read_text(encoding="utf-8") == commands_markdown()
+
+
+def test_every_command_has_its_section_and_every_option_says_what_it_does() -> None:
+    def all_of(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+        if isinstance(command, click.Group):
+            for part, below in command.commands.items():
+                yield from all_of(below, f"{name} {part}")
+        else:
+            yield name, command
+
+    found = dict(all_of(commands, "breakeven"))
+    document = commands_markdown()
+
+    assert set(re.findall(r"^## (.*)$", document, re.MULTILINE)) == found.keys()
+    for name, command in found.items():
+        section = document.split(f"\n## {name}\n")[1].split("\n## ")[0]
+        for option in [one for one in command.params if isinstance(one, click.Option)]:
+            assert option.help, f"{name} {option.name}"
+            assert all(text in section for text in option.opts), f"{name} {option.name}"
+
+
+def test_the_readme_names_every_command_that_does_something() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = re.findall(r"^## (.*)$", commands_markdown(), re.MULTILINE)
+    unnamed = [name for name in names if f"`{name}" not in readme and f"`{name.partition(' ')[2]}" not in readme]
+
+    assert unnamed == ["breakeven version"]
+
+
+def test_alerts_md_has_a_row_for_every_rule_and_says_which_are_replayed() -> None:
+    document, rules = alerts_markdown(), read_rules(shipped_rules())
+    recorded = [rule["record"] for group in rules.groups for rule in group["rules"] if "record" in rule]
+
+    assert len(re.findall(r"^\| \[`\w+`", document, re.MULTILINE)) == len(rules.alerts)
+    assert document.count("| yes |") == len([one for one in rules.alerts if one.metrics <= KEPT])
+    assert all(f"| `{name}` |" in document for name in recorded)
+    assert "{{" not in document
 
 
 def test_every_metric_has_one_row_with_its_type_and_labels() -> None:
