@@ -22,13 +22,14 @@ from collector.jobs.analyse import Analyse
 from collector.jobs.any_target import Parts
 from collector.jobs.descriptors import budget_of, raised_limit
 from collector.jobs.discovery import Discovery, said
+from collector.jobs.disk import watermark_of
 from collector.jobs.gpu_board import GpuBoard
 from collector.jobs.gpus import PollGpus
 from collector.jobs.joining import JoinGpus
 from collector.jobs.joins import GpuJoins
 from collector.jobs.notify import Notifier
 from collector.jobs.polled import Roster
-from collector.jobs.recompute import Recompute, Tidy
+from collector.jobs.recompute import Recompute
 from collector.jobs.reload import reloaded
 from collector.jobs.remember import Memory
 from collector.jobs.serving import Serving, WebFlags
@@ -36,6 +37,7 @@ from collector.jobs.sink import Sink
 from collector.jobs.spool import Spool
 from collector.jobs.targets import Target
 from collector.jobs.ticks import every, first_delay_s
+from collector.jobs.tidy import Tidy
 from collector.jobs.trigger import EveryInterval
 from collector.jobs.turn import Turn, lasts_s
 from collector.jobs.worker import Worker
@@ -49,6 +51,8 @@ CLOCK_CHECK_S = 5.0
 FLUSH_LIMIT_S = 3.0
 SAVE_LIMIT_S = 2.0
 TIDY_INTERVAL_S = 3600
+ROOM_INTERVAL_S = 60
+"""So often old samples are deleted while a nearly full disk keeps new ones out."""
 RESTART_PART_S = 5.0
 DISCOVERY_CHECK_S = 30.0
 FIRST_REPORT_S = 12.0
@@ -98,7 +102,7 @@ class Daemon:
         self._writer, self._reader = Worker("store-writer"), Worker("store-reader")
         self._spool = spool
         self._health.spool = None if spool is None else spool.health
-        self._sink = Sink(store, self._writer, self._roster, self._health, clock, spool)
+        self._sink = Sink(store, self._writer, self._roster, self._health, clock, spool, watermark_of(settings.storage))
         lasts = lasts_s(settings.global_.evaluation_interval)
         self._turn = Turn(store.lease(clock, lasts), self._health, lasts)
         self.state.analyses = self._turn.mine
@@ -267,12 +271,14 @@ class Daemon:
         """Plan the jobs anew; `tidy_first_s` is when the first is deleted, as soon as the first report by default."""
         scheduler.remove_all_jobs()
         retention = self._settings.storage.retention
-        keep = Keep(retention.samples, retention.totals, retention.hours)
-        tidy = Tidy(self._store, keep, self._writer, self._health.tidy, self._turn, self._clock)
+        keep = Keep(retention.samples, retention.totals, retention.hours, retention.max_bytes)
+        tidy = Tidy(self._store, keep, self._writer, self._health, self._turn, self._clock)
         first_report_s = min(FIRST_REPORT_S, self._settings.global_.evaluation_interval)
+        first_tidy_s = first_report_s if tidy_first_s is None else tidy_first_s
         plan: Mapping[str, tuple[Callable[[], Awaitable[None]], float, float]] = {
             "recompute": (self.recompute.run, self._settings.global_.evaluation_interval, first_report_s),
-            "tidy": (tidy.run, TIDY_INTERVAL_S, first_report_s if tidy_first_s is None else tidy_first_s),
+            "tidy": (tidy.run, TIDY_INTERVAL_S, first_tidy_s),
+            "room": (tidy.early, ROOM_INTERVAL_S, first_tidy_s),
         }
         for name, (job, interval_s, first_s) in plan.items():
             scheduler.add_job(

@@ -55,6 +55,10 @@ class StoreAwayError(StoreError):
     """The database's server cannot be reached now; it may come back by itself."""
 
 
+class DiskLowError(StoreError):
+    """The disk is nearly full, so samples are not written; roll-ups and deletions still are."""
+
+
 class UnknownEpochError(StoreError):
     """A sample's epoch is not in the database, which was replaced meanwhile; nothing of the batch was written."""
 

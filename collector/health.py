@@ -83,6 +83,15 @@ class GpuSourceHealth(Health):
     processes_started: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class DiskHealth:
+    """The disk under a file of ours: free bytes, those below which samples stop, and whether they did."""
+
+    free_bytes: int
+    min_free_bytes: int
+    stopped: bool
+
+
 @dataclass(slots=True)
 class SpoolHealth(Health):
     """The spool on disk for samples that the database cannot take, since the daemon's start; levels are as of now."""
@@ -94,6 +103,7 @@ class SpoolHealth(Health):
     """When the oldest sample that waits was taken (unix time, its tick)."""
     spooled: int = 0
     replayed: int = 0
+    disk: DiskHealth | None = None
 
 
 @dataclass(slots=True)
@@ -115,6 +125,7 @@ class Lost(StrEnum):
 
     QUEUE_FULL = "queue_full"
     SPOOL_FULL = "spool_full"
+    DISK_NEARLY_FULL = "disk_nearly_full"
 
 
 @dataclass(slots=True)
@@ -132,6 +143,12 @@ class DaemonHealth:
     samples_duplicate: int = 0
     """Samples that were in the database already, or whose tick was taken: by another daemon, or before a clock step."""
     samples_dropped: Counter[Lost] = field(default_factory=Counter)
+    disk: DiskHealth | None = None
+    """None before the first write, and for Postgres."""
+    used_bytes: int | None = None
+    """Bytes that the stored rows use; None before the first deletion of old ones."""
+    max_bytes: int | None = None
+    """Most bytes that they may use; None for no limit."""
     spool: SpoolHealth | None = None
     """None where samples have no spool: SQLite needs none."""
     storage_recovered: int = 0

@@ -20,11 +20,13 @@ from rich.text import Text
 from collector.cli.configured import config_option, configured, database_url, refuse_shared_names
 from collector.cli.findings import Finding
 from collector.cli.look import look_at_sources
+from collector.cli.opening import wants_spool
 from collector.errors import BreakevenError, ConfigError, StoreError
+from collector.jobs.disk import watermark_of
 from collector.jobs.post import address_of
 from collector.settings import Settings
 from collector.settings.load import parse_settings
-from collector.store import schema_status
+from collector.store import place, schema_status
 
 SAFE_SQLITE = (3, 51, 3)
 """Before this release SQLite has a WAL bug that can corrupt a file which two connections checkpoint at once."""
@@ -88,10 +90,13 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         text = f"schema {found.current or 'not made yet'}, this release brings {found.head}: {found.state.value}"
         remedy = "use the release that wrote it, or another database" if bad else ""
         yield Finding("fail" if bad else "ok", "database", text, remedy)
-        if "://" not in url or url.startswith("sqlite"):
-            path = Path(url.removeprefix("sqlite:///"))
-            yield from _writable(path)
-            yield _disk(path)
+        file = place(url).path
+        if file is not None:
+            yield from _writable("database", file)
+            yield _disk("database", file, settings)
+        elif wants_spool(settings, url):
+            yield from _writable("spool", settings.storage.spool.path)
+            yield _disk("spool", settings.storage.spool.path, settings)
     host, _, port = settings.web.listen_address.rpartition(":")
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -108,16 +113,23 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _writable(database: Path) -> Iterator[Finding]:
-    folder = next((parent for parent in database.absolute().parents if parent.exists()), Path("/"))
-    for place in (database, folder):
-        if place.exists() and not os.access(place, os.W_OK):
-            yield Finding("fail", "database", f"{place} cannot be written", "give the daemon's user the right to")
+def _writable(what: str, file: Path) -> Iterator[Finding]:
+    for path in (file, _folder(file)):
+        if path.exists() and not os.access(path, os.W_OK):
+            yield Finding("fail", what, f"{path} cannot be written", "give the daemon's user the right to")
 
 
-def _disk(database: Path) -> Finding:
-    folder = next((parent for parent in database.absolute().parents if parent.exists()), Path("/"))
-    free = shutil.disk_usage(folder).free
-    if free < LOW_DISK_BYTES:
-        return Finding("fail", "disk", f"{free / 1024**2:.0f} MiB free in {folder}", "free some space")
-    return Finding("ok", "disk", f"{free / 1024**3:.0f} GiB free in {folder}")
+def _disk(what: str, file: Path, settings: Settings) -> Finding:
+    folder = _folder(file)
+    usage = shutil.disk_usage(folder)
+    least = watermark_of(settings.storage).least_bytes(usage.total)
+    free, stop = (f"{size / 1024**3:.2f} GiB" for size in (usage.free, least))
+    text = f"{free} free in {folder}, where the {what} is; samples stop below {stop}"
+    if usage.free < least:
+        return Finding("fail", "disk", text, "free some space, or keep less with storage.retention.max_bytes")
+    return Finding("note" if usage.free < max(LOW_DISK_BYTES, 2 * least) else "ok", "disk", text)
+
+
+def _folder(file: Path) -> Path:
+    """The nearest folder above a file that exists."""
+    return next((parent for parent in file.absolute().parents if parent.exists()), Path("/"))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from collector.clock import Clock
 from collector.errors import DatabaseInUseError
+from collector.jobs.disk import watermark_of
 from collector.jobs.spool import Spool
 from collector.jobs.worker import Worker
 from collector.logs import event
@@ -50,7 +51,8 @@ def wants_spool(settings: Settings, url: str) -> bool:
 
 def opened_spool(settings: Settings, clock: Clock) -> Spool:
     """The spool, with what an earlier run left there. Raises StoreError."""
-    spool = Spool.open(settings.storage.spool.path, settings.storage.spool.max_bytes, clock)
+    wanted = settings.storage.spool
+    spool = Spool.open(wanted.path, wanted.max_bytes, clock, watermark_of(settings.storage))
     if spool.set_aside is not None:
         event(_log, logging.ERROR, "the spool was unusable; a fresh one is in its place", moved_to=spool.set_aside)
     if not spool.empty:

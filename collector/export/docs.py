@@ -63,6 +63,7 @@ LABELS: Mapping[str, str] = {
     "limit": "what sets the capacity: an objective, the stated share of what can be served at all, or an objective "
     "that even an idle replica misses",
     "mode": f"how the scheme saves money, or that it does not: {_values(Mode)}",
+    "file": "what lies on the disk: `database`, where it is SQLite, or `spool`",
     "mechanism": "what names targets: `file`, `http` or `dns`",
     "model_name": "name the engine serves the model under; empty when the page has none",
     "phase": "`prefill` or `decode`",

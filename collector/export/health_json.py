@@ -8,7 +8,7 @@ from typing import Any
 
 from analyzer.report import as_plain
 from collector.export.snapshot import State
-from collector.health import REMEDIES, Health, ReceiverHealth, SpoolHealth, TargetHealth
+from collector.health import REMEDIES, DiskHealth, Health, ReceiverHealth, SpoolHealth, TargetHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,15 @@ class TargetShown(PartShown):
 
 
 @dataclass(frozen=True, slots=True)
+class DiskShown:
+    """The disk under a file of ours: free bytes, those below which samples stop, and whether they did."""
+
+    free_bytes: int
+    min_free_bytes: int
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SpoolShown(PartShown):
     """Samples on disk that wait for the database; `oldest_s` is when the oldest was taken, None when none waits."""
 
@@ -48,6 +57,7 @@ class SpoolShown(PartShown):
     oldest_s: float | None
     spooled: int
     replayed: int
+    disk: DiskShown | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,11 @@ class ReceiverShown(PartShown):
 
 @dataclass(frozen=True, slots=True)
 class HealthShown:
-    """How the daemon and all that it polls are doing now."""
+    """How the daemon and all that it polls are doing now.
+
+    `disk` is the one under a SQLite database; `used_bytes` and `max_bytes` are of what is stored, None where not known
+    and without a limit.
+    """
 
     version: str
     ready: bool
@@ -72,6 +86,9 @@ class HealthShown:
     gpu_source: PartShown
     gpus: Mapping[str, PartShown]
     store: PartShown
+    disk: DiskShown | None
+    used_bytes: int | None
+    max_bytes: int | None
     spool: SpoolShown | None
     analysis: PartShown
     receivers: Mapping[str, ReceiverShown]
@@ -95,6 +112,9 @@ def health_plain(state: State) -> dict[str, Any]:
         gpu_source=PartShown(**_part(health.gpu)),
         gpus={uuid: PartShown(**_part(one)) for uuid, one in health.gpus.items()},
         store=PartShown(**_part(health.store)),
+        disk=_disk(health.disk),
+        used_bytes=health.used_bytes,
+        max_bytes=health.max_bytes,
         spool=None if health.spool is None else _spool(health.spool),
         analysis=PartShown(**_part(health.analysis)),
         receivers={name: _receiver(one) for name, one in health.receivers.items()},
@@ -120,6 +140,10 @@ def _part(one: Health) -> dict[str, Any]:
     }
 
 
+def _disk(one: DiskHealth | None) -> DiskShown | None:
+    return None if one is None else DiskShown(one.free_bytes, one.min_free_bytes, one.stopped)
+
+
 def _spool(one: SpoolHealth) -> SpoolShown:
     return SpoolShown(
         **_part(one),
@@ -129,6 +153,7 @@ def _spool(one: SpoolHealth) -> SpoolShown:
         oldest_s=one.oldest_s,
         spooled=one.spooled,
         replayed=one.replayed,
+        disk=_disk(one.disk),
     )
 
 

@@ -35,6 +35,15 @@ def health_series(state: State) -> Iterator[Series]:
     yield "breakeven_store_samples_duplicate_total", {}, float(health.samples_duplicate)
     for why in Lost:
         yield "breakeven_store_samples_dropped_total", {"reason": why}, float(health.samples_dropped[why])
+    if health.used_bytes is not None:
+        yield "breakeven_store_bytes", {}, float(health.used_bytes)
+    if health.max_bytes is not None:
+        yield "breakeven_store_max_bytes", {}, float(health.max_bytes)
+    for file, disk in (("database", health.disk), ("spool", None if health.spool is None else health.spool.disk)):
+        if disk is not None:
+            yield "breakeven_disk_free_bytes", {"file": file}, float(disk.free_bytes)
+            yield "breakeven_disk_min_free_bytes", {"file": file}, float(disk.min_free_bytes)
+            yield "breakeven_disk_nearly_full", {"file": file}, float(disk.stopped)
     if health.spool is not None:
         yield from _spool(health.spool)
     yield "breakeven_store_recovered_total", {}, float(health.storage_recovered)

@@ -1,4 +1,4 @@
-"""The periodic jobs under APScheduler: recompute the report, tidy the store. Neither ever raises into the scheduler."""
+"""The periodic job under APScheduler that recomputes the report. It never raises into the scheduler."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from analyzer.report import Report
-from collector.clock import STEP_S, Clock
+from collector.clock import Clock
 from collector.errors import LeaseLostError, StoreError
 from collector.export.snapshot import State
 from collector.health import Health
@@ -19,7 +19,7 @@ from collector.jobs.turn import Turn
 from collector.jobs.worker import Worker
 from collector.logs import event
 from collector.settings.model import Settings
-from collector.store import Keep, Store
+from collector.store import Store
 
 _log = logging.getLogger("breakeven.analysis")
 
@@ -105,41 +105,6 @@ class Recompute:
         if lacking:
             text = "the daemon that analyses does not poll them: give both the same targets, or each its own database"
             event(_log, logging.WARNING, text, about="analyser", replicas=lacking)
-
-
-class Tidy:
-    """Deletes what need not be kept any longer, where it is this daemon's turn."""
-
-    def __init__(self, store: Store, keep: Keep, writer: Worker, health: Health, turn: Turn, clock: Clock) -> None:
-        self._store = store
-        self._keep = keep
-        self._writer = writer
-        self._health = health
-        self._turn = turn
-        self._clock = clock
-        self._offset_s = clock.wall_s() - clock.monotonic_s()
-
-    async def run(self) -> None:
-        """Delete once; not after a step of the wall clock that nobody has had the time to put right."""
-        if not self._turn.mine():
-            return
-        now_s, started_s = self._clock.wall_s(), self._clock.monotonic_s()
-        before_s, self._offset_s = self._offset_s, now_s - started_s
-        if abs(self._offset_s - before_s) > STEP_S:
-            return
-        try:
-            pruned = await self._writer.run(self._store.prune, self._keep, now_s)
-        except asyncio.CancelledError:  # as above
-            return
-        except StoreError as error:
-            _failed(self._health, now_s, "store", str(error), "old samples could not be deleted")
-            return
-        except Exception:  # noqa: BLE001 - a bug must not end the loop; it is counted and logged
-            self._health.failed(now_s, "bug", "an unexpected error; the log has its traceback")
-            _log.exception("old samples could not be deleted", extra={"fields": {"reason": "bug"}})
-            return
-        self._health.succeeded(now_s, self._clock.monotonic_s() - started_s)
-        event(_log, logging.DEBUG, "deleted what is old", pruned=pruned)
 
 
 def _failed(health: Health, now_s: float, reason: str, text: str, message: str) -> None:

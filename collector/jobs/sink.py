@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from analyzer.samples import GpuSample, ReplicaSample
 from collector.clock import Clock
-from collector.errors import StoreError, UnknownEpochError
+from collector.errors import DiskLowError, StoreError, UnknownEpochError
 from collector.health import DaemonHealth, Lost
+from collector.jobs.disk import NO_WATERMARK, DiskGuard, Watermark
 from collector.jobs.epochs import EpochBook
 from collector.jobs.polled import Polled, Roster
 from collector.jobs.spool import Spool, polled_again
@@ -47,6 +48,7 @@ class Sink:
         health: DaemonHealth,
         clock: Clock,
         spool: Spool | None = None,
+        watermark: Watermark = NO_WATERMARK,
     ) -> None:
         self._store = store
         self._worker = worker
@@ -54,6 +56,7 @@ class Sink:
         self._health = health
         self._clock = clock
         self._spool = spool
+        self._guard = DiskGuard(store, watermark)
         self._book = EpochBook(store)
         self._replicas: deque[Polled] = deque()
         self._gpus: deque[GpuSample] = deque()
@@ -75,9 +78,11 @@ class Sink:
         self._shed(self._gpus)
 
     def _shed(self, waiting: deque[Polled] | deque[GpuSample]) -> None:
+        disk = self._health.disk
+        why = Lost.DISK_NEARLY_FULL if disk is not None and disk.stopped else Lost.QUEUE_FULL
         while len(waiting) > BUFFER_SAMPLES:
             waiting.popleft()
-            self._health.samples_dropped[Lost.QUEUE_FULL] += 1
+            self._health.samples_dropped[why] += 1
 
     async def run(self) -> None:
         """Write every few seconds until cancelled; at once while the spool is being emptied."""
@@ -160,15 +165,21 @@ class Sink:
         try:
             written = await self._answered(replicas, gpus)
         except StoreError as error:
-            reason = "no_answer" if self._late is not None else "write_failed"
-            self._health.store.failed(self._clock.wall_s(), reason, str(error))
+            self._health.store.failed(self._clock.wall_s(), self._reason(error), str(error))
             where = "memory" if self._spool is None else "the spool"
             event(
                 _log, logging.ERROR, f"samples could not be written; they wait in {where}", about="store", error=error
             )
             raise
+        finally:
+            self._health.disk = self._guard.health
         self._took(written)
         self._health.store.succeeded(self._clock.wall_s(), self._clock.monotonic_s() - started_s)
+
+    def _reason(self, error: StoreError) -> str:
+        if isinstance(error, DiskLowError):
+            return "disk_nearly_full"
+        return "no_answer" if self._late is not None else "write_failed"
 
     async def _answered(self, replicas: Sequence[Polled], gpus: Sequence[GpuSample]) -> _Written:
         """What the writer's thread says, for as long as it is worth waiting for. Raises StoreError."""
@@ -199,6 +210,7 @@ class Sink:
     def _write(self, replicas: Sequence[Polled], gpus: Sequence[GpuSample]) -> _Written:
         """Runs on the writer's thread: give each replica its epoch, then append everything in one transaction."""
         self._store.prepare()
+        self._guard.require_room()
         try:
             return self._append(replicas, gpus)
         except UnknownEpochError:

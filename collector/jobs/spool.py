@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 from analyzer.samples import GpuSample, ReplicaSample
 from collector.clock import Clock
-from collector.errors import StoreError
+from collector.errors import DiskLowError, StoreError
 from collector.health import SpoolHealth
+from collector.jobs.disk import NO_WATERMARK, DiskGuard, Watermark
 from collector.jobs.epochs import EpochBook
 from collector.jobs.polled import Polled
 from collector.jobs.worker import Worker
@@ -47,8 +48,9 @@ class Spool:
     `health` says how full it is and what went through it; it is written on the event loop alone.
     """
 
-    def __init__(self, store: Store, max_bytes: int, clock: Clock) -> None:
+    def __init__(self, store: Store, max_bytes: int, clock: Clock, watermark: Watermark) -> None:
         self._store = store
+        self._guard = DiskGuard(store, watermark)
         self._max_bytes = max_bytes - LOG_BYTES
         self._clock = clock
         self._book = EpochBook(store)
@@ -57,10 +59,10 @@ class Spool:
         self._show(self._look())
 
     @classmethod
-    def open(cls, path: Path, max_bytes: int, clock: Clock) -> Spool:
+    def open(cls, path: Path, max_bytes: int, clock: Clock, watermark: Watermark = NO_WATERMARK) -> Spool:
         """The spool in a file, with what an earlier run left there. Raises StoreError."""
         try:
-            return cls(Store.open(str(path), clock), max_bytes, clock)
+            return cls(Store.open(str(path), clock), max_bytes, clock, watermark)
         except StoreError as error:
             remedy = "name another file as storage.spool.path, or go without with storage.spool.max_bytes: 0"
             raise StoreError(f"the spool: {error}; {remedy}") from error
@@ -111,13 +113,17 @@ class Spool:
         try:
             result = await self._worker.run(call, *arguments)
         except StoreError as error:
-            self.health.failed(self._clock.wall_s(), "spool_failed", str(error))
+            reason = "disk_nearly_full" if isinstance(error, DiskLowError) else "spool_failed"
+            self.health.failed(self._clock.wall_s(), reason, str(error))
             event(_log, logging.ERROR, "the spool cannot be used", about="spool", error=error)
             raise
+        finally:
+            self.health.disk = self._guard.health
         self.health.succeeded(self._clock.wall_s(), self._clock.monotonic_s() - started_s)
         return result
 
     def _put(self, replicas: Sequence[Polled], gpus: Sequence[GpuSample]) -> tuple[int, int, _Level]:
+        self._guard.require_room()
         samples = [
             one.sample(self._book.epoch(one.replica, one.identity, one.process_start, one.job, one.at_s))
             for one in replicas

@@ -26,12 +26,18 @@ class Global(Section):
 
 
 class Retention(Section):
-    """How long what is kept."""
+    """How long what is kept, and how much."""
 
     samples: Duration = Field(7 * 86400.0, description="Raw samples.")
     totals: Duration = Field(30 * 86400.0, description="Five-minute totals.")
     hours: Duration = Field(
         400 * 86400.0, description="Hourly totals and the last report of each day; at least as long as `totals`."
+    )
+    max_bytes: Size | None = Field(
+        None,
+        description="Most bytes in all; beyond it the oldest samples go before their time, in SQLite then the oldest "
+        "totals and hours, in Postgres whole days. The last hour stays. Without it there is no limit.",
+        gt=0,
     )
 
     @model_validator(mode="after")
@@ -68,6 +74,11 @@ class Storage(Section):
     url: SecretStr | None = Field(None, description="`sqlite:///file` or `postgresql://user:password@host/name`.")
     url_file: Path | None = Field(None, description="File that holds the URL.")
     retention: Retention = Field(Retention(), description="How long what is kept.")
+    min_free_bytes: Size = Field(
+        128 * 1024 * 1024,
+        description="Samples stop while the disk of the SQLite file, or of the spool, has less room; roll-ups go on.",
+    )
+    min_free_ratio: Ratio = Field(0.0, description="The same as a share of that disk; the larger of the two counts.")
     spool: SpoolConfig = Field(SpoolConfig(), description="Where samples wait while Postgres cannot be reached.")
 
     @model_validator(mode="after")

