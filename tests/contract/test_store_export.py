@@ -72,6 +72,7 @@ def fill(store: Store) -> None:
     store.roll_up(START_S + (HOURS - 1.5) * 3600.0)
     store.writer.append_report(START_S, {"figures": [1.5, None, "infinite"]})
     store.writer.save_verdicts({("chat", "w4a16"): VerdictState(Verdict.NO, START_S, None)}, START_S)
+    store.writer.save_told("operators", {("chat", "w4a16"): Verdict.NO})
 
 
 @pytest.fixture(scope="module")
