@@ -43,8 +43,9 @@ soak: $(VENV)/.dev ## hours: misery, kills, long fuzzing, a real vLLM on the CPU
 	@.ci/tools
 	PATH="$(CURDIR)/.cache/tools/usr/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -s -m soak tests/soak $(if $(PART),-k "$(PART)")
 
-bench: $(VENV)/.dev ## what the daemon's parts cost on one core, into tests/bench/BENCHMARKS.md; minutes
-	$(BIN)/python -m tests.bench
+bench: $(VENV)/.dev ## what the daemon costs, into tests/bench/BENCHMARKS.md; minutes; PART=store for one part
+	@.ci/tools
+	PATH="$(CURDIR)/.cache/tools/usr/bin:$$PATH" $(BIN)/python -m tests.bench $(addprefix --part ,$(PART))
 
 golden: $(VENV)/.dev ## regenerate golden results; review the diff
 	$(BIN)/pytest -q tests/contract --update-golden

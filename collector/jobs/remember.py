@@ -58,10 +58,11 @@ def remember(store: Store, targets: Sequence[Target], roster: Roster, now_s: flo
     """Put replicas last seen at these targets on the roster, unless they are; without figures. Raises StoreError."""
     by_url = {target.url: target for target in targets}
     newest = {one.replica: one for one in store.reader.epochs() if one.replica.target in by_url}
+    seen = store.reader.latest(now_s - SEEN_S)
     for key, epoch in newest.items():
-        last = store.reader.last_sample(key)
+        last = seen.get(key)
         target = by_url[key.target]
-        if key in roster.polled or last is None or now_s - last.at_s > SEEN_S:
+        if key in roster.polled or last is None:
             continue
         roster.epochs[key] = last.epoch
         roster.polled[key] = Polled(

@@ -6,7 +6,7 @@ not stop the rows of every other replica.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from math import isfinite
 from operator import attrgetter
@@ -210,8 +210,33 @@ def totals_row(bucket: int, totals: Totals) -> Row:
     )
 
 
-def totals_of(row: Sequence[Any], replica: ReplicaKey) -> Totals:
-    """A row of `replica_totals`, or the same columns of `replica_hours`, as the totals it was made from."""
+def totals_of_rows(rows: Sequence[Sequence[Any]], keys: Mapping[int, ReplicaKey]) -> list[Totals]:
+    """Rows of `replica_totals`, or the same columns of `replica_hours`, as the totals they were made from.
+
+    `keys` names the replica of each epoch.
+    """
+    told = [
+        _histograms_of([row[_PACKED.start + number] for row in rows], buckets)
+        for number, buckets in enumerate(_BUCKETS.values())
+    ]
+    return [
+        _totals(row, keys[row[1]], dict(zip(_BUCKETS, histograms, strict=True)))
+        for row, histograms in zip(rows, zip(*told, strict=True), strict=True)
+    ]
+
+
+def _histograms_of(packed: Sequence[bytes | None], buckets: int) -> list[tuple[float, ...] | None]:
+    """As `unpack`, of many at once."""
+    carrying = [number for number, one in enumerate(packed) if one is not None]
+    counts = unpack_many([one for one in packed if one is not None], buckets)
+    found: list[tuple[float, ...] | None] = [None] * len(packed)
+    whole = (~np.isnan(counts[:, 0])).tolist()
+    for number, one, good in zip(carrying, counts.tolist(), whole, strict=True):
+        found[number] = tuple(one) if good else None
+    return found
+
+
+def _totals(row: Sequence[Any], replica: ReplicaKey, histograms: dict[str, tuple[float, ...] | None]) -> Totals:
     _, epoch, start_us, end_us, covered_us, active_us, windows = row[:_HEAD]
     kept = [None if value is None else value / by for value, by in zip(row[_KEPT], _TOTAL_DIVISORS, strict=True)]
     return Totals(
@@ -225,7 +250,7 @@ def totals_of(row: Sequence[Any], replica: ReplicaKey) -> Totals:
         integrals=dict(zip(_INTEGRALS, kept[len(_DELTAS) :], strict=True)),
         active_s=None if active_us is None else active_us / MICRO,
         refusals={refusal: count for refusal, count in zip(REFUSAL_COLUMNS, row[_REFUSED], strict=True) if count > 0},
-        histograms=dict(zip(_BUCKETS, map(unpack, row[_PACKED], _BUCKETS.values()), strict=True)),
+        histograms=histograms,
     )
 
 

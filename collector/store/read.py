@@ -7,17 +7,19 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Table, func, or_, select
 
 from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
 from analyzer.verdict import Verdict, VerdictState
 from analyzer.windows import Totals
-from collector.store.codec import gpu_sample, microseconds, replica_sample, seconds, totals_of
+from collector.store.codec import gpu_sample, microseconds, replica_sample, seconds, totals_of_rows
 from collector.store.engine import Engines
 from collector.store.identity import identity_of
 from collector.store.names import storable, storable_key
 from collector.store.records import Epoch, RegisteredReplica, StoredReport
 from collector.store.schema import (
+    BUCKET_MS,
+    HOUR_MS,
     epochs,
     gpu_samples,
     gpus,
@@ -29,7 +31,7 @@ from collector.store.schema import (
     told_verdicts,
     verdicts,
 )
-from collector.store.spans import grid_rows, last_row_before, rows_between, span_us
+from collector.store.spans import grid_rows, last_row_before, newest_rows, rows_between, span_us
 
 _ALWAYS_S = 2.0**43
 """Later than any stored instant."""
@@ -95,6 +97,21 @@ class Reader:
 
         return self._engines.read(work)
 
+    def latest(self, since_s: float) -> dict[ReplicaKey, ReplicaSample]:
+        """The newest sample of each replica that has one since an instant."""
+        since_ms = microseconds(since_s) // 1000
+        # Hours name the epochs that may have samples since: the many that ended long ago are not searched for.
+        begun_ms, hour_ms = epochs.c.started_at_us / 1000, epochs.c.last_hour_ms
+        may = or_(begun_ms >= since_ms - BUCKET_MS, hour_ms >= since_ms - HOUR_MS, hour_ms.is_(None))
+        wanted = select(epochs.c.id, replicas.c.target, replicas.c.model, replicas.c.rank).join(replicas).where(may)
+
+        def work(connection: Connection) -> dict[ReplicaKey, ReplicaSample]:
+            keys = {number: ReplicaKey(*names) for number, *names in connection.execute(wanted)}
+            newest = newest_rows(connection, replica_samples, keys, since_ms)
+            return {key: replica_sample(row, key) for key, row in newest.items()}
+
+        return self._engines.read(work)
+
     def gpu_samples(self, since_s: float, until_s: float, uuid: str | None = None) -> list[GpuSample]:
         """Samples of one GPU, or of all, taken within a span, oldest first."""
         since_us, until_us = span_us(since_s, until_s)
@@ -127,7 +144,9 @@ class Reader:
         def work(connection: Connection) -> list[tuple[float, Totals]]:
             keys = replica_of_epoch(connection, replica)
             rows = grid_rows(connection, table, since_ms, until_ms, None if replica is None else list(keys))
-            return [(row[0] / 1000, totals_of(row, keys[row[1]])) for row in rows if row[1] in keys]
+            known = [row for row in rows if row[1] in keys]
+            starts_s = [row[0] / 1000 for row in known]
+            return list(zip(starts_s, totals_of_rows(known, keys), strict=True))
 
         return self._engines.read(work)
 

@@ -27,7 +27,7 @@ from collector.store.codec import (
     replica_columns,
     seconds,
     stacked_samples,
-    totals_of,
+    totals_of_rows,
     totals_row,
 )
 from collector.store.engine import Engines
@@ -115,11 +115,10 @@ def hour_rows(connection: Connection, hour_ms: int) -> list[Row]:
     keys = replica_of_epoch(connection)
     parts: dict[int, list[Totals]] = defaultdict(list)
     pairs: dict[int, int] = defaultdict(int)
-    for row in grid_rows(connection, replica_totals, hour_ms, hour_ms + HOUR_MS):
-        epoch = row[1]
-        if epoch in keys:
-            parts[epoch].append(totals_of(row, keys[epoch]))
-            pairs[epoch] += pairs_of(row)
+    rows = [row for row in grid_rows(connection, replica_totals, hour_ms, hour_ms + HOUR_MS) if row[1] in keys]
+    for row, totals in zip(rows, totals_of_rows(rows, keys), strict=True):
+        parts[totals.epoch].append(totals)
+        pairs[totals.epoch] += pairs_of(row)
     return [
         (*totals_row(hour_ms, whole), pairs[epoch])
         for epoch, found in sorted(parts.items())

@@ -6,7 +6,7 @@ in the key) and to seek its row there: a fleet's replicas share their ticks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -21,6 +21,8 @@ _FIRST_LOOK_MS = (600_000, 7_200_000)
 """How far back the last row is looked for at first: it is nearly always recent, and a hop has its price."""
 
 Rows = Sequence[Any]
+_LATEST_MS = 60_000
+"""Nearly every replica that is polled has a row within so long before the newest one."""
 _STEP_MS = {replica_totals.name: BUCKET_MS, replica_hours.name: HOUR_MS}
 
 
@@ -57,7 +59,9 @@ def grid_rows(
     Starts are multiples of the table's span, so a few members' rows are sought start after start: a range would hold
     every replica's.
     """
-    ends = connection.exec_driver_sql(f"SELECT min(bucket_ms), max(bucket_ms) FROM {table.name}").one()
+    # Asked for both at once, SQLite would read the whole table.
+    least, most = (f"(SELECT {end}(bucket_ms) FROM {table.name})" for end in ("min", "max"))
+    ends = connection.exec_driver_sql(f"SELECT {least}, {most}").one()
     if ends[0] is None or members == []:
         return []
     step_ms = _STEP_MS[table.name]
@@ -108,6 +112,45 @@ def last_row_before(connection: Connection, table: Table, before_us: int, member
         if row is not None:
             return row
     return None
+
+
+def newest_rows(connection: Connection, table: Table, keys: Mapping[int, Any], since_ms: int) -> dict[Any, Any]:
+    """The newest row by key, of members that have one since a tick; `keys` says which members share a key.
+
+    Nearly all lie together at the end of the table; those of the few that have been silent since are sought.
+    """
+    newest_ms = connection.exec_driver_sql(f"SELECT max(tick_ms) FROM {table.name}").scalar()
+    found: dict[Any, Any] = {}
+    if newest_ms is None:
+        return found
+    silent = set(keys.values())
+    for look_ms in (_LATEST_MS, *_FIRST_LOOK_MS, max(0, newest_ms - since_ms)):
+        if look_ms > _LATEST_MS and len(silent) <= _FEW_MEMBERS:
+            break
+        _take_newest(found, _last_of_each(connection, table, max(since_ms, newest_ms - look_ms)), keys)
+        silent -= found.keys()
+    for member in [member for member, key in keys.items() if key in silent]:
+        hops = _hops(table, since_ms, newest_ms, [member]).order_by(table.c.tick_ms.desc()).limit(1)
+        _take_newest(found, connection.execute(hops).fetchall(), keys)
+    return found
+
+
+def _take_newest(found: dict[Any, Any], rows: Rows, keys: Mapping[int, Any]) -> None:
+    for row in rows:
+        key = keys.get(row[1])
+        if key is not None and (key not in found or found[key][0] < row[0]):
+            found[key] = row
+
+
+def _last_of_each(connection: Connection, table: Table, since_ms: int) -> Rows:
+    member = _member(table).name
+    columns = ", ".join(f"found.{column.name}" for column in table.columns)
+    statement = (
+        f"SELECT {columns} FROM (SELECT {member} AS one, max(tick_ms) AS last_ms FROM {table.name}"
+        f" WHERE tick_ms >= {since_ms} GROUP BY {member}) AS latest"
+        f" JOIN {table.name} AS found ON found.tick_ms = latest.last_ms AND found.{member} = latest.one"
+    )
+    return connection.exec_driver_sql(statement).fetchall()
 
 
 def span_us(since_s: float, until_s: float) -> tuple[int, int]:

@@ -7,35 +7,68 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.bench.table import Row
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+Sections = Mapping[str, "Sequence[Row]"]
+READING, ANALYSING = "Reading a page", "Analysing an hour of 5 s samples, every model fitted anew"
+ROLLING, ANSWERING, STORING = "Rolling up", "Answering", "A month of a thousand replicas"
+ORDER = (READING, ANALYSING, ROLLING, STORING, ANSWERING)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures and writes. Numerical libraries must be told of the one core before they are imported."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--part", choices=[*PARTS], action="append", help="measure this alone; may be repeated")
     parser.add_argument("--replicas", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("BENCHMARKS.md"))
     asked = parser.parse_args(arguments)
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")
-    from tests.bench import analysis, answering, fleet, pages
-    from tests.bench.table import markdown
+    from tests.bench.table import document
 
-    hour = fleet.watched_hour()
-    sections = {"Reading a page": pages.rows(asked.runs)}
-    analysed, report = analysis.rows(asked.replicas, asked.runs, hour)
-    sections["Analysing an hour of 5 s samples, every model fitted anew"] = analysed
-    with tempfile.TemporaryDirectory() as folder:
-        sections["Rolling up"] = analysis.roll_up_rows(asked.replicas, asked.runs, hour, Path(folder))
-    sections["Answering"] = [*answering.metrics_rows(report, asked.runs), *answering.page_rows(report, asked.runs)]
-    text = markdown(sections, _machine(asked.runs))
+    sections: dict[str, Sequence[Row]] = {}
+    for part in asked.part or PARTS:
+        with tempfile.TemporaryDirectory() as folder:
+            sections.update(PARTS[part](asked.replicas, asked.runs, Path(folder)))
+    former = asked.out.read_text() if asked.out.exists() else ""
+    text = document(sections, _machine(asked.runs), former, ORDER)
     asked.out.write_text(text)
     sys.stdout.write(text)
+
+
+def _pages(_: int, runs: int, __: Path) -> Sections:
+    from tests.bench import pages
+
+    return {READING: pages.rows(runs)}
+
+
+def _analysis(replicas: int, runs: int, folder: Path) -> Sections:
+    from tests.bench import analysis, answering, fleet
+
+    hour = fleet.watched_hour()
+    analysed, report = analysis.rows(replicas, runs, hour)
+    return {
+        ANALYSING: analysed,
+        ROLLING: analysis.roll_up_rows(replicas, runs, hour, folder),
+        ANSWERING: [*answering.metrics_rows(report, runs), *answering.page_rows(report, runs)],
+    }
+
+
+def _store(replicas: int, runs: int, folder: Path) -> Sections:
+    from tests.bench import store
+
+    return {STORING: store.rows(replicas, runs, folder)}
+
+
+PARTS: Mapping[str, Callable[[int, int, Path], Sections]] = {"pages": _pages, "analysis": _analysis, "store": _store}
 
 
 def _machine(runs: int) -> str:

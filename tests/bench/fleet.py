@@ -16,16 +16,17 @@ HOUR_S = 3600.0
 _COUNTERS = counter_names(ReplicaSample)
 
 
-def _workload(name: str, prompt: int, output: int, seed: int) -> Workload:
+def _workload(name: str, prompt: int, output: int, seed: int, poll_s: float) -> Workload:
     lengths = [Lengths(mean=mean, sigma=0.5, minimum=mean // 8, maximum=4 * mean) for mean in (prompt, output)]
     return Workload(
-        name, 0.6, *lengths, seed=seed, seats=128, chunk_tokens=2048, swing=0.5, poll_interval_s=POLL_S, span_s=HOUR_S
+        name, 0.6, *lengths, seed=seed, seats=128, chunk_tokens=2048, swing=0.5, poll_interval_s=poll_s, span_s=HOUR_S
     )
 
 
-def watched_hour() -> list[Watched]:
-    """An hour of a chat and of a document server, polled every 5 s through the real page reader."""
-    return [asyncio.run(watch(one)) for one in (_workload("chat", 400, 300, 5), _workload("documents", 3000, 200, 6))]
+def watched_hour(poll_s: float = POLL_S) -> list[Watched]:
+    """An hour of a chat and of a document server, polled through the real page reader."""
+    servers = (_workload("chat", 400, 300, 5, poll_s), _workload("documents", 3000, 200, 6, poll_s))
+    return [asyncio.run(watch(one)) for one in servers]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Member:
     watched: Watched
 
 
+def _grown(value: float, factor: float) -> float:
+    """What counts whole things still does."""
+    return float(round(value * factor)) if value.is_integer() else value * factor
+
+
 def member(number: int, hour: Sequence[Watched]) -> Member:
     """Replica `number`: one of the servers, all its counters times a factor of its own between 1 and 1.5."""
     one = hour[number % len(hour)]
@@ -48,7 +54,7 @@ def member(number: int, hour: Sequence[Watched]) -> Member:
     samples = []
     for sample in one.samples:
         grown = {
-            name: None if (value := getattr(sample, name)) is None else value * factor
+            name: None if (value := getattr(sample, name)) is None else _grown(value, factor)
             for name in _COUNTERS
             if not name.endswith("_s_total")
         }

@@ -25,12 +25,14 @@ class Timing:
         return Timing(tuple(run * factor for run in self.runs_s))
 
 
-def timed(work: Callable[[], object], runs: int) -> Timing:
+def timed(work: Callable[[], object], runs: int, clock: Callable[[], float] = time.process_time) -> Timing:
     """CPU seconds of each run, after one that is not counted; garbage is collected between runs."""
-    return paired([work], runs)[0]
+    return paired([work], runs, clock)[0]
 
 
-def paired(works: Sequence[Callable[[], object]], runs: int) -> list[Timing]:
+def paired(
+    works: Sequence[Callable[[], object]], runs: int, clock: Callable[[], float] = time.process_time
+) -> list[Timing]:
     """CPU seconds of several pieces of work done in turns, so that a machine's slow minute falls on all of them."""
     found: list[list[float]] = [[] for _ in works]
     for work in works:
@@ -38,9 +40,9 @@ def paired(works: Sequence[Callable[[], object]], runs: int) -> list[Timing]:
     for _ in range(runs):
         for work, seconds in zip(works, found, strict=True):
             gc.collect()
-            begun_s = time.process_time()
+            begun_s = clock()
             work()
-            seconds.append(time.process_time() - begun_s)
+            seconds.append(clock() - begun_s)
     return [Timing(tuple(seconds)) for seconds in found]
 
 

@@ -202,3 +202,19 @@ def test_a_tick_is_aligned_and_less_than_a_bucket_before_its_instant(at_us: int,
     assert tick_ms * 1000 + offset_us == at_us
     assert tick_ms % min(interval_ms, 300_000) == 0
     assert 0 <= offset_us < min(interval_ms, 300_000) * 1000
+
+
+def test_the_latest_of_each_replica_is_the_newest_since_an_instant(store: Store) -> None:
+    """Sixty are polled, one is silent, one changed its epoch, one is silent for too long, one is gone for good."""
+    polled = [registered(store) for _ in range(60)]
+    changed, old_epoch = registered(store)
+    new_epoch = store.writer.register(changed, Identity("vllm", quantization="fp8"), "1", "vllm", START_S + 6000)
+    silent, too_long = registered(store), registered(store)
+    store.writer.append([sample(*too_long, START_S), sample(*silent, START_S + 100)])
+    store.writer.append([sample(changed, old_epoch, START_S + 5985), sample(changed, new_epoch, START_S + 6000)])
+    for number in range(3):
+        store.writer.append([sample(*one, START_S + 6000 + 15 * number) for one in polled])
+    newest = {key: START_S + 6030 for key, _ in polled} | {changed: START_S + 6000, silent[0]: START_S + 100}
+    assert {key: one.at_s for key, one in store.reader.latest(START_S + 15).items()} == newest
+    assert store.reader.latest(START_S + 6000)[changed].epoch == new_epoch
+    assert store.reader.latest(START_S + 6031) == {}
