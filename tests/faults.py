@@ -113,10 +113,6 @@ FAULTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 NOT_PRODUCED: Mapping[str, str] = {
     "two daemons' clocks differ": "two real machines; a takeover by a daemon whose clock differs is a step of the "
     "wall clock, which has its own row, and whose turn it is to analyse rests on no clock but each one's own",
-    "the network to Postgres is cut": "packets that are lost for good, which take a network of its own: the wire that "
-    "the test cuts still acknowledges; the limit that ends such a connection (tcp_user_timeout) is read back",
-    "Postgres' disk is full": "it answers with a failed write, or the whole server ends: the rows of a database that "
-    "is away",
     "SQLite's WAL-reset bug": "the damage itself takes two writing connections at one instant, which do not exist; "
     "`doctor` names a SQLite that has the bug",
     "a database on a network file system": "none can be mounted where the tests run: keep SQLite's file on a local "

@@ -198,6 +198,8 @@ class Sink:
         if call.done():
             return call.result()
         self._late = call
+        # At the daemon's end nobody asks any longer what became of it.
+        call.add_done_callback(lambda late: late.cancelled() or late.exception())
         raise StoreError(f"the database has not answered for {ANSWER_S:g} s")
 
     def _took(self, written: _Written) -> None:

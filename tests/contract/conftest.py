@@ -37,11 +37,17 @@ def postgres() -> Iterator[Cluster]:
         yield cluster
 
 
-@pytest.fixture(scope="module")
-def own_postgres() -> Iterator[Cluster]:
-    """A PostgreSQL that one file's tests may stop."""
+@pytest.fixture(scope="session")
+def _own_postgres() -> Iterator[Cluster]:
     with _cluster() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="module")
+def own_postgres(_own_postgres: Cluster) -> Cluster:
+    """A PostgreSQL that tests may stop: it runs at the start of each file."""
+    _own_postgres.start()
+    return _own_postgres
 
 
 @pytest.fixture

@@ -46,6 +46,11 @@ class Cluster:
         secret = "" if password is None else f":{quote(password, safe='')}"
         return f"postgresql://{user}{secret}@/{database}?host={quote(self._socket_dir, safe='')}"
 
+    def socket(self) -> str:
+        """The path of the Unix socket that it listens on."""
+        (found,) = Path(self._socket_dir).glob(".s.PGSQL.*[0-9]")
+        return str(found)
+
     def fresh(self, template: str = "template1") -> str:
         """The name of a new database, empty or a copy of one to which nobody is connected."""
         name = f"contract_{next(self._numbers)}"

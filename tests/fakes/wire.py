@@ -1,4 +1,4 @@
-"""A port of loopback that leads to a Unix socket, and that a test cuts: nothing comes through, and no end is told."""
+"""A port that leads to a Unix socket, and that a test cuts: nothing comes through, and no end is told."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from contextlib import contextmanager, suppress
 class Wire:
     """Carries bytes both ways, but while it is cut."""
 
-    def __init__(self, to: str) -> None:
+    def __init__(self, to: str, host: str = "127.0.0.1") -> None:
         self._to = to
         self._whole = threading.Event()
         self._whole.set()
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server = socket.create_server((host, 0))
         self.port = int(self._server.getsockname()[1])
         self._start(self._accept)
 
@@ -64,9 +64,9 @@ class Wire:
 
 
 @contextmanager
-def wire(to: str) -> Iterator[Wire]:
-    """A wire to a Unix socket."""
-    made = Wire(to)
+def wire(to: str, host: str = "127.0.0.1") -> Iterator[Wire]:
+    """A wire from a host's address to a Unix socket."""
+    made = Wire(to, host)
     try:
         yield made
     finally:

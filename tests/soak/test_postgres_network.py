@@ -1,0 +1,67 @@
+"""The network between a daemon and Postgres is cut, as by a pulled cable: it polls on, and loses nothing."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.store import Store
+from tests.contract.postgres_cluster import running_cluster
+from tests.fakes.daemon_process import helper, running
+from tests.fakes.networks import apart
+from tests.fakes.wire import wire
+
+pytestmark = pytest.mark.soak
+CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 2s}}
+gpu: {{nvml: "off"}}
+web: {{listen_address: "{own}:0"}}
+storage: {{url_file: dsn}}
+scrape_configs:
+  - job_name: vllm
+    static_configs: [{{targets: ["{target}"]}}]
+"""
+
+
+@pytest.mark.fault(
+    "4",
+    "the network to Postgres is cut",
+    promise="packets vanish in a link that is down: polls go on, samples wait on the spool and follow, each once",
+)
+def test_a_cut_network_stops_no_poll_and_loses_no_sample(tmp_path: Path) -> None:
+    """The database goes out of reach for long enough that the kernel gives the connection up, and comes back."""
+    with running_cluster() as cluster, apart() as net, wire(cluster.socket(), net.cuttable[0]) as tcp:
+        name = cluster.fresh()
+        (tmp_path / "dsn").write_text(f"postgresql://postgres@{net.cuttable[0]}:{tcp.port}/{name}")
+        simulator = helper("-m", "tests.fakes.simulated_vllm", "0", "1", under=net.under)
+        with simulator as (_, url):
+            target = url.removeprefix("http://")
+            (tmp_path / "config.yaml").write_text(CONFIG.format(own=net.kept[1], target=target))
+            with running(tmp_path, "run", "--config.file", "config.yaml", under=net.under) as daemon:
+
+                def told() -> Any:
+                    return daemon.json("/api/v1/health")
+
+                daemon.until(lambda: told()["samples_written"] >= 5)
+                net.cut()
+                daemon.until(lambda: told()["store"]["up"] is False)
+                daemon.until(lambda: told()["spool"]["waiting"] >= 25)
+                health = told()
+                assert health["targets"][0]["up"] is True
+                assert health["store"]["reason"] in ("no_answer", "write_failed")
+                edge_s = health["targets"][0]["last_success_s"]
+                net.mend()
+                daemon.until(lambda: told()["store"]["up"] is True and told()["spool"]["waiting"] == 0, limit_s=120.0)
+                assert told()["samples_dropped"] == 0
+                assert daemon.stop() == 0
+        store = Store.open_to_read(cluster.url(name))
+        try:
+            times = [one.at_s for one in store.reader.samples(0, 4e9)]
+        finally:
+            store.close()
+
+    assert times[-1] > edge_s
+    assert max(after - before for before, after in pairwise(times)) <= 3
