@@ -173,7 +173,7 @@ class Daemon:
                 asyncio.create_task(self._supervised(name, part))
                 for name, part in (
                     ("sink", self._sink.run),
-                    ("turn", partial(self._turn.run, partial(self._recompute_now, scheduler))),
+                    ("turn", partial(self._turn.run, partial(self._turned, scheduler))),
                     ("discovery", self._discover),
                     ("clock", partial(self._watch_clock, scheduler)),
                     ("gpus", self._poll_gpus),
@@ -291,8 +291,10 @@ class Daemon:
                 misfire_grace_time=None,
             )
 
-    def _recompute_now(self, scheduler: AsyncIOScheduler) -> None:
-        """The turn came over from another daemon: its last report is an interval old already."""
+    def _turned(self, scheduler: AsyncIOScheduler, mine: bool) -> None:
+        """The turn to analyse came over from another daemon, whose last report is old already, or went to one."""
+        if not mine:
+            self._notifier.take(None)
         if scheduler.get_job("recompute") is not None:
             scheduler.modify_job("recompute", next_run_time=datetime.fromtimestamp(self._clock.wall_s(), UTC))
 

@@ -68,7 +68,7 @@ class Recompute:
                 self._made(None)
                 await self._stand_by()
                 return
-            await self._writer.run(self._store.roll_up, now_s)
+            await self._writer.run(self._store.roll_up, now_s, self._turn.check)
             if self._settings is not None:
                 await self._reader.run(self._analyse.configure, self._settings)
                 self._settings = None
@@ -79,6 +79,7 @@ class Recompute:
             return
         except LeaseLostError as error:
             event(_log, logging.WARNING, "the report was not kept", about="analyser", error=error)
+            self._made(None)
             return
         except StoreError as error:
             _failed(health, now_s, "store", str(error), "the report could not be made")

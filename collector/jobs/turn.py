@@ -36,6 +36,7 @@ class Turn:
         self._every_s = lasts_s / BEATS
         self._worker = Worker("store-lease")
         self._last: Standing | None = None
+        self._noticed: str | None = None
 
     def mine(self) -> bool:
         """Whether the turn is ours now."""
@@ -45,13 +46,17 @@ class Turn:
         """Within a transaction: it is ours until its end. Raises LeaseLostError."""
         self._lease.guard(connection)
 
-    async def run(self, gained: Callable[[], None]) -> None:
-        """Beat until cancelled; `gained` is called when the turn came over from another daemon."""
+    def check(self, connection: Connection) -> None:
+        """It is ours now. Raises LeaseLostError."""
+        self._lease.check(connection)
+
+    async def run(self, changed: Callable[[bool], None]) -> None:
+        """Beat until cancelled; `changed` is told whether it is our turn, when it was not, or no longer is."""
         while True:
-            await self.look(gained)
+            await self.look(changed)
             await asyncio.sleep(self._every_s)
 
-    async def look(self, gained: Callable[[], None]) -> None:
+    async def look(self, changed: Callable[[bool], None]) -> None:
         """Beat once."""
         try:
             standing = await self._worker.run(self._lease.beat)
@@ -62,13 +67,23 @@ class Turn:
         self._health.analyser = standing.holder
         if former == standing:
             return
+        self._notice(standing)
         if standing.mine:
             event(_log, logging.INFO, "this daemon analyses", name=standing.holder)
-            if former is not None:
-                gained()
         else:
             text = "another daemon analyses; this one polls, stores and shows that one's reports"
             event(_log, logging.INFO if former is None else logging.WARNING, text, holder=standing.holder)
+        if former is not None and former.mine != standing.mine:
+            changed(standing.mine)
+
+    def _notice(self, standing: Standing) -> None:
+        """Tell whoever looks at the page that its reports come from elsewhere."""
+        notices = self._health.notices
+        if self._noticed in notices:
+            notices.remove(self._noticed)
+        self._noticed = None if standing.mine else f"{standing.holder or 'no daemon'} makes the reports shown here"
+        if self._noticed is not None:
+            notices.append(self._noticed)
 
     async def end(self) -> None:
         """Let the next one in, where the database answers in time."""

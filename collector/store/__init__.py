@@ -16,7 +16,7 @@ from collector.store.engine import Engines, make_folder, open_engines, read_only
 from collector.store.export import Said, export_to
 from collector.store.exported import Manifest
 from collector.store.imports import checked, import_from
-from collector.store.lease import FileLease, Lease, RowLease, Standing, own_name
+from collector.store.lease import FileLease, Guard, Lease, RowLease, Standing, own_name
 from collector.store.lock import FileLock
 from collector.store.migrate import SchemaStatus, Upgrade, require_current, status, upgrade
 from collector.store.place import place
@@ -132,10 +132,13 @@ class Store:
         """Where the database is, without a password."""
         return self._engines.place.text
 
-    def roll_up(self, now_s: float) -> int:
-        """Make the totals of the buckets that ended by `now_s`; how many. Raises StoreError."""
+    def roll_up(self, now_s: float, check: Guard = lambda _: None) -> int:
+        """Make the totals of the buckets that ended by `now_s`; how many. `check` goes first in each transaction.
+
+        Raises StoreError, and what `check` raises.
+        """
         self.prepare()
-        return roll_up(self._engines, now_s)
+        return roll_up(self._engines, now_s, check)
 
     def prune(self, keep: Keep, now_s: float, *, tight: bool = False) -> Pruned:
         """Delete what is too old at `now_s`; `tight` gives all space that this frees back to the disk.
@@ -150,7 +153,7 @@ class Store:
         named = own_name() if name is None else name
         if self._engines.sqlite:
             return FileLease(self._lock, named)
-        return RowLease(self._engines, clock, lasts_s, named)
+        return RowLease(self._engines, clock, lasts_s, named, self.prepare)
 
     def export_to(self, folder: Path, release: str, clock: Clock, said: Said) -> Manifest:
         """Write all that is stored into an empty folder, as of one moment. Raises StoreError."""

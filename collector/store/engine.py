@@ -59,7 +59,8 @@ _PASSING = ("starting up", "shutting down", "recovery mode", "too many clients",
 class Engines:
     """The ways into one database.
 
-    `writing` has one connection, `reading` cannot write, `migrating` waits longer, `leasing` waits for no other write.
+    `writing` has one connection, `reading` cannot write, `migrating` waits longer, `leasing` waits for no other write,
+    `exporting` reads for as long as it takes.
     """
 
     place: Place
@@ -67,6 +68,7 @@ class Engines:
     reading: Engine
     migrating: Engine
     leasing: Engine
+    exporting: Engine
     deadlines: Deadlines | None = None
 
     @property
@@ -115,6 +117,7 @@ class Engines:
         self.reading.dispose()
         self.migrating.dispose()
         self.leasing.dispose()
+        self.exporting.dispose()
         self.writing.dispose()
         if self.deadlines is not None:
             self.deadlines.close()
@@ -173,12 +176,14 @@ def read_only(engines: Engines) -> Engines:
 def _file_engines(where: Place, path: Path) -> Engines:
     reader = (f"PRAGMA busy_timeout={BUSY_MS}", "PRAGMA query_only=ON")
     writing = _file_engine(where, _writer(BUSY_MS, foreign_keys=True), "BEGIN IMMEDIATE", pool_size=1)
+    reading = _file_engine(where, reader, "BEGIN", creator=partial(_existing_file, path))
     # A table that others refer to can only be rebuilt with foreign keys off, which no transaction can switch.
     return Engines(
         place=where,
         writing=writing,
         leasing=writing,
-        reading=_file_engine(where, reader, "BEGIN", creator=partial(_existing_file, path)),
+        reading=reading,
+        exporting=reading,
         migrating=_file_engine(
             where, _writer(MIGRATION_BUSY_MS, foreign_keys=False), "BEGIN IMMEDIATE", poolclass=NullPool
         ),
@@ -248,13 +253,14 @@ def _server_engines(where: Place) -> Engines:
         leasing = _server_engine(where, write, pool_size=1)
         reading = _server_engine(where, f"{write} -c default_transaction_read_only=on")
         migrating = _server_engine(where, f"-c lock_timeout={MIGRATION_BUSY_MS}", poolclass=NullPool)
+        exporting = _server_engine(where, "-c default_transaction_read_only=on", poolclass=NullPool)
     except ImportError as error:
         raise StoreError(
             f"{where.text} needs the psycopg driver ({error}): pip install 'breakeven[postgres]'"
         ) from error
     for engine in (writing, leasing, reading):
         deadlines.watch(engine)
-    return Engines(where, writing, reading, migrating, leasing, deadlines)
+    return Engines(where, writing, reading, migrating, leasing, exporting, deadlines)
 
 
 def _server_engine(where: Place, settings: str, **options: Any) -> Engine:

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from sqlalchemy import Connection, Table, func, select, text
+from sqlalchemy import Connection, Table, func, select
 
 from collector.clock import Clock
 from collector.errors import StoreError
@@ -35,11 +35,9 @@ def export_to(engines: Engines, folder: Path, release: str, clock: Clock, said: 
         if any(folder.iterdir()):
             raise StoreError(f"{folder} is not empty: name a new folder, or empty this one")
         made_at_s = clock.wall_s()
-        with translated(engines.place), engines.reading.connect() as connection:
+        with translated(engines.place), engines.exporting.connect() as connection:
             snapshot = connection if engines.sqlite else connection.execution_options(isolation_level="REPEATABLE READ")
             with snapshot.begin():
-                if not engines.sqlite:
-                    snapshot.execute(text("SET LOCAL statement_timeout = 0"))
                 parts = {}
                 for table in TABLES:
                     parts[table.name] = _export(snapshot, table, folder)

@@ -28,6 +28,7 @@ from collector.store.schema import analyser
 
 Guard = Callable[[Connection], None]
 _ROW = 1
+_LOST = "another daemon analyses meanwhile: what this one concluded is not kept"
 _SESSION = text(
     "SELECT pid || '/' || extract(epoch FROM backend_start) FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 )
@@ -57,6 +58,9 @@ class Lease(Protocol):
 
     def guard(self, connection: Connection) -> None:
         """Within a transaction: nobody else has the turn before its end. Raises LeaseLostError."""
+
+    def check(self, connection: Connection) -> None:
+        """Nobody else has the turn now: enough where two at once do no harm. Raises LeaseLostError."""
 
     def release(self) -> None:
         """Let the next one in. Raises StoreError."""
@@ -88,6 +92,8 @@ class FileLease:
         if not self.held():
             raise LeaseLostError("the lock beside the SQLite file was removed: start the daemon again")
 
+    check = guard
+
     def release(self) -> None:
         """The lock goes with the store."""
 
@@ -95,9 +101,12 @@ class FileLease:
 class RowLease:
     """The turn by a row of a Postgres database. One thread beats; `held` and `guard` may be asked from others."""
 
-    def __init__(self, engines: Engines, clock: Clock, lasts_s: float, name: str) -> None:
-        """The turn is lost when no beat succeeds for `lasts_s`."""
+    def __init__(
+        self, engines: Engines, clock: Clock, lasts_s: float, name: str, prepare: Callable[[], None] = lambda: None
+    ) -> None:
+        """The turn is lost when no beat succeeds for `lasts_s`; `prepare` makes the tables where they are lacking."""
         self._engines = engines
+        self._prepare = prepare
         self._clock = clock
         self._lasts_s = lasts_s
         self._name = name
@@ -108,6 +117,7 @@ class RowLease:
 
     def beat(self) -> Standing:
         """Go on, or take the turn where nobody has it. Raises StoreError."""
+        self._prepare()
         started_s = self._clock.monotonic_s()
         term, holder, row = self._engines.beat(lambda connection: self._look(connection, started_s))
         self._term = term
@@ -128,7 +138,13 @@ class RowLease:
         connection.execute(limit, {"limit_ms": str(max(1, round(self._lasts_s * 1000)))})
         beating = update(analyser).where(self._ours(self._term)).values(beat=analyser.c.beat + 1)
         if self._term is None or connection.execute(beating).rowcount == 0:
-            raise LeaseLostError("another daemon analyses meanwhile: what this one concluded is not kept")
+            raise LeaseLostError(_LOST)
+
+    def check(self, connection: Connection) -> None:
+        """Look at the row without holding it. Raises LeaseLostError."""
+        mine = select(analyser.c.id).where(self._ours(self._term))
+        if self._term is None or connection.execute(mine).first() is None:
+            raise LeaseLostError(_LOST)
 
     def release(self) -> None:
         """Give the turn up where it is ours. Raises StoreError."""

@@ -9,7 +9,7 @@ follow from five-minute totals in the same way, by `stale_hours`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from operator import attrgetter
 from statistics import median
 
@@ -55,17 +55,26 @@ LOOK_BACK_POLLS = 5.5
 _epoch_of = attrgetter("epoch")
 
 
-def roll_up(engines: Engines, now_s: float) -> int:
+def roll_up(engines: Engines, now_s: float, check: Callable[[Connection], None] = lambda _: None) -> int:
     """Bring the totals of every bucket and hour that ended by `now_s` up to date; how many buckets that took.
 
     One transaction per bucket and hour. A window longer than a bucket (polls more than two minutes apart) is counted
-    right as long as a replica's samples arrive in the order they were taken. Raises StoreError.
+    right as long as a replica's samples arrive in the order they were taken. `check` goes first in each transaction.
+    Raises StoreError, and what `check` raises.
     """
+
+    def checked(work: Callable[[Connection, int], int | None], closed_ms: int) -> int | None:
+        def both(connection: Connection) -> int | None:
+            check(connection)
+            return work(connection, closed_ms)
+
+        return engines.write(both)
+
     now_ms = microseconds(now_s) // 1000
     done = 0
-    while (made := engines.write(lambda connection: _roll_up_one(connection, now_ms - BUCKET_MS))) is not None:
+    while (made := checked(_roll_up_one, now_ms - BUCKET_MS)) is not None:
         done += made
-    while engines.write(lambda connection: _add_up_one(connection, now_ms - HOUR_MS)) is not None:
+    while checked(_add_up_one, now_ms - HOUR_MS) is not None:
         pass
     return done
 

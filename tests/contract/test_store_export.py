@@ -18,7 +18,7 @@ from sqlalchemy import select
 from analyzer.samples import GpuSample, Identity, ReplicaKey
 from analyzer.verdict import Verdict, VerdictState
 from collector.errors import StoreError
-from collector.store import Manifest, Store, checked
+from collector.store import Manifest, Store, checked, engine
 from collector.store.exported import TABLES
 from tests.contract.postgres_cluster import Cluster
 from tests.contract.standing_clock import StandingClock
@@ -237,6 +237,22 @@ def test_an_export_of_a_moment_leaves_out_what_comes_meanwhile(store: Store, tmp
         name: len(one) for name, one in before.items()
     }
     assert len(rows_of(store)["replica_samples"]) == len(before["replica_samples"]) + 1
+
+
+def test_an_export_may_take_longer_than_any_other_use_of_a_connection(
+    migrated_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another connection that stands as long is cut; the export goes on after that."""
+    monkeypatch.setattr(engine, "TRANSACTION_LIMIT_S", 0.3)
+    with closing(Store.open(migrated_url, CLOCK)) as store:
+        registered(store)
+
+        def wait(table: str, _rows: int) -> None:
+            if table == TABLES[0].name:
+                with pytest.raises(StoreError):
+                    store._engines.read(lambda connection: connection.exec_driver_sql("SELECT pg_sleep(60)"))
+
+        assert store.export_to(tmp_path / "out", "0.1.0", CLOCK, wait).tables["replicas"].rows == 1
 
 
 def test_an_unfinished_export_is_no_export(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -15,14 +16,16 @@ from sqlalchemy import delete
 from analyzer.verdict import Verdict, VerdictState
 from collector.errors import LeaseLostError
 from collector.store import Lease, Standing, Store
+from collector.store.engine import open_engines
 from collector.store.schema import analyser
 from tests.contract.postgres_cluster import Cluster
 from tests.contract.standing_clock import StandingClock
-from tests.contract.store_samples import START_S
+from tests.contract.store_samples import START_S, registered, sample
 from tests.fakes.hand_clock import HandClock
 
 LASTS_S = 60.0
 BEAT_S = LASTS_S / 4
+DEEDS = ["beat", "write", "wait", "give up"]
 SETTLED = {("chat", "w4a16"): VerdictState(Verdict.NO, START_S, None)}
 
 
@@ -44,6 +47,11 @@ class One:
     def session(self) -> str:
         """The backend of its last beat."""
         return str(self.store._engines.read(lambda connection: connection.execute(analyser.select()).one().session))
+
+
+def reset(store: Store) -> None:
+    """The turn is nobody's, and never was anyone's."""
+    store._engines.write(lambda connection: connection.execute(delete(analyser)).rowcount)
 
 
 @contextmanager
@@ -97,6 +105,11 @@ def test_a_holder_that_stands_still_is_followed_and_notices_before_it_writes(pai
     assert b.concludes(START_S)
 
     assert not a.concludes(START_S + 1)
+    key, epoch = registered(a.store)
+    a.store.writer.append([sample(key, epoch, START_S + 15 * n) for n in range(2)])
+    with pytest.raises(LeaseLostError):
+        a.store.roll_up(START_S + 7200, a.lease.check)
+    assert b.store.roll_up(START_S + 7200, b.lease.check) == 2
     assert not a.lease.held()
     assert a.lease.beat() == Standing(False, "b")
     assert a.store.reader.report_times() == [START_S]
@@ -170,24 +183,35 @@ def test_a_transaction_that_stands_still_does_not_keep_the_turn(pair: list[One],
             connection.invalidate()
 
 
+def test_a_database_without_tables_yet_gets_them_before_anyone_asks_whose_turn_it_is(
+    postgres: Cluster, postgres_database: str, clock: HandClock
+) -> None:
+    """It was away when the daemon started."""
+    store = Store(open_engines(postgres.url(postgres_database)), clock, None, None)
+    with closing(store):
+        assert store.lease(clock, LASTS_S, "a").beat() == Standing(True, "a")
+
+
 def test_a_row_that_was_lost_is_made_again(pair: list[One]) -> None:
     a, b = pair
-    a.store._engines.write(lambda connection: connection.execute(delete(analyser)).rowcount)
+    reset(a.store)
     assert not a.concludes(START_S)
     assert b.lease.beat() == Standing(True, "b")
     assert a.lease.beat() == Standing(False, "b")
 
 
-@given(steps=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["beat", "write", "wait", "give up"])), max_size=40))
-@settings(max_examples=25)
-def test_never_do_two_hold_the_turn_and_only_its_holder_writes(
-    postgres: Cluster, migrated_database: str, steps: list[tuple[int, str]]
-) -> None:
+def test_never_do_two_hold_the_turn_and_only_its_holder_writes(migrated_url: str) -> None:
     """Three daemons beat, write, wait and give up in any order, and none of them has to do so in time."""
-    clock, at_s = HandClock(), START_S
-    name = postgres.fresh(migrated_database)
-    try:
-        with daemons(postgres.url(name), clock, 3) as several:
+    begun = itertools.count()
+
+    with daemons(migrated_url, HandClock(), 3) as stores:
+
+        @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(DEEDS)), max_size=40))
+        @settings(max_examples=40)
+        def in_any_order(steps: list[tuple[int, str]]) -> None:
+            clock, at_s = HandClock(), START_S + 1000.0 * next(begun)
+            reset(stores[0].store)
+            several = [One(one.store, one.store.lease(clock, LASTS_S, "abc"[n])) for n, one in enumerate(stores)]
             for number, what in steps:
                 one, at_s = several[number], at_s + 1
                 if what == "beat":
@@ -200,8 +224,8 @@ def test_never_do_two_hold_the_turn_and_only_its_holder_writes(
                 else:
                     clock.advance(LASTS_S / 2)
                 assert sum(each.lease.held() for each in several) <= 1
-    finally:
-        postgres.drop(name)
+
+        in_any_order()
 
 
 def test_the_writer_of_a_sqlite_file_analyses_while_its_lock_stands(tmp_path: Path, clock: HandClock) -> None:

@@ -129,6 +129,9 @@ def test_our_time_limits_hold_and_the_operator_s_win(postgres: Cluster, database
     with closing(Store.open(postgres.url(database), StandingClock())) as store:
         assert store._engines.read(lambda connection: setting(connection, "statement_timeout")) == "30s"
         assert store._engines.read(lambda connection: setting(connection, "transaction_read_only")) == "on"
+        # A process that is stopped within a write must not keep another daemon's waiting for its rows.
+        idle = store._engines.write(lambda connection: setting(connection, "idle_in_transaction_session_timeout"))
+        assert idle == "30s"
         stated = store._engines.read(lambda connection: connection.connection.dbapi_connection.info.get_parameters())
         assert (stated["tcp_user_timeout"], stated["connect_timeout"]) == ("10000", "5")
     theirs = f"{postgres.url(database)}&options=-c%20statement_timeout%3D7s&application_name=mine"
