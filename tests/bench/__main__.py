@@ -19,7 +19,8 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 Sections = Mapping[str, "Sequence[Row]"]
 READING, ANALYSING = "Reading a page", "Analysing an hour of 5 s samples, every model fitted anew"
 ROLLING, ANSWERING, STORING = "Rolling up", "Answering", "A month of a thousand replicas"
-ORDER = (READING, ANALYSING, ROLLING, STORING, ANSWERING)
+BESIDE, SCRAPED, STARTING = "Beside what others scrape with, every 15 s", "Being scraped", "Starting"
+ORDER = (BESIDE, SCRAPED, STARTING, READING, ANALYSING, ROLLING, STORING, ANSWERING)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,7 +69,32 @@ def _store(replicas: int, runs: int, folder: Path) -> Sections:
     return {STORING: store.rows(replicas, runs, folder)}
 
 
-PARTS: Mapping[str, Callable[[int, int, Path], Sections]] = {"pages": _pages, "analysis": _analysis, "store": _store}
+def _peers(replicas: int, runs: int, folder: Path) -> Sections:
+    from tests.bench import hot_path
+
+    return {BESIDE: hot_path.rows(replicas, runs, folder)}
+
+
+def _scraped(_: int, runs: int, __: Path) -> Sections:
+    from tests.bench import hot_path
+
+    return {SCRAPED: hot_path.scraped_rows(runs)}
+
+
+def _start(_: int, runs: int, folder: Path) -> Sections:
+    from tests.bench import hot_path
+
+    return {STARTING: hot_path.start_rows(runs, folder)}
+
+
+PARTS: Mapping[str, Callable[[int, int, Path], Sections]] = {
+    "pages": _pages,
+    "analysis": _analysis,
+    "store": _store,
+    "scraped": _scraped,
+    "start": _start,
+    "peers": _peers,
+}
 
 
 def _machine(runs: int) -> str:
