@@ -173,13 +173,13 @@ class Analyse:
             parts=self._models.parts(stored, own, now_s),
             gpu_uuids=tuple(own),
             gpu_activity=activity_of(gpus),
-            epoch_started_s=self._epoch_start_s(polled.replica, epoch),
+            epoch_started_s=self._epoch_start_s(epoch),
         )
 
-    def _epoch_start_s(self, replica: ReplicaKey, epoch: int) -> float | None:
-        """When an epoch began; it is asked for once, since that never changes."""
+    def _epoch_start_s(self, epoch: int) -> float | None:
+        """When an epoch began. That never changes, so all are asked for when one is not known."""
         if epoch not in self._epoch_starts:
-            self._epoch_starts |= {one.id: one.started_at_s for one in self._store.reader.epochs(replica)}
+            self._epoch_starts = self._store.reader.epoch_starts()
         return self._epoch_starts.get(epoch)
 
     def _buckets(self, replica: ReplicaKey, epoch: int, since_s: float, now_s: float) -> list[tuple[float, Totals]]:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select
 
 from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
 from analyzer.verdict import Verdict, VerdictState
@@ -56,12 +56,11 @@ class Reader:
         """Epochs of one replica, or of all, in the order they began."""
 
         def work(connection: Connection) -> list[Epoch]:
-            rows = connection.execute(
-                select(epochs, replicas.c.target, replicas.c.model, replicas.c.rank)
-                .join(replicas)
-                .order_by(epochs.c.started_at_us, epochs.c.id)
-            )
-            found = [
+            wanted = select(epochs, replicas.c.target, replicas.c.model, replicas.c.rank).join(replicas)
+            if replica is not None:
+                wanted = wanted.where(_is(replica))
+            rows = connection.execute(wanted.order_by(epochs.c.started_at_us, epochs.c.id))
+            return [
                 Epoch(
                     id=row.id,
                     replica=ReplicaKey(row.target, row.model, row.rank),
@@ -71,9 +70,15 @@ class Reader:
                 )
                 for row in rows
             ]
-            return [one for one in found if replica is None or one.replica == storable_key(replica)]
 
         return self._engines.read(work)
+
+    def epoch_starts(self) -> dict[int, float]:
+        """When each epoch began (unix time), by its number."""
+        starts = select(epochs.c.id, epochs.c.started_at_us)
+        return self._engines.read(
+            lambda connection: {number: seconds(at_us) for number, at_us in connection.execute(starts)}
+        )
 
     def samples(self, since_s: float, until_s: float, replica: ReplicaKey | None = None) -> list[ReplicaSample]:
         """Samples of one replica, or of all, taken within a span, oldest first."""
@@ -209,7 +214,11 @@ def replica_of_epoch(connection: Connection, replica: ReplicaKey | None = None) 
     """The replica of every epoch, or the epochs of one replica."""
     pairs = select(epochs.c.id, replicas.c.target, replicas.c.model, replicas.c.rank).join(replicas)
     if replica is not None:
-        kept = storable_key(replica)
-        mine = (replicas.c.target == kept.target) & (replicas.c.model == kept.model) & (replicas.c.rank == kept.rank)
-        return dict.fromkeys(connection.execute(select(epochs.c.id).join(replicas).where(mine)).scalars(), replica)
+        mine = select(epochs.c.id).join(replicas).where(_is(replica))
+        return dict.fromkeys(connection.execute(mine).scalars(), replica)
     return {number: ReplicaKey(target, model, rank) for number, target, model, rank in connection.execute(pairs)}
+
+
+def _is(replica: ReplicaKey) -> ColumnElement[bool]:
+    kept = storable_key(replica)
+    return and_(replicas.c.target == kept.target, replicas.c.model == kept.model, replicas.c.rank == kept.rank)
