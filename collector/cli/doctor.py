@@ -26,7 +26,7 @@ from collector.jobs.disk import watermark_of
 from collector.jobs.post import address_of
 from collector.settings import Settings
 from collector.settings.load import parse_settings
-from collector.store import place, schema_status
+from collector.store import Store, place, schema_status
 
 SAFE_SQLITE = (3, 51, 3)
 """Before this release SQLite has a WAL bug that can corrupt a file which two connections checkpoint at once."""
@@ -90,6 +90,8 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         text = f"schema {found.current or 'not made yet'}, this release brings {found.head}: {found.state.value}"
         remedy = "use the release that wrote it, or another database" if bad else ""
         yield Finding("fail" if bad else "ok", "database", text, remedy)
+        if found.state.value == "current" and place(url).path is None:
+            yield _analyser(url)
         file = place(url).path
         if file is not None:
             yield from _writable("database", file)
@@ -111,6 +113,16 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "note", "listen address", f"{host} is reachable from outside, without a password", "prefer 127.0.0.1"
         )
+
+
+def _analyser(url: str) -> Finding:
+    """Which daemon makes the reports, where several may."""
+    store = Store.open_to_read(url)
+    try:
+        holder = store.reader.analyser()
+    finally:
+        store.close()
+    return Finding("ok", "database", "no daemon analyses now" if holder is None else f"the daemon {holder} analyses")
 
 
 def _writable(what: str, file: Path) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -33,8 +34,10 @@ class FileLock:
                 f"SQLite file {path} is in use by process {holder or 'unknown'}{_stopped(holder)}: one daemon may "
                 "write to it; stop the other one, or give each a database of its own"
             ) from error
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        # On a full disk the lock holds all the same, and only does not say whose it is.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def stands(self) -> bool:
         """Whether the lock's file is still there under its name: without it, another process could hold a new one."""

@@ -20,6 +20,7 @@ from collector.store.records import Epoch, RegisteredReplica, StoredReport
 from collector.store.schema import (
     BUCKET_MS,
     HOUR_MS,
+    analyser,
     epochs,
     gpu_samples,
     gpus,
@@ -160,6 +161,11 @@ class Reader:
         newest = select(reports).order_by(reports.c.made_at_us.desc()).limit(1)
         row = self._engines.read(lambda connection: connection.execute(newest).first())
         return None if row is None else StoredReport(seconds(row.made_at_us), json.loads(zlib.decompress(row.body)))
+
+    def analyser(self) -> str | None:
+        """The daemon whose turn it is to analyse, as several on one Postgres database see it; None when none has it."""
+        holder = select(analyser.c.holder)
+        return self._engines.read(lambda connection: connection.execute(holder).scalar())
 
     def latest_report_s(self) -> float | None:
         """When the newest report was made (unix time); None before the first."""

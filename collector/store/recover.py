@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from collector.errors import StoreError
 
 _UNUSABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _BUSY_S = 10.0
+_INDEX_BYTES = 32_768
+"""The least size of the index beside the log."""
 
 
 def set_aside_if_unusable(path: Path, clock: Clock) -> Path | None:
@@ -47,7 +50,9 @@ def _usable(path: Path, mode: str = "ro") -> bool:
             return False
         if code == sqlite3.SQLITE_READONLY_ROLLBACK and mode == "ro":
             return _usable(path, "rw")
-        raise StoreError(f"SQLite file {path} cannot be checked: {error}") from error
+        # SQLite's log has an index that takes its place too, and calls that an I/O error.
+        full = shutil.disk_usage(path.parent).free < _INDEX_BYTES
+        raise StoreError(f"SQLite file {path} cannot be checked: {'the disk is full' if full else error}") from error
     return bool(said == ("ok",))
 
 

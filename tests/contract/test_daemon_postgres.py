@@ -27,6 +27,8 @@ def test_the_daemon_keeps_its_history_in_postgres(postgres: Cluster, postgres_da
         with running(tmp_path, "run", "--config.file", "config.yaml") as daemon:
             daemon.until(lambda: _written(daemon) >= 8)
             report = daemon.until(daemon.report)
+            asked = cli(tmp_path, "doctor", "--config.file", "config.yaml")
+            assert f"the daemon {daemon.json('/api/v1/health')['analyser']} analyses" in asked.stdout
             assert daemon.stop() == 0
             shown = daemon.log.read_text()
         told = cli(tmp_path, "report", "--config.file", "config.yaml")
@@ -42,7 +44,7 @@ def test_the_daemon_keeps_its_history_in_postgres(postgres: Cluster, postgres_da
     assert {name for name, _ in verdicts} == {one["name"] for one in report["deployments"]}
     assert told.returncode == 0, told.stderr
     assert "meta-llama/Llama-3.1-8B-Instruct" in told.stdout
-    assert GUARDED_PASSWORD not in shown + told.stdout + told.stderr
+    assert GUARDED_PASSWORD not in shown + told.stdout + told.stderr + asked.stdout + asked.stderr
 
 
 def _written(daemon: DaemonProcess) -> int:

@@ -114,6 +114,7 @@ def test_the_second_shows_the_report_of_the_one_that_analyses(pair: Pair) -> Non
     made, shown = shows(one), shows(other)
     assert analyses(one)[0]
     assert analyses(other) == (False, analyses(one)[1])
+    assert f"{analyses(one)[1]} makes the reports shown here" in other.json("/api/v1/health")["notices"]
     assert (runs(other), runs(one) > 0) == (0, True)
     assert verdicts_of(shown) == verdicts_of(made)
     assert "breakeven_verdict{" in other.text("/metrics")
