@@ -12,6 +12,7 @@ from dashboard import dashboard, prometheus_annotations, prometheus_variables
 from evidence import evidence_row, sure_row
 from gpus import gpu_row
 from health import health_row
+from history import history
 from savings import saving_row
 from schemes import scheme_row
 from steps import step_row
@@ -42,6 +43,7 @@ def dashboards() -> dict[str, dict[str, Any]]:
             prometheus_variables(),
             prometheus_annotations(),
         ),
+        "history": history(),
     }
 
 

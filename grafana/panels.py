@@ -57,7 +57,7 @@ def timeseries(
     }
     made = panel("timeseries", title, description, unit, queries, (width, height), absent, instant=False)
     defaults = made["fieldConfig"]["defaults"]
-    defaults |= {"color": {"mode": "palette-classic"}, "custom": custom, "thresholds": _thresholds(steps)}
+    defaults |= {"color": {"mode": "palette-classic"}, "custom": custom, "thresholds": thresholds(steps)}
     defaults |= {key: value for key, value in (("min", low), ("max", high)) if value is not None}
     made["fieldConfig"]["overrides"] = list(overrides)
     made["options"] = {
@@ -84,7 +84,7 @@ def stat(
     made = panel("stat", title, description, unit, [Query(expression)], (width, height), absent, instant=True)
     made["fieldConfig"]["defaults"] |= {
         "color": {"mode": "thresholds"},
-        "thresholds": _thresholds(steps),
+        "thresholds": thresholds(steps),
         "mappings": [] if words is None else [words_mapping(words)],
     }
     if decimals is not None:
@@ -116,7 +116,7 @@ def states(
         "color": {"mode": "thresholds"},
         "custom": {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False},
         "mappings": [words_mapping(words)],
-        "thresholds": _thresholds(PLAIN),
+        "thresholds": thresholds(PLAIN),
     }
     made["options"] = {
         "alignValue": "left",
@@ -146,7 +146,7 @@ def bars(
     made["fieldConfig"]["defaults"] |= {
         "color": {"mode": "palette-classic"},
         "custom": {"fillOpacity": 80, "lineWidth": 0},
-        "thresholds": _thresholds(PLAIN),
+        "thresholds": thresholds(PLAIN),
         "min": 0,
     }
     for target in made["targets"]:
@@ -241,7 +241,8 @@ def _target(ref_id: str, query: Query, kind: str, instant: bool) -> dict[str, An
     }
 
 
-def _thresholds(steps: Steps) -> dict[str, Any]:
+def thresholds(steps: Steps) -> dict[str, Any]:
+    """Colours by value, as Grafana wants them."""
     return {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in steps]}
 
 

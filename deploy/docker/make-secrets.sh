@@ -9,7 +9,7 @@ umask 022
 
 random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 
-for name in postgres_password grafana_admin_password; do
+for name in postgres_password grafana_database_password grafana_admin_password; do
   [ -s "secrets/$name" ] || random >"secrets/$name"
 done
 [ -s secrets/database_url ] ||

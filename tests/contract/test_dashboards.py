@@ -81,7 +81,10 @@ NOT_SHOWN = {
 }
 """Metrics that no panel shows, and why."""
 
+ALL = {**DASHBOARDS, "history": load("history")}
+"""With the one that asks Postgres, not Prometheus: `test_dashboard_history.py` tests its queries."""
 each = pytest.mark.parametrize("board", DASHBOARDS.values(), ids=list(DASHBOARDS))
+each_of_all = pytest.mark.parametrize("board", ALL.values(), ids=list(ALL))
 
 
 def _of(board: Dashboard, *kinds: str) -> list[Panel]:
@@ -92,7 +95,7 @@ def _variables(board: Dashboard) -> dict[str, Any]:
     return {one["name"]: one for one in board["templating"]["list"]}
 
 
-@pytest.mark.parametrize("name", ["overview", "drilldown"])
+@pytest.mark.parametrize("name", list(ALL))
 def test_the_file_is_what_the_generator_makes(name: str) -> None:
     """Else run `python grafana/generate.py`."""
     made = subprocess.run(
@@ -102,7 +105,7 @@ def test_the_file_is_what_the_generator_makes(name: str) -> None:
     assert made.stdout == (GRAFANA / "dashboards" / f"{name}.json").read_text(encoding="utf-8")
 
 
-@each
+@each_of_all
 def test_it_can_be_provisioned_into_grafana_9_to_13(board: Dashboard) -> None:
     assert re.fullmatch(r"breakeven(-[a-z]+)?", board["uid"])
     assert board["id"] is None
@@ -112,11 +115,11 @@ def test_it_can_be_provisioned_into_grafana_9_to_13(board: Dashboard) -> None:
 
 
 def test_uids_and_titles_of_dashboards_are_unique() -> None:
-    assert len({board["uid"] for board in DASHBOARDS.values()}) == len(DASHBOARDS)
-    assert len({board["title"] for board in DASHBOARDS.values()}) == len(DASHBOARDS)
+    assert len({board["uid"] for board in ALL.values()}) == len(ALL)
+    assert len({board["title"] for board in ALL.values()}) == len(ALL)
 
 
-@each
+@each_of_all
 def test_ids_and_titles_are_unique(board: Dashboard) -> None:
     panels = board["panels"]
 
@@ -136,13 +139,13 @@ def test_the_overview_answers_the_six_questions_from_top_to_bottom() -> None:
     ]
 
 
-@each
+@each_of_all
 def test_the_dashboards_link_to_one_another_with_their_selection(board: Dashboard) -> None:
     (link,) = board["links"]
-    tagged = [one for one in DASHBOARDS.values() if set(link["tags"]) <= set(one["tags"])]
+    tagged = [one for one in ALL.values() if set(link["tags"]) <= set(one["tags"])]
 
     assert (link["type"], link["includeVars"], link["keepTime"]) == ("dashboards", True, True)
-    assert len(tagged) == len(DASHBOARDS)
+    assert len(tagged) == len(ALL)
 
 
 def test_a_link_from_a_cell_leads_to_a_dashboard_that_exists_with_variables_it_has() -> None:
@@ -173,7 +176,7 @@ def test_annotations_mark_verdict_changes_and_epochs_by_the_moment_in_the_value(
         assert set(re.findall(r"\{\{(\w+)\}\}", one["titleFormat"])) <= labels
 
 
-@each
+@each_of_all
 def test_panels_do_not_overlap(board: Dashboard) -> None:
     def cells(panel: Panel) -> set[tuple[int, int]]:
         place = panel["gridPos"]
@@ -190,7 +193,7 @@ def test_panels_do_not_overlap(board: Dashboard) -> None:
     assert overlapping == []
 
 
-@each
+@each_of_all
 def test_every_line_is_filled_from_edge_to_edge_with_panels_of_one_height(board: Dashboard) -> None:
     lines: dict[int, list[dict[str, int]]] = {}
     for panel in board["panels"]:
@@ -204,7 +207,7 @@ def test_every_line_is_filled_from_edge_to_edge_with_panels_of_one_height(board:
         next_y = y + places[0]["h"]
 
 
-@each
+@each_of_all
 def test_a_panel_says_what_it_shows_in_which_unit_with_thresholds_and_why_it_may_be_empty(board: Dashboard) -> None:
     for panel in _of(board):
         defaults = panel["fieldConfig"]["defaults"]

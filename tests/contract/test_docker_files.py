@@ -28,6 +28,7 @@ DOCKER = ROOT / "deploy" / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PROVISIONING = ROOT / "grafana" / "provisioning"
+POSTGRES = "grafana-postgresql-datasource"
 
 
 def _instructions() -> list[tuple[str, str]]:
@@ -234,15 +235,27 @@ def test_make_secrets_makes_each_secret_once_and_keeps_what_is_there(tmp_path: P
     assert made()["postgres_password"] == first["postgres_password"]
 
 
-def test_grafana_finds_its_data_source_and_the_dashboard() -> None:
-    mounted = dict(volume.split(":")[:2] for volume in SERVICES["grafana"]["volumes"])
-    (source,) = yaml.safe_load((PROVISIONING / "datasources" / "prometheus.yaml").read_text())["datasources"]
+def test_grafana_finds_its_data_sources_and_the_dashboards() -> None:
+    mounted = {volume.split(":")[1]: volume.split(":")[0] for volume in SERVICES["grafana"]["volumes"]}
+    provisioned = "/etc/grafana/provisioning"
+    sources = {
+        Path(inside).stem: yaml.safe_load((DOCKER / outside).read_text())["datasources"]
+        for inside, outside in mounted.items()
+        if inside.startswith(f"{provisioned}/datasources/")
+    }
     (provider,) = yaml.safe_load((PROVISIONING / "dashboards" / "breakeven.yaml").read_text())["providers"]
     home = Path(SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
 
-    assert (source["type"], source["url"]) == ("prometheus", "http://prometheus:9090")
-    assert source["uid"]
+    ((prometheus,), (postgres,)) = sources["prometheus"], sources["postgres"]
+    assert (prometheus["type"], prometheus["url"]) == ("prometheus", "http://prometheus:9090")
+    assert prometheus["uid"]
+    assert (postgres["type"], postgres["url"], postgres["user"]) == (POSTGRES, "postgres:5432", "grafana")
+    assert postgres["jsonData"]["database"] == SERVICES["postgres"]["environment"]["POSTGRES_DB"]
+    (secret,) = re.findall(r"^\$__file\{/run/secrets/(.*)\}$", postgres["secureJsonData"]["password"])
+    assert secret in SERVICES["grafana"]["secrets"]
+    assert secret in SERVICES["postgres"]["secrets"]
     assert (provider["type"], provider["allowUiUpdates"]) == ("file", False)
-    assert provider["options"]["path"] == mounted["../../grafana/dashboards"] == str(home.parent)
-    assert mounted["../../grafana/provisioning"] == "/etc/grafana/provisioning"
+    assert provider["options"]["path"] == str(home.parent)
+    assert mounted[str(home.parent)] == "../../grafana/dashboards"
+    assert mounted[f"{provisioned}/dashboards"] == "../../grafana/provisioning/dashboards"
     assert (ROOT / "grafana" / "dashboards" / home.name).exists()
