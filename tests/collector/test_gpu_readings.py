@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from collector.gpu.roster import Roster
 
 WELL = GpuReading("GPU-a", fields={"power_w": 0.0})
 LOST = GpuReading("GPU-b", reason="gpu_is_lost")
+H200 = Path(__file__).parents[1] / "captures" / "h200-steps" / "nvml.jsonl"
 
 
 def test_a_reading_survives_its_json_form() -> None:
@@ -38,6 +40,24 @@ def test_a_reading_survives_its_json_form() -> None:
         mig_enabled=True,
         process_ids=(),
     )
+
+
+def test_a_real_h200_tells_every_field_and_its_activity_from_the_second_reading_on() -> None:
+    """Idle, then at work on steps that read weights: DRAM activity, a process, power and energy above idle."""
+    readings = [gpu_reading(json.loads(line)["gpus"][0]) for line in H200.read_text().splitlines()]
+    assert len(readings) == 6
+
+    first, idle, *_, last = readings
+    assert dict(first.absent) == {"gpm": "first_sample"}
+    assert all(not one.absent and None not in one.fields.values() for one in readings[1:])
+    assert {one.name for one in readings} == {"NVIDIA H200"}
+    assert first.compute_capability == (9, 0)
+    assert (idle.fields["sm_active_ratio"], idle.process_ids) == (0.0, ())
+    working = readings[2]
+    assert working.fields["dram_active_ratio"] > 0.4
+    assert working.process_ids != ()
+    assert working.fields["power_w"] > 3 * idle.fields["power_w"]
+    assert last.fields["energy_j_total"] > working.fields["energy_j_total"]
 
 
 def test_what_is_left_out_of_the_json_form_is_not_reported() -> None:
