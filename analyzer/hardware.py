@@ -20,6 +20,7 @@ USUAL_WEIGHT_BITS = 16.0
 class Hardware:
     """The figures a roofline needs, for one replica (all its GPUs together)."""
 
+    engine: str
     gpu: Gpu
     shape: ModelShape
     gpus: int
@@ -82,6 +83,7 @@ def resolve(identity: Identity, deployment: Deployment, joined_gpus: int | None 
         text = f"{held / 1e9:.0f} GB of weights do not fit into {gpus} x {gpu.name}"
         return Missing(f"{text}: correct deployments[].gpus_per_replica, model or weight_bits")
     return Hardware(
+        engine=identity.engine,
         gpu=gpu,
         shape=shape,
         gpus=gpus,

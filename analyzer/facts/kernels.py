@@ -24,17 +24,17 @@ TOKENS = (1024.0, 2048.0, 4096.0, 8192.0)
 TABLE_WEIGHTS = 4096 * (6144 + 4096) / 2
 """Mean weights of the tables' matrices."""
 
-_BLACKWELL_RTX, _BLACKWELL_ULTRA = "Blackwell RTX", "Blackwell Ultra"
+BLACKWELL_RTX, BLACKWELL_ULTRA = "Blackwell RTX", "Blackwell Ultra"
 _RELATIVE: Mapping[tuple[str, str], tuple[float, float, float, float]] = MappingProxyType(
     {
         ("Ada", "fp8"): (0.73, 0.73, 0.72, 0.74),
         ("Hopper", "fp8"): (0.57, 0.61, 0.65, 0.74),
         ("Blackwell", "fp8"): (0.45, 0.54, 0.62, 0.69),
-        (_BLACKWELL_ULTRA, "fp8"): (0.45, 0.53, 0.58, 0.65),
-        (_BLACKWELL_RTX, "fp8"): (0.77, 0.81, 0.85, 0.84),
+        (BLACKWELL_ULTRA, "fp8"): (0.45, 0.53, 0.58, 0.65),
+        (BLACKWELL_RTX, "fp8"): (0.77, 0.81, 0.85, 0.84),
         ("Blackwell", "fp4"): (0.35, 0.44, 0.48, 0.54),
-        (_BLACKWELL_ULTRA, "fp4"): (0.21, 0.27, 0.31, 0.35),
-        (_BLACKWELL_RTX, "fp4"): (0.67, 0.71, 0.75, 0.70),
+        (BLACKWELL_ULTRA, "fp4"): (0.21, 0.27, 0.31, 0.35),
+        (BLACKWELL_RTX, "fp4"): (0.67, 0.71, 0.75, 0.70),
     }
 )
 _ELSEWHERE: Mapping[str, float] = MappingProxyType({"bf16": 1.0, "fp8": 0.68, "int8": 0.90, "fp4": 0.50})
@@ -51,7 +51,7 @@ def relative_arithmetic(gpu: Gpu | None, compute: str, tokens: float, matrix_wei
     `matrix_weights`: weights of one matrix on one GPU.
     """
     tokens *= matrix_weights / TABLE_WEIGHTS
-    figures = None if gpu is None else _RELATIVE.get((_group(gpu), compute))
+    figures = None if gpu is None else _RELATIVE.get((group(gpu), compute))
     if figures is None:
         return _ELSEWHERE[compute]
     if tokens <= TOKENS[0]:
@@ -64,10 +64,11 @@ def relative_arithmetic(gpu: Gpu | None, compute: str, tokens: float, matrix_wei
     return figures[-1]
 
 
-def _group(gpu: Gpu) -> str:
+def group(gpu: Gpu) -> str:
+    """GPUs whose kernels are alike: the architecture, Blackwell in three parts."""
     if gpu.architecture != "Blackwell":
         return gpu.architecture
     if gpu.compute_capability is not None and gpu.compute_capability >= (12, 0):
-        return _BLACKWELL_RTX
+        return BLACKWELL_RTX
     fp4 = gpu.fp4_flops_per_s
-    return _BLACKWELL_ULTRA if fp4 is not None and fp4 > _ULTRA_FP4_RATIO * gpu.bf16_flops_per_s else "Blackwell"
+    return BLACKWELL_ULTRA if fp4 is not None and fp4 > _ULTRA_FP4_RATIO * gpu.bf16_flops_per_s else "Blackwell"

@@ -93,8 +93,6 @@ class Blocks:
     """Seconds of steps with prompt tokens by the engine's own timer; NaN where it has none."""
     mixed: bool
     """Whether a step may carry prompt and decode tokens: if not, only decode steps are counted."""
-    sm_active_s: Column
-    """SM activity times covered seconds; NaN where no profiling counter told it."""
 
     def __len__(self) -> int:
         return len(self.covered_s)
@@ -158,7 +156,6 @@ def blocks(parts: Sequence[Part], *, mixed: bool = True, pair_ratio: float = 0.0
         prefill_overlap=overlap,
         prefill_s=column["prefill_s_total"],
         mixed=mixed,
-        sm_active_s=np.array([np.nan if part.sm_active is None else part.sm_active for part in usable]) * covered_s,
     )
 
 

@@ -127,7 +127,7 @@ def _hypotheses(laws: Sequence[Law], seen: Blocks, before: Prior) -> tuple[Hypot
     reached = [limit for limit in CHUNK_TOKENS if limit < seen.lengths.prefill]
     beyond = CHUNK_TOKENS[len(reached) :]
     limits = [*reached, *beyond[:1]]
-    solved = solve(Equations(seen, laws, limits, activity=before.split and seen.lengths.told), before, len(seen))
+    solved = solve(Equations(seen, laws, limits), before, len(seen))
     # A limit that stands for several carries their joint prior weight.
     alike = [1.0] * len(reached) + [float(len(beyond))] * len(beyond[:1])
     cost = solved.cost - np.log(alike * len(laws))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import inf, sqrt
-from operator import add, attrgetter
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +21,11 @@ READING_ERROR = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A span's totals with what its GPUs said: their mean duty cycle and its standard error (0..1), None = no GPU.
-
-    `sm_active` is the mean share of SMs that held a warp (0..1), None without profiling counters.
-    """
+    """A span's totals with what its GPUs said: their mean duty cycle and its standard error (0..1), None = no GPU."""
 
     totals: Totals
     gpu_utilization: float | None = None
     gpu_error: float = 0.0
-    sm_active: float | None = None
 
 
 def together(parts: Sequence[Part]) -> Part:
@@ -41,17 +37,10 @@ def together(parts: Sequence[Part]) -> Part:
         if part.gpu_utilization is not None
     ]
     known_s = sum(span_s for _, _, span_s in known)
-    active = weighed([(part.sm_active, part.totals.covered_s) for part in parts if part.sm_active is not None])
     if known_s <= 0:
-        return Part(whole, sm_active=active)
+        return Part(whole)
     mean = sum(value * span_s for value, _, span_s in known) / known_s
-    return Part(whole, mean, sqrt(sum((error * span_s) ** 2 for _, error, span_s in known)) / known_s, active)
-
-
-def weighed(told: Sequence[tuple[float, float]]) -> float | None:
-    """Mean of values with their seconds; None of none."""
-    span_s = sum(seconds for _, seconds in told)
-    return sum(value * seconds for value, seconds in told) / span_s if span_s > 0 else None
+    return Part(whole, mean, sqrt(sum((error * span_s) ** 2 for _, error, span_s in known)) / known_s)
 
 
 def duty_of(readings: Sequence[float]) -> tuple[float | None, float]:
@@ -94,42 +83,25 @@ def in_spans(samples: Columns | Sequence[ReplicaSample], gpus: Sequence[GpuSampl
     else:
         begin_s = min((one.at_s for one in samples), default=0.0)
         spans = totals_by_span(samples, lambda ends_s: (ends_s - begin_s - 1e-6) // span_s)
-    edges = [[one.start_s for one in spans.values()], [one.end_s for one in spans.values()]]
-    at_s = np.array(list(map(attrgetter("at_s"), gpus)))
-    (means, errors), (active, _) = (
-        _duties(*_readings(at_s, list(map(attrgetter(name), gpus)), edges))
-        for name in ("utilization_ratio", "sm_active_ratio")
-    )
+    readings = [(one.at_s, one.utilization_ratio) for one in gpus if one.utilization_ratio is not None]
+    times, ratios = np.array(readings, dtype=np.float64).reshape(-1, 2).T
+    order = np.argsort(times, kind="stable")
+    times, ratios = times[order], ratios[order]
+    begins = np.searchsorted(times, [one.start_s for one in spans.values()], side="right")
+    ends = np.searchsorted(times, [one.end_s for one in spans.values()], side="right")
+    means, errors = _duties(ratios, begins, ends)
     return [
-        Part(totals, mean, 0.0 if error is None else error, sm)
-        for totals, mean, error, sm in zip(spans.values(), means, errors, active, strict=True)
+        Part(totals) if begin == end else Part(totals, mean, error)
+        for totals, begin, end, mean, error in zip(spans.values(), begins, ends, means, errors, strict=True)
     ]
 
 
-def _readings(
-    at_s: Column, told: Sequence[float | None], edges: Sequence[Sequence[float]]
-) -> tuple[Column, NDArray[np.intp], NDArray[np.intp]]:
-    """Readings in order of time, and each span's first and the one after its last."""
-    values = np.array(told, dtype=np.float64)
-    known = np.flatnonzero(~np.isnan(values))
-    known = known[np.argsort(at_s[known], kind="stable")]
-    first, end = (np.searchsorted(at_s[known], one, side="right") for one in edges)
-    return values[known], first, end
-
-
-def _duties(
-    ratios: Column, begins: NDArray[np.intp], ends: NDArray[np.intp]
-) -> tuple[list[float | None], list[float | None]]:
-    """`duty_of` of the readings from each begin to its end; None where there are none."""
+def _duties(ratios: Column, begins: NDArray[np.intp], ends: NDArray[np.intp]) -> tuple[list[float], list[float]]:
+    """`duty_of` of the readings from each begin to its end; 0 where there are none."""
     counts = np.maximum(ends - begins, 1)
     sums, squares = (np.concatenate([[0.0], np.cumsum(one)]) for one in (ratios, ratios**2))
     means = (sums[ends] - sums[begins]) / counts
     scatter = np.maximum(squares[ends] - squares[begins] - counts * means**2, 0.0) / np.maximum(counts - 1, 1)
-    variance = np.where(counts == 1, means * (1 - means), scatter / counts)
-    errors = np.sqrt(variance + READING_ERROR**2 / counts)
-    known = (ends > begins).tolist()
-    return _where(means, known), _where(errors, known)
-
-
-def _where(values: Column, known: Sequence[bool]) -> list[float | None]:
-    return [value if told else None for value, told in zip(values.tolist(), known, strict=True)]
+    alone = counts == 1
+    variance = np.where(alone, means * (1 - means), scatter / counts)
+    return means.tolist(), np.sqrt(variance + READING_ERROR**2 / counts).tolist()

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.steptime.activity import SHARES, active, with_shares
 from analyzer.steptime.blocks import Blocks
 from analyzer.steptime.laws import Law, classify, one_prefill, spent
 from analyzer.steptime.prior import PREFILL, Prior
@@ -30,8 +29,6 @@ CAUCHY = 2.0
 GAP_ERROR, MET_ERROR, BUSY_ERROR, REQUEST_ERROR = 0.01, 0.5, 0.006, 0.03
 """Errors of the equations themselves, relative: of inter-token seconds, of their prefill part, of busy seconds, and of
 a request's prefill. Set by what they miss the truth by in simulation."""
-ACTIVE_ERROR = 0.01
-"""Of SM-active seconds: beyond what the shares of SMs explain, which are fitted."""
 TIMED_ERROR = 0.04
 """Of timed prefill seconds: how many prompts share a step of their own is not known."""
 LEAST_GAPS = 5.0
@@ -42,11 +39,10 @@ class Equations:
     """What blocks tell, and what hypotheses predict of it: each law under each limit of prompt tokens per step.
 
     First come the equations whose logarithms are compared (inter-token seconds, a request's prefill), then those whose
-    seconds are (busy, timed prefill, SM-active). Arrays have the shape (hypotheses, equations), a law after the other.
-    With `activity` and blocks that know it, `unknowns` are nine: three shares of SMs follow the six coefficients.
+    seconds are (busy, timed prefill). Arrays have the shape (hypotheses, equations), one law after the other.
     """
 
-    def __init__(self, seen: Blocks, laws: Sequence[Law], limits: Sequence[float], *, activity: bool = False) -> None:
+    def __init__(self, seen: Blocks, laws: Sequence[Law], limits: Sequence[float]) -> None:
         self._seen, self._laws, self.count = seen, laws, len(laws) * len(limits)
         self._steps = classify(seen, np.array(limits))
         with np.errstate(invalid="ignore"):
@@ -54,33 +50,28 @@ class Equations:
             self._busy = np.flatnonzero(~np.isnan(seen.busy_s))
             # Where a step may carry both, nobody knows how much decoding the timed steps held.
             self._timed = np.flatnonzero((seen.prefill_s > 0) & (not seen.mixed))
-            self._active = np.flatnonzero((seen.sm_active_s > 0) & activity)
-        self.unknowns = 6 + (SHARES if len(self._active) else 0)
         request = [] if seen.prefill_request_s is None else [seen.prefill_request_s]
         gap_s, busy_s, timed_s = seen.gap_s[self._gaps], seen.busy_s[self._busy], seen.prefill_s[self._timed]
-        active_s = seen.sm_active_s[self._active]
-        self.told_s = np.concatenate([gap_s, request, busy_s, timed_s, active_s])
+        self.told_s = np.concatenate([gap_s, request, busy_s, timed_s])
         self._ratios = len(gap_s) + len(request)
         self._met = (seen.prefill_tokens * seen.met_batch)[self._gaps] / gap_s
         self._request_sd = np.full((self.count, len(request)), REQUEST_ERROR + seen.prefill_overlap)
-        self._own = np.concatenate(
-            [(BUSY_ERROR * busy_s) ** 2, (TIMED_ERROR * timed_s) ** 2, (ACTIVE_ERROR * active_s) ** 2]
-        )
-        self._read = np.concatenate([seen.busy_sd_s[self._busy] ** 2, np.zeros_like(timed_s), np.zeros_like(active_s)])
+        self._own = np.concatenate([(BUSY_ERROR * busy_s) ** 2, (TIMED_ERROR * timed_s) ** 2])
+        self._read = np.concatenate([seen.busy_sd_s[self._busy] ** 2, np.zeros_like(timed_s)])
         # What is linear in the coefficients is computed once and for all.
         self._linear = self._seconds(Law.ADDITIVE, np.ones((len(limits), 6))) if Law.ADDITIVE in laws else None
 
     def every_other(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Of two hypotheses, which equations each is fitted to (those of every other block), and tested on."""
         request = np.full(self._request_sd.shape[1], -1)
-        block = np.concatenate([self._gaps, request, self._busy, self._timed, self._active])
+        block = np.concatenate([self._gaps, request, self._busy, self._timed])
         fitted = (block % 2 == [[0], [1]]) | (block < 0)
         tested = ~fitted
-        tested[:, len(block) - len(self._timed) - len(self._active) :] = False
+        tested[:, len(block) - len(self._timed) :] = False
         return fitted, tested
 
     def deviations(self, logs: Array, fitted_blocks: float) -> Array:
-        """The equations' standard deviations at logarithms of shape (hypotheses, unknowns)."""
+        """The equations' standard deviations at log coefficients of shape (hypotheses, 6)."""
         temper = min(1.0, INDEPENDENT_BLOCKS / fitted_blocks)
         token_s = np.exp(logs[:, PREFILL, None])
         part = np.minimum(token_s * self._met, 1.0)
@@ -91,20 +82,13 @@ class Equations:
         return np.concatenate([gaps, self._request_sd, seconds], axis=-1)
 
     def predicted(self, logs: Array) -> tuple[Array, Array]:
-        """Seconds for logs of shape (hypotheses, unknowns), and slopes of shape (hypotheses, unknowns, equations)."""
-        values = np.exp(logs)
+        """Seconds for log coefficients of shape (hypotheses, 6), and slopes of shape (hypotheses, 6, equations)."""
         parts = []
-        for law, own in zip(self._laws, values[:, :6].reshape(len(self._laws), -1, 6), strict=True):
+        for law, own in zip(self._laws, np.exp(logs).reshape(len(self._laws), -1, 6), strict=True):
             linear = law is Law.ADDITIVE and self._linear is not None
             parts.append(self._linear * own[..., None] if linear else self._seconds(law, own))
         slopes = np.concatenate(parts)
-        if self.unknowns == 6:
-            return slopes.sum(axis=-2), slopes
-        first = slopes.shape[-1] - len(self._active)
-        whole = np.zeros((len(logs), self.unknowns, slopes.shape[-1]))
-        whole[:, :6, :first] = slopes[..., :first]
-        whole[..., first:] = active(slopes[..., first:], values[:, 6:])
-        return whole[:, :6].sum(axis=-2), whole
+        return slopes.sum(axis=-2), slopes
 
     def standardised(self, seconds: Array, slopes: Array, sd: Array) -> tuple[Array, Array]:
         """Residuals in standard deviations, and their slopes."""
@@ -122,16 +106,12 @@ class Equations:
             rows.insert(1, one_prefill(law, values, self._seen, self._steps)[..., None])
         if len(self._timed):
             rows.append(taken.exclusive[..., self._timed])
-        if len(self._active):
-            rows.append(taken.busy[..., self._active])
         return np.concatenate(rows, axis=-1)
 
 
 @dataclass(frozen=True, slots=True)
 class Solved:
     """Of each hypothesis: log coefficients (shape (n, 6)), their covariance (n, 6, 6), and the cost (n,).
-
-    Shares of SMs, where they were fitted along, are not told: the covariance holds the doubt that they leave.
 
     The cost is the negative log posterior, by Laplace's approximation.
     """
@@ -143,14 +123,10 @@ class Solved:
 
 def solve(equations: Equations, before: Prior, blocks: float) -> Solved:
     """The most likely coefficients under every hypothesis, from the prior's mean; `blocks` is how many are fitted."""
-    if equations.unknowns > 6:
-        before = with_shares(before)
     logs = np.tile(before.mean, (equations.count, 1))
     logs, information, residuals = _descend(equations, before, logs, np.ones(len(equations.told_s), bool), blocks)
     covariance: Array = np.asarray(np.linalg.inv(information), dtype=np.float64)
-    return Solved(
-        logs[:, :6], covariance[:, :6, :6], _misfit(residuals, before, logs) + np.linalg.slogdet(information)[1] / 2
-    )
+    return Solved(logs, covariance, _misfit(residuals, before, logs) + np.linalg.slogdet(information)[1] / 2)
 
 
 def _misfit(residuals: Array, before: Prior, logs: Array) -> Array:

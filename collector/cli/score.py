@@ -85,8 +85,7 @@ def score(
     if not chosen:
         raise click.UsageError(f"no workload's name holds {part!r}")
     shown = Console(stderr=True)
-    pairs = track(score_all(chosen, processes), "Simulating", len(chosen), console=shown, transient=True)
-    rows = [row for pair in pairs for row in pair]
+    rows = list(track(score_all(chosen, processes), "Simulating", len(chosen), console=shown, transient=True))
     if write is not None:
         write_file(write, page(rows, seed))
     if as_json:

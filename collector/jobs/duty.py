@@ -1,4 +1,4 @@
-"""Mean GPU activity over spans: closed hours are read once and remembered, by bucket of five minutes."""
+"""Mean GPU duty cycle over spans: closed hours are read once and remembered, by bucket of five minutes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import sqrt
 from typing import Protocol
 
 from analyzer.samples import GpuSample
-from analyzer.steptime.parts import duty_of, weighed
+from analyzer.steptime.parts import duty_of
 
 HOUR_S = 3600.0
 BUCKET_S = 300.0
@@ -25,15 +25,13 @@ class GpuHistory(Protocol):
 class Bucket:
     """Five minutes of one GPU: utilization times seconds, seconds, mean utilization (0..1) and its standard error.
 
-    Readings far apart stand for more time than close ones. `sm_active` is SM activity (0..1), None where no profiling
-    counter told it.
+    Readings far apart stand for more time than close ones.
     """
 
     weighed_s: float
     span_s: float
     mean: float
     error: float
-    sm_active: float | None
 
 
 Hour = Mapping[str, Mapping[float, Bucket]]
@@ -77,11 +75,12 @@ class DutyCycles:
         return [*hours, self._open[1]]
 
     def _read(self, since_s: float, until_s: float) -> Hour:
-        samples: dict[str, dict[float, list[GpuSample]]] = {}
+        samples: dict[str, dict[float, list[tuple[float, float]]]] = {}
         for sample in self._history.gpu_samples(since_s, until_s):
             if sample.utilization_ratio is not None and sample.interval_s > 0:
                 at_s = sample.at_s // BUCKET_S * BUCKET_S
-                samples.setdefault(sample.uuid, {}).setdefault(at_s, []).append(sample)
+                readings = samples.setdefault(sample.uuid, {}).setdefault(at_s, [])
+                readings.append((sample.utilization_ratio, sample.interval_s))
         return {
             uuid: {at_s: _bucket(readings) for at_s, readings in buckets.items()} for uuid, buckets in samples.items()
         }
@@ -105,14 +104,10 @@ def duty_within(buckets: Mapping[float, Bucket], since_s: float, until_s: float)
     span_s = sum(one.span_s for one in found)
     mean = sum(one.mean * one.span_s for one in found) / span_s
     error = sqrt(sum((one.error * one.span_s) ** 2 for one in found)) / span_s
-    active = [(one.sm_active, one.span_s) for one in found if one.sm_active is not None]
-    return Bucket(sum(one.weighed_s for one in found), span_s, mean, error, weighed(active))
+    return Bucket(sum(one.weighed_s for one in found), span_s, mean, error)
 
 
-def _bucket(readings: Sequence[GpuSample]) -> Bucket:
-    told = [(one.utilization_ratio, one.interval_s) for one in readings if one.utilization_ratio is not None]
-    mean, error = duty_of([ratio for ratio, _ in told])
+def _bucket(readings: Sequence[tuple[float, float]]) -> Bucket:
+    mean, error = duty_of([ratio for ratio, _ in readings])
     assert mean is not None
-    active = [(one.sm_active_ratio, one.interval_s) for one in readings if one.sm_active_ratio is not None]
-    span_s = sum(span_s for _, span_s in told)
-    return Bucket(sum(ratio * span_s for ratio, span_s in told), span_s, mean, error, weighed(active))
+    return Bucket(sum(ratio * span_s for ratio, span_s in readings), sum(span_s for _, span_s in readings), mean, error)

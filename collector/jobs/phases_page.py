@@ -47,14 +47,13 @@ figures flatter it. Another `--seed` gives other traffic and other kernels; real
 
 _LIMITS = """## Limits
 
-- **The memory-bound share rests on how much of the bandwidth kernels reach.** By plain NVML only the roofline splits
-  `a` into reads of weights and launch overhead, and nobody reports a kernel's share of the data sheet's bandwidth. SM
-  activity (`DCGM_FI_PROF_SM_ACTIVE`, off in dcgm-exporter's default list) narrows it: no warp runs between kernels. It
-  is `active = r * reads + c * arithmetic + o * overhead`, and r, c and o are not known either: here they are drawn from
-  0.90 to 0.99, 0.93 to 0.99 and 0.05 to 0.40. Were all else known, with reads 0.7 and overhead 0.2 of busy time, r's
-  standard deviation of 0.026 alone moves the share by 0.7 * 0.026 / (0.95 - 0.22) = 2.5 points, and o's of 0.10 by
-  0.2 * 0.10 / 0.73 = 2.8: together 3.7, a mean absolute error of 3. The roofline helps a little beyond that. The share
-  is therefore at most `modelled`, and its interval carries the doubt.
+- **The memory-bound share rests on how much of the bandwidth kernels reach.** No counter tells the part of a step
+  that reads weights from the part that is overhead: only the roofline splits `a`, by the share of the data sheet's
+  bandwidth that the engine's kernels reach on that GPU in published tables (`analyzer/facts/kernel_rates.py`). The
+  kernels here are drawn from the range of those tables for an H100, so the error is that of engines and GPUs which are
+  in them; on another GPU the doubt is up to four times as large. The share is at most `modelled`, and its interval
+  carries that doubt. SM activity does not help: on an H200 only 58 to 79 % of the SMs held a warp while products read
+  weights at batches up to 32, and 48 to 80 % in whole steps with their overhead (`tests/captures/h200-steps`).
 - A pinned batch identifies nothing: with a load that never varies the coefficients stay the roofline's.
 - Where an engine counts neither steps nor decode batches, there is no model and no roofline either.
 - A GPU's duty cycle counts whatever runs on it; a GPU shared with others makes the server look busier than it is.
@@ -74,9 +73,8 @@ def page(rows: Sequence[Row], seed: int) -> str:
 def _dialects(rows: Sequence[Row]) -> Iterator[str]:
     yield "## Errors by dialect\n"
     yield (
-        "Each workload is seen twice: with profiling counters (SM, tensor and DRAM activity, as dcgm-exporter and GPM\n"
-        "tell them), and by plain NVML. Mean of absolute errors, their 95th percentile after the slash. Evidence is\n"
-        "that of the marginal prefill share. Covered: truths within their 80 % interval.\n"
+        "Mean of absolute errors, and their 95th percentile after the slash. Evidence is that of the marginal prefill "
+        "share.\nCovered: truths within their 80 % interval.\n"
     )
     yield (
         "| dialect | workloads | evidence | prefill, marginal | prefill, exclusive | memory-bound | decode batch | "

@@ -1,4 +1,4 @@
-"""The product's figures of simulated workloads against what was true in them: rows of each workload, and a summary.
+"""The product's figures of simulated workloads against what was true in them: one row a workload, and a summary.
 
 The way of a row: page text -> real scraper -> samples -> windows -> the analysis. The truth is joined to it last.
 """
@@ -33,7 +33,6 @@ RELATIVE = frozenset({"decode_batch", "generation_tokens_per_s", "prefill_tokens
 WITH_INTERVAL = ("prefill_marginal", "prefill_exclusive", "memory_bound")
 """Figures whose 80 % intervals are counted, where they are estimates and not plain counts."""
 
-PLAIN_NVML = ", plain NVML"
 CONTRAST = "request_seconds_prefill"
 """Prefill's share of request-seconds, as others take it for a phase mix: beside the marginal prefill share's truth."""
 
@@ -55,10 +54,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One workload: what was asked of it, and each figure compared. `law` is how its steps' costs add up.
-
-    `profiled`: whether its GPUs' profiling counters were read (dcgm-exporter, GPM), or plain NVML only.
-    """
+    """One workload: what was asked of it, and each figure compared. `law` is how its steps' costs add up."""
 
     workload: str
     dialect: str
@@ -67,13 +63,7 @@ class Row:
     poll_interval_s: float
     busy_noise: float
     seed: int
-    profiled: bool
     figures: Mapping[str, Compared]
-
-    @property
-    def group(self) -> str:
-        """The dialect, and how its GPUs were read where that was by plain NVML."""
-        return self.dialect if self.profiled else f"{self.dialect}{PLAIN_NVML}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +94,14 @@ class Summary:
     """Relative errors of those; None where there is none."""
 
 
-def score(workload: Workload) -> tuple[Row, Row]:
-    """Runs one workload and compares: with profiling counters, and without.
-
-    Raises SourceError when a simulated page cannot be read.
-    """
-    profiled = asyncio.run(watch(workload))
-    plain = profiled.without_profiling
-    return compare(profiled, estimate(profiled)), compare(plain, estimate(plain))
+def score(workload: Workload) -> Row:
+    """Runs one workload and compares. Raises SourceError when a simulated page cannot be read."""
+    watched = asyncio.run(watch(workload))
+    return compare(watched, estimate(watched))
 
 
-def score_all(workloads: Sequence[Workload], processes: int | None = None) -> Iterator[tuple[Row, Row]]:
-    """Both rows of many workloads in their order, in parallel processes (as many as there are cores, if not said)."""
+def score_all(workloads: Sequence[Workload], processes: int | None = None) -> Iterator[Row]:
+    """The rows of many workloads in their order, in parallel processes (as many as there are cores, if not said)."""
     count = min(len(workloads), processes if processes is not None else os.cpu_count() or 1)
     if count <= 1:
         yield from map(score, workloads)
@@ -194,7 +180,6 @@ def compare(watched: Watched, report: ReplicaReport) -> Row:
         poll_interval_s=workload.poll_interval_s,
         busy_noise=workload.busy_noise,
         seed=workload.seed,
-        profiled=watched.profiled,
         figures={name: _compared(name, true[name], figure) for name, figure in figures.items()},
     )
 
@@ -288,22 +273,18 @@ def _covered(rows: Iterable[Row]) -> Iterator[float]:
 
 
 def by_dialect(rows: Iterable[Row]) -> Mapping[str, tuple[Row, ...]]:
-    """The rows of each dialect, in their order; those by plain NVML on their own."""
+    """The rows of each dialect, in their order."""
     found: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(row.group, []).append(row)
+        found.setdefault(row.dialect, []).append(row)
     return {dialect: tuple(mine) for dialect, mine in found.items()}
 
 
 def as_plain(rows: Sequence[Row], headline: str) -> dict[str, Any]:
-    """The result as JSON takes it: the headline dialect's summary at the top, all dialects' and the rows below.
-
-    The headline is with profiling counters; `plain_nvml` is the same without them.
-    """
+    """The result as JSON takes it: the headline dialect's summary at the top, all dialects' and the rows below."""
     parts = by_dialect(rows)
     return {
         **asdict(summarise(parts.get(headline, tuple(rows)))),
-        "plain_nvml": asdict(summarise(parts.get(f"{headline}{PLAIN_NVML}", ()))),
         "dialects": {dialect: asdict(summarise(mine)) for dialect, mine in parts.items()},
         "rows": [asdict(row) for row in rows],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl as tls
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,8 +21,8 @@ from collector.simulator.truth import Truth
 from collector.simulator.workloads import Workload
 
 ADDRESS = "http://simulated.invalid"
-_PROFILING = ("sm_active_ratio", "sm_occupancy_ratio", "tensor_active_ratio", "dram_active_ratio")
-"""Counters of dcgm-exporter and of NVML's GPM, which plain NVML does not have."""
+_NOT_IN_NVML = ("sm_active_ratio", "tensor_active_ratio", "dram_active_ratio")
+"""Profiling counters, which plain NVML does not have: the readings are those of most GPUs."""
 
 
 class SiteGetter:
@@ -110,8 +110,7 @@ class Watched:
     """What polls of one workload found, and what was true at each of them.
 
     `samples[i]` and `truths[i]` are of one instant; `gpus` are the readings of all its GPUs, one per poll and GPU
-    from the second poll on, each covering the interval before it; with `profiled`, profiling counters are among them.
-    An estimator gets everything but `truths`.
+    from the second poll on, each covering the interval before it. An estimator gets everything but `truths`.
     """
 
     workload: Workload
@@ -121,13 +120,6 @@ class Watched:
     lumpy: frozenset[str]
     unreported: tuple[str, ...]
     truths: tuple[Truth, ...]
-    profiled: bool = True
-
-    @property
-    def without_profiling(self) -> Watched:
-        """The same through plain NVML, as most GPUs are read."""
-        gpus = tuple(replace(one, **dict.fromkeys(_PROFILING)) for one in self.gpus)  # type: ignore[arg-type]
-        return replace(self, gpus=gpus, profiled=False)
 
     @property
     def first_gpu(self) -> list[GpuSample]:
@@ -156,7 +148,10 @@ async def watch(workload: Workload) -> Watched:
         truths.append(replica.server.truth())
         readings = replica.gpus.read(interval_s)
         if number:
-            gpus += [GpuSample(**reading) for reading in readings]  # type: ignore[arg-type]
+            gpus += [
+                GpuSample(**{**reading, **dict.fromkeys(_NOT_IN_NVML)})  # type: ignore[arg-type]
+                for reading in readings
+            ]
         number += 1
         if number * interval_s > workload.span_s:
             break

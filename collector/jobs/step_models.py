@@ -127,10 +127,7 @@ class StepModels:
             since_s = max(start_s, totals.start_s)
             told = [one for duty in duties if (one := duty_within(duty, since_s, totals.end_s)) is not None]
             if told and len(told) == len(duties):
-                mean, error = sum(one.mean for one in told) / len(told), max(one.error for one in told)
-                active = [one.sm_active for one in told if one.sm_active is not None]
-                known = len(active) == len(told)
-                parts.append(Part(totals, mean, error, sum(active) / len(active) if known else None))
+                parts.append(Part(totals, sum(one.mean for one in told) / len(told), max(one.error for one in told)))
             else:
                 parts.append(Part(totals))
         return tuple(parts)

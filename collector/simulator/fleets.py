@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from analyzer.capacity import Objective, Objectives
 from collector.simulator.costs import Law
+from collector.simulator.kernels import draw
 from collector.simulator.scenarios import LLAMA_8B, LLAMA_70B
 from collector.simulator.speculation import Speculation
 from collector.simulator.traffic import Lengths
@@ -69,10 +70,7 @@ def _fleet(number: int, load: float, seed: int, rng: np.random.Generator) -> Fle
         cached_share=0.5 if cached < 0.2 and prompt >= 1000 else None,
         speculation=Speculation(3, 0.7, 0.6e-3) if drafted < 0.1 else None,
         law=Law.ROOFLINE if roofline < 0.1 else Law.ADDITIVE,
-        bandwidth_efficiency=rng.uniform(0.6, 0.9),
-        flops_efficiency=rng.uniform(0.4, 0.75),
-        launch_s=rng.uniform(0.3e-3, 2e-3),
-        per_sequence_s=rng.uniform(5e-6, 20e-6),
+        **asdict(draw(rng, model.layers, "vllm")),
         swing=float(np.clip(0.98 / load - 1, 0.0, 0.4)),
     )
     span_s = float(np.clip(WATCHED_REQUESTS / plain.traffic.rate_per_s, *SPAN_S))

@@ -27,19 +27,6 @@ class GpuModel:
     memory_clock_hz: float
 
 
-@dataclass(frozen=True, slots=True)
-class SmShares:
-    """Mean share of SMs that hold a warp while bytes are read, while numbers are multiplied, and during overhead.
-
-    Assumptions: launches ramp up and last waves leave SMs idle; part of the overhead is small kernels, the rest gaps.
-    """
-
-    reads: float = 0.95
-    arithmetic: float = 0.97
-    overhead: float = 0.15
-
-
-USUAL_SM_SHARES = SmShares()
 _PROFILED = ("sm_active_ratio", "tensor_active_ratio", "dram_active_ratio")
 _OCCUPANCY = 0.3
 """Share of the warps that fit which a busy SM holds: an assumption, nothing is concluded from it."""
@@ -55,8 +42,6 @@ class SimulatedGpus:
 
     `utilization_ratio` is the duty cycle over the last `sample_period_s` in whole percent, times a normal factor of
     standard deviation `noise` (drawn from `rng`). `*_active_ratio` are means since the reading before, None at first.
-    SMs are active by `sm_shares`.
-
     Power goes linearly with the duty cycle from idle to TDP; energy is its exact integral.
     """
 
@@ -71,7 +56,6 @@ class SimulatedGpus:
         sample_period_s: float = 1.0,
         noise: float = 0.0,
         rng: np.random.Generator | None = None,
-        sm_shares: SmShares = USUAL_SM_SHARES,
     ) -> None:
         if noise > 0 and rng is None:
             raise ValueError("noise needs a random generator")
@@ -85,7 +69,6 @@ class SimulatedGpus:
         self._sample_period_s = sample_period_s
         self._noise = noise
         self._rng = rng
-        self._sm_shares = sm_shares
         self._before: Truth | None = None
 
     def read(self, interval_s: float) -> list[GpuReading]:
@@ -133,13 +116,10 @@ class SimulatedGpus:
         if before is None or now.at_s <= before.at_s:
             return dict.fromkeys((*_PROFILED, "sm_occupancy_ratio"))
         span = now - before
-        gpus, shares = len(self._numbers), self._sm_shares
-        sm_active_s = shares.reads * (span.weight_read_s + span.kv_read_s) + shares.overhead * span.overhead_s
-        sm_active_s += shares.arithmetic * (span.decode_compute_s + span.prefill_s)
-        sm_active = min(1.0, sm_active_s / span.at_s)
+        gpus = len(self._numbers)
         return {
-            "sm_active_ratio": sm_active,
-            "sm_occupancy_ratio": _OCCUPANCY * sm_active,
+            "sm_active_ratio": min(1.0, span.busy_s / span.at_s),
+            "sm_occupancy_ratio": _OCCUPANCY * min(1.0, span.busy_s / span.at_s),
             "tensor_active_ratio": min(1.0, span.flops / (gpus * self._model.flops_per_s * span.at_s)),
             "dram_active_ratio": min(1.0, span.bytes_read / (gpus * self._model.bandwidth_bytes_per_s * span.at_s)),
         }

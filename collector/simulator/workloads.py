@@ -9,7 +9,7 @@ import numpy as np
 
 from collector.simulator.costs import Law, StepCosts
 from collector.simulator.dialects import DIALECTS, VLLM
-from collector.simulator.gpus import USUAL_SM_SHARES, GpuModel, SimulatedGpus, SmShares
+from collector.simulator.gpus import GpuModel, SimulatedGpus
 from collector.simulator.scenarios import (
     BANDWIDTH_EFFICIENCY,
     FLOPS_EFFICIENCY,
@@ -62,8 +62,6 @@ class Workload:
     flops_efficiency: float = FLOPS_EFFICIENCY
     launch_s: float = LAUNCH_S
     per_sequence_s: float = PER_SEQUENCE_S
-    sm_shares: SmShares = USUAL_SM_SHARES
-    """Nor how many SMs its kernels keep at work."""
     exclusive: bool = True
     """Whether records that are given out once may be read."""
     swing: float = 0.0
@@ -169,6 +167,5 @@ class Workload:
             sample_period_s=self.poll_interval_s,
             noise=self.busy_noise,
             rng=np.random.default_rng(noise),
-            sm_shares=self.sm_shares,
         )
         return SimulatedReplica(spec, STARTED_UNIX_S, server, site, gpus)

@@ -21,14 +21,7 @@ NAMES = (
 )
 
 
-def row(
-    workload: str = "by hand",
-    dialect: str = "vllm",
-    law: str = "additive",
-    *,
-    profiled: bool = True,
-    **told: float | None,
-) -> Row:
+def row(workload: str = "by hand", dialect: str = "vllm", law: str = "additive", **told: float | None) -> Row:
     """A row whose shares are 0.5 in truth and told as stated, else rightly, 0.1 to both sides."""
     figures = {}
     for name in NAMES:
@@ -36,7 +29,7 @@ def row(
         error = None if value is None else (value - 0.5) / (0.5 if name in RELATIVE else 1)
         ends = (None, None) if value is None else (value - 0.1, value + 0.1)
         figures[name] = Compared(0.5, value, *ends, "fitted", "by hand", None, error)
-    return Row(workload, dialect, law, 0.5, 5.0, 0.02, 0, profiled, figures)
+    return Row(workload, dialect, law, 0.5, 5.0, 0.02, 0, figures)
 
 
 def tables(text: str) -> dict[str, list[list[str]]]:
@@ -53,13 +46,11 @@ def tables(text: str) -> dict[str, list[list[str]]]:
 def test_errors_by_dialect_are_means_and_95th_percentiles() -> None:
     """Marginal prefill off by 2 and 4 points: 3.0 on average, 2 + 0.95 * 2 = 3.9; the batch by 1 % and 0."""
     rows = [row(prefill_marginal=0.52), row(prefill_marginal=0.46, decode_batch=0.505), row(dialect="tgi")]
-    rows.append(row(profiled=False, memory_bound=0.6))
     found = tables(page(rows, 1))["Errors by dialect"]
 
     assert found == [
         ["vllm", "2", "2 fitted", "3.0 / 3.9", "0.0", "0.0 / 0.0", "0.5%", "100%"],
         ["tgi", "1", "1 fitted", "0.0 / 0.0", "0.0", "0.0 / 0.0", "0.0%", "100%"],
-        ["vllm, plain NVML", "1", "1 fitted", "0.0 / 0.0", "0.0", "10.0 / 10.0", "0.0%", "100%"],
     ]
 
 
@@ -125,7 +116,7 @@ def test_the_command_writes_the_page_of_its_rows(tmp_path: Path) -> None:
     result = CliRunner().invoke(commands, [*asked, "--workload", "prefill-heavy", "--write", str(file)])
 
     assert result.exit_code == 0, result.output
-    assert file.read_text() == page([row for one in chosen for row in score(one)], 3)
+    assert file.read_text() == page([score(one) for one in chosen], 3)
 
 
 def test_a_page_that_cannot_be_written_is_a_clear_failure(tmp_path: Path) -> None:
@@ -153,10 +144,6 @@ def test_the_document_is_made_by_this_renderer_from_todays_workloads() -> None:
     named = re.search(r"--seed (\d+)", text)
     assert named is not None
     seed = int(named.group(1))
-    rows = [
-        replace(row(one.name, one.dialect, one.law.value, profiled=profiled), load=one.load, seed=one.seed)
-        for one in workloads(seed)
-        for profiled in (True, False)
-    ]
+    rows = [replace(row(one.name, one.dialect, one.law.value), load=one.load, seed=one.seed) for one in workloads(seed)]
 
     assert skeleton(text) == skeleton(page(rows, seed))

@@ -34,13 +34,13 @@ FIGURES = {
 }
 
 
-def row(dialect: str = "vllm", *, profiled: bool = True, **errors: float) -> Row:
+def row(dialect: str = "vllm", **errors: float) -> Row:
     """A row whose figures are off by `errors`; the true value of each is 0.5, its interval 0.1 to both sides."""
     figures = {
         name: Compared(0.5, 0.5 + off, 0.4 + off, 0.6 + off, "modelled", "by hand", None, off)
         for name, off in (dict.fromkeys(FIGURES, 0.0) | errors).items()
     }
-    return Row("by hand", dialect, "additive", 0.5, 5.0, 0.02, 0, profiled, figures)
+    return Row("by hand", dialect, "additive", 0.5, 5.0, 0.02, 0, figures)
 
 
 def told(*arguments: str) -> Result:
@@ -89,15 +89,12 @@ def test_a_figure_without_an_interval_or_a_value_is_not_counted_as_covered() -> 
 
 
 def test_the_headline_is_one_dialects_and_the_others_stand_beside_it() -> None:
-    rows = [row(prefill_marginal=0.01), row(profiled=False, memory_bound=0.1), row("tgi", prefill_marginal=0.3)]
-    plain = as_plain(rows, "vllm")
+    plain = as_plain([row(prefill_marginal=0.01), row("tgi", prefill_marginal=0.3)], "vllm")
 
     assert plain["prefill_share_mae"] == pytest.approx(0.01)
-    assert plain["memory_bound_mae"] == 0
-    assert plain["plain_nvml"]["memory_bound_mae"] == pytest.approx(0.1)
     assert plain["dialects"]["tgi"]["prefill_share_mae"] == pytest.approx(0.3)
     assert plain["workloads"] == 1
-    assert len(plain["rows"]) == 3
+    assert len(plain["rows"]) == 2
 
 
 def test_an_estimate_is_the_same_whatever_the_truth_is_said_to_be() -> None:
@@ -122,7 +119,7 @@ def test_the_error_of_a_rate_is_relative_and_of_a_share_is_not() -> None:
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_tokens_per_second_are_right_in_every_dialect(dialect: str) -> None:
     """Within what is under way at the ends of two minutes: up to 16 requests whose tokens wait for their end."""
-    figures = score(replace(SHORT, dialect=dialect))[0].figures
+    figures = score(replace(SHORT, dialect=dialect)).figures
     generated = figures["generation_tokens_per_s"]
     waiting = 16 * 400 / 120 if dialect == "trtllm" else 0.01 * generated.truth
     assert generated.value is not None
@@ -135,7 +132,7 @@ def test_tokens_per_second_are_right_in_every_dialect(dialect: str) -> None:
     ("dialect", "evidence"), [("vllm", None), ("sglang", "measured"), ("tgi", "measured"), ("trtllm", "measured")]
 )
 def test_an_engine_that_times_its_phases_is_measured_and_right(dialect: str, evidence: str | None) -> None:
-    figure = score(replace(SHORT, dialect=dialect))[0].figures["prefill_exclusive"]
+    figure = score(replace(SHORT, dialect=dialect)).figures["prefill_exclusive"]
 
     assert figure.evidence is not None
     if evidence is not None:
@@ -152,7 +149,7 @@ def test_parallel_processes_give_the_same_rows_in_the_same_order() -> None:
 def test_the_command_prints_json_with_a_summary_and_rows() -> None:
     result = told("--dialect", "llamacpp", "--workload", "one slot", "--json")
     plain = json.loads(result.stdout)
-    only, without_counters = plain["rows"]
+    (only,) = plain["rows"]
 
     assert result.exit_code == 0
     assert {
@@ -160,7 +157,6 @@ def test_the_command_prints_json_with_a_summary_and_rows() -> None:
         *("workloads", "dialects", "rows"),
     } <= set(plain)
     assert set(only["figures"]) == FIGURES
-    assert (only["profiled"], without_counters["profiled"]) == (True, False)
     assert (only["dialect"], only["figures"]["prefill_marginal"]["evidence"]) == ("llamacpp", "measured")
 
 
