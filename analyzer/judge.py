@@ -137,15 +137,15 @@ def _reasons_for(case: Case, speedup: Estimate) -> tuple[str, ...]:
     saving, later = money.saving_usd_per_month, money.avoided_usd_per_month
     reasons = []
     if isinstance(released, Estimate) and released.value > 0:
-        worth = f" save {usd(saving.value)} a month" if isinstance(saving, Estimate) else ""
+        worth = f", {usd(saving.value)} a month" if isinstance(saving, Estimate) else ""
         reasons.append(f"{gpus(released.value)} given back{worth}")
     elif isinstance(released, Estimate) and released.high > 0:
         reasons.append(f"up to {gpus(released.high)} could be given back")
     if isinstance(avoided, Estimate) and avoided.value > 0:
         worth = f", {usd(later.value)} a month on average" if isinstance(later, Estimate) else ""
-        reasons.append(f"{gpus(avoided.value)} need not be bought within a year{worth}")
+        reasons.append(f"{gpus(avoided.value)} fewer to buy within a year{worth}")
     elif isinstance(avoided, Estimate) and avoided.high > 0:
-        reasons.append(f"up to {gpus(avoided.high)} need not be bought within a year")
+        reasons.append(f"up to {gpus(avoided.high)} fewer to buy within a year")
     if newly_met(case):
         reasons.append(f"your latency objectives, missed at today's peak, are kept with the {case.replicas} replicas")
     reasons.extend(_speed(case, speedup))

@@ -21,5 +21,5 @@ def factor(figure: Estimate) -> str:
 
 
 def gpus(count: float) -> str:
-    """`2 GPU(s)`."""
-    return f"{count:.0f} GPU(s)"
+    """`1 GPU`, `2 GPUs`."""
+    return f"{count:.0f} GPU{'' if round(count) == 1 else 's'}"

@@ -64,7 +64,7 @@ def test_worth_it_needs_capacity_money_and_quality_at_the_pessimistic_end() -> N
     result = judge(case(), POLICY)
 
     assert result.verdict is Verdict.WORTH_IT
-    assert "given back save" in result.reasons_for[0]
+    assert "GPUs given back, $" in result.reasons_for[0]
 
 
 def test_worth_it_still_says_the_strongest_counter_reason_and_what_would_turn_it() -> None:
