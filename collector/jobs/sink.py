@@ -11,6 +11,8 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from analyzer.samples import GpuSample, ReplicaSample
 from collector.clock import Clock
@@ -22,7 +24,7 @@ from collector.jobs.polled import Polled, Roster
 from collector.jobs.spool import Spool, polled_again
 from collector.jobs.worker import Worker
 from collector.logs import event
-from collector.store import Appended, Store
+from collector.store import Appended, Oldest, Store
 
 FLUSH_S = 5.0
 """Larger batches write less: at one second a flush rewrites the same page again and again."""
@@ -33,6 +35,7 @@ ANSWER_S = 10.0
 REPLAY_S = 5.0
 """So long one flush hands on what is on the spool; the rest is the next one's."""
 _log = logging.getLogger("breakeven.store")
+T = TypeVar("T")
 _Written = tuple[list[ReplicaSample], Appended]
 """Samples with their epochs, and how many of them and of the GPUs' were new to the database."""
 
@@ -63,8 +66,8 @@ class Sink:
         self._turn = asyncio.Lock()
         self._more = False
         """Whether the database takes what is on the spool, and more is there."""
-        self._late: asyncio.Future[_Written] | None = None
-        """A write that took too long: what it held is on the spool, and no other is begun before it ends."""
+        self._late: tuple[asyncio.Future[Any], Callable[[Any], Awaitable[None]]] | None = None
+        """A call that took too long, and what to do with its answer: no other is begun before it ends."""
 
     def put(self, target: str, polled: list[Polled]) -> None:
         """Take what a poll of one target found: replicas that its page no longer shows are gone."""
@@ -138,13 +141,14 @@ class Sink:
         """Hand on what is on the spool until it is empty, the database fails, or others have waited long enough."""
         until_s = self._clock.monotonic_s() + REPLAY_S
         with contextlib.suppress(StoreError):  # both sides have said so
+            if not self._health.store.up:
+                await self._asked(self._store.reach, _nothing)
             while not spool.empty:
                 if self._clock.monotonic_s() > until_s:
                     self._more = True
                     break
                 taken = await spool.oldest()
-                await self._to_database(list(map(polled_again, taken.replicas)), taken.gpus)
-                await spool.done(taken)
+                await self._to_database(list(map(polled_again, taken.replicas)), taken.gpus, taken)
 
     async def _to_spool(self, replicas: list[Polled], gpus: list[GpuSample]) -> None:
         if not replicas and not gpus:
@@ -157,13 +161,18 @@ class Sink:
                 _log, logging.ERROR, "the spool is full; its oldest samples were dropped", about="spool", dropped=gone
             )
 
-    async def _to_database(self, replicas: Sequence[Polled], gpus: Sequence[GpuSample]) -> None:
-        """Write in one transaction. Raises StoreError, which is known and logged then."""
-        if not replicas and not gpus:
-            return
+    async def _to_database(
+        self, replicas: Sequence[Polled], gpus: Sequence[GpuSample], taken: Oldest | None = None
+    ) -> None:
+        """Write in one transaction; `taken` is what of this is on the spool. Raises StoreError."""
+        if replicas or gpus:
+            await self._asked(partial(self._write, replicas, gpus), partial(self._took, taken))
+
+    async def _asked(self, call: Callable[[], T], then: Callable[[T], Awaitable[None]]) -> None:
+        """Ask the database on the writer's thread, and go on with what it said. Raises StoreError, told and logged."""
         started_s = self._clock.monotonic_s()
         try:
-            written = await self._answered(replicas, gpus)
+            answer = await self._answered(call, then)
         except StoreError as error:
             self._health.store.failed(self._clock.wall_s(), self._reason(error), str(error))
             where = "memory" if self._spool is None else "the spool"
@@ -173,41 +182,47 @@ class Sink:
             raise
         finally:
             self._health.disk = self._guard.health
-        self._took(written)
         self._health.store.succeeded(self._clock.wall_s(), self._clock.monotonic_s() - started_s)
+        await then(answer)
 
     def _reason(self, error: StoreError) -> str:
         if isinstance(error, DiskLowError):
             return "disk_nearly_full"
         return "no_answer" if self._late is not None else "write_failed"
 
-    async def _answered(self, replicas: Sequence[Polled], gpus: Sequence[GpuSample]) -> _Written:
-        """What the writer's thread says, for as long as it is worth waiting for. Raises StoreError."""
+    async def _answered(self, call: Callable[[], T], then: Callable[[T], Awaitable[None]]) -> T:
+        """Wait for an answer as long as it is worth; with a late one `then` goes on before the next call.
+
+        Raises StoreError.
+        """
         if self._late is not None:
-            if not self._late.done():
+            late, go_on = self._late
+            if not late.done():
                 raise StoreError("the database has still not answered")
-            late, self._late = self._late, None
-            if late.exception() is None:
-                self._took(late.result())
-        call = asyncio.ensure_future(self._worker.run(self._write, replicas, gpus))
+            self._late = None
+            if not late.cancelled() and late.exception() is None:
+                await go_on(late.result())
+        answer = asyncio.ensure_future(self._worker.run(call))
         try:
-            await asyncio.wait({call}, timeout=None if self._spool is None else ANSWER_S)
+            await asyncio.wait({answer}, timeout=None if self._spool is None else ANSWER_S)
         except asyncio.CancelledError:
-            call.cancel()
+            answer.cancel()
             raise
-        if call.done():
-            return call.result()
-        self._late = call
+        if answer.done():
+            return answer.result()
+        self._late = answer, then
         # At the daemon's end nobody asks any longer what became of it.
-        call.add_done_callback(lambda late: late.cancelled() or late.exception())
+        answer.add_done_callback(lambda late: late.cancelled() or late.exception())
         raise StoreError(f"the database has not answered for {ANSWER_S:g} s")
 
-    def _took(self, written: _Written) -> None:
+    async def _took(self, taken: Oldest | None, written: _Written) -> None:
         samples, appended = written
         known = self._roster.polled
         self._roster.epochs.update({one.replica: one.epoch for one in samples if one.replica in known})
         self._health.samples_written += appended.new
         self._health.samples_duplicate += appended.duplicates
+        if taken is not None and self._spool is not None:
+            await self._spool.done(taken)
 
     def _write(self, replicas: Sequence[Polled], gpus: Sequence[GpuSample]) -> _Written:
         """Runs on the writer's thread: give each replica its epoch, then append everything in one transaction."""
@@ -227,3 +242,7 @@ class Sink:
             epoch = self._book.epoch(one.replica, one.identity, one.process_start, one.job, one.at_s)
             samples.append(one.sample(epoch))
         return samples, self._store.writer.append(samples, gpus)
+
+
+async def _nothing(_answer: object) -> None:
+    pass

@@ -23,7 +23,7 @@ from collector.jobs.worker import Worker
 from collector.logs import event
 from collector.store import Held, Oldest, Store
 
-BATCH_SAMPLES = 5_000
+BATCH_SAMPLES = 2_000
 """So many are handed on at once, in one transaction of the database."""
 CHUNK_SAMPLES = 1_000
 """So many are written before the file's size is looked at: about a quarter of a megabyte."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sqlalchemy import select
+
 from collector.clock import Clock
 from collector.errors import StoreAwayError, StoreError
 from collector.store.backlog import Backlog, Held, Oldest
@@ -109,6 +111,11 @@ class Store:
         """Make or upgrade the schema unless this was done. Raises StoreError."""
         if self.upgraded is None and self._clock is not None:
             self.upgraded = upgrade(self._engines, self._clock)
+
+    def reach(self) -> None:
+        """See whether the database can be written to. Raises StoreError."""
+        self.prepare()
+        self._engines.write(lambda connection: connection.execute(select(1)))
 
     @classmethod
     def open_to_read(cls, url: str) -> Store:

@@ -206,6 +206,57 @@ def test_a_database_that_never_answers_holds_up_no_flush(tmp_path: Path, monkeyp
         assert parts.spool.empty
 
 
+def test_a_late_answer_about_a_replayed_batch_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database takes a batch off the spool, but says so late: it is not handed on a second time."""
+    with parts_in(tmp_path) as parts:
+
+        async def go() -> None:
+            parts.poll(0)
+            await parts.sink.flush()
+            await parts.spool.put([polled(1), polled(2)], [])
+            standing = asyncio.ensure_future(parts.worker.run(parts.go.wait))
+            await asyncio.sleep(0)
+            monkeypatch.setattr(sink_module, "ANSWER_S", 0.02)
+            await parts.sink.flush()
+            assert (parts.health.store.reason, parts.spool.health.waiting) == ("no_answer", 2)
+            monkeypatch.setattr(sink_module, "ANSWER_S", 60.0)
+            parts.go.set()
+            assert await standing
+            await parts.worker.run(parts.kept)
+            await parts.sink.flush()
+
+        run(go)
+        assert parts.kept() == [0.0, 1.0, 2.0]
+        assert (len(parts.batches), parts.spool.empty) == (2, True)
+        assert (parts.health.samples_written, parts.health.samples_duplicate) == (3, 0)
+
+
+def test_while_the_database_is_away_the_spool_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is back is asked with as little as possible, every few seconds for hours."""
+    with parts_in(tmp_path) as parts:
+
+        def away() -> None:
+            raise StoreError("the database is away")
+
+        def unread(_count: int) -> None:
+            raise AssertionError("the spool was read")
+
+        async def go() -> None:
+            parts.away = True
+            parts.poll(0)
+            await parts.sink.flush()
+            with monkeypatch.context() as patch:
+                patch.setattr(parts.store, "reach", away)
+                patch.setattr(parts.spool._store.backlog, "oldest", unread)
+                parts.poll(1)
+                await parts.sink.flush()
+            parts.away = False
+            await parts.sink.flush()
+
+        run(go)
+        assert parts.kept() == [0.0, 1.0]
+
+
 def test_a_broken_spool_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples wait on it as it breaks: new ones go to the database without it, and its health says why."""
 

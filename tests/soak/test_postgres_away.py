@@ -62,7 +62,8 @@ def test_ten_minutes_by_the_clock_lose_no_poll(tmp_path: Path) -> None:
     assert spool["waiting"] >= 0.9 * AWAY_S * SERVERS
     assert told["samples_dropped"] == 0
     assert told["spool"]["replayed"] == told["spool"]["spooled"] > spool["waiting"]
-    assert len(samples) == int(written)
+    # A batch that Postgres took in the moment of its end was not acknowledged, and is there all the same.
+    assert int(written) <= len(samples) <= int(written) + told["samples_duplicate"]
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
     for server in servers:
         times = [one.at_s for one in samples if one.replica.target == server.url]
