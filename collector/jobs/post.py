@@ -70,10 +70,18 @@ async def post(config: NotificationConfig, body: Mapping[str, Any]) -> None:
         async with (
             aiohttp.ClientSession(timeout=timeout, trust_env=False, auto_decompress=False) as session,
             session.post(
-                url, json=body, headers=headers, ssl=context, server_hostname=name, allow_redirects=False
+                url,
+                json=body,
+                headers=headers,
+                ssl=context,
+                server_hostname=name,
+                proxy=config.proxy_url,
+                allow_redirects=False,
             ) as answer,
         ):
             status, pause = answer.status, answer.headers.get("Retry-After", "")
+    except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError):
+        raise NotSentError("proxy", f"{config.proxy_url} does not let us through to {where}") from None
     except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError):
         raise NotSentError("tls", f"TLS with {where} failed: look at its certificate and at tls_config") from None
     except aiohttp.ClientConnectorDNSError:

@@ -27,6 +27,11 @@ class NotificationConfig(Section):
     basic_auth: BasicAuth | None = Field(None, description="Basic authentication towards the receiver.")
     authorization: Authorization | None = Field(None, description="Authorization header towards the receiver.")
     tls_config: TlsConfig | None = Field(None, description="TLS towards the receiver.")
+    proxy_url: str | None = Field(
+        None,
+        description="HTTP proxy to go through; those of the environment are not used.",
+        pattern=r"^https?://[^/@\s]+/?$",
+    )
     timeout: Duration = Field(10.0, description="Deadline of one attempt; failed ones are repeated ever more rarely.")
     verdicts: tuple[VerdictName, ...] = Field(
         ("worth_it", "evaluate", "no"), description="New verdicts that are told.", min_length=1

@@ -290,6 +290,34 @@ def test_a_change_whose_answer_never_came_is_not_told_again_after_a_restart(
     assert [one.body["changes"][0]["verdict"] for one in hook.received] == ["worth_it", "no"]
 
 
+def test_of_two_daemons_on_one_database_the_one_that_analyses_tells(
+    store: Store, hook: Receiver, plain: Report
+) -> None:
+    """The first fails to tell, and stops when the second makes the reports; back again it knows what was told since."""
+
+    async def go() -> None:
+        one = telling(store, config(hook.url))
+        async with one as (first, health), telling(store, config(hook.url)) as (second, other):
+            first.take(judged(plain, EVALUATE))
+            await known(store, EVALUATE)
+            hook.answers = [503] * 1000
+            first.take(judged(plain, WORTH_IT))
+            await until(lambda: health.receivers["team"].failures["http_status"] > 0)
+            first.take(None)
+            await asyncio.sleep(0.3)  # an attempt under way ends
+            hook.answers, hook.received = [], []
+            second.take(judged(plain, WORTH_IT))
+            await until(lambda: other.receivers["team"].told == 1)
+            second.take(None)
+            first.take(judged(plain, WORTH_IT))
+            first.take(judged(plain, NO))
+            await until(lambda: health.receivers["team"].told == 1)
+
+    asyncio.run(go())
+    verdicts = [one.body["changes"][0]["verdict"] for one in hook.received]
+    assert verdicts == ["worth_it", "no"]
+
+
 def test_an_address_that_is_wrong_is_not_hammered_and_counts_anew_when_it_is_corrected(
     store: Store, hook: Receiver, plain: Report
 ) -> None:
@@ -377,6 +405,21 @@ def test_credentials_and_the_address_come_from_files_that_are_read_at_every_mess
         ("/1", "Bearer token-1"),
         ("/2", "Bearer token-2"),
     ]
+
+
+def test_a_proxy_is_gone_through_where_one_is_stated_and_the_environment_names_none(
+    hook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy is asked for the whole address; without one stated the host is looked for directly, and not found."""
+    monkeypatch.setenv("http_proxy", hook.url)
+    with pytest.raises(NotSentError, match="cannot be resolved"):
+        asyncio.run(post(config("http://slack.invalid"), {"text": "x"}))
+    asyncio.run(post(config("http://slack.invalid", proxy_url=hook.url), {"text": "x"}))
+    with pytest.raises(NotSentError, match=r"http://127.0.0.1:1 does not let us through to slack.invalid") as caught:
+        asyncio.run(post(config("http://slack.invalid", proxy_url="http://127.0.0.1:1"), {"text": "x"}))
+
+    assert [one.path for one in hook.received] == [f"http://slack.invalid{SECRET}"]
+    assert (caught.value.reason, caught.value.final) == ("proxy", False)
 
 
 def test_a_certificate_is_checked_unless_the_configuration_says_otherwise(tmp_path: Path) -> None:
