@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from math import isfinite
@@ -10,7 +10,7 @@ from typing import Any
 
 from analyzer.assumptions import Deployment, Policy
 from analyzer.deployments import DeploymentReport, report_deployment
-from analyzer.elsewhere import Elsewhere, elsewhere
+from analyzer.elsewhere import elsewhere
 from analyzer.replicas import ReplicaHistory, ReplicaReport, busy_weight, report_replica
 from analyzer.verdict import VerdictState
 from analyzer.workload import Workload, workload
@@ -33,7 +33,7 @@ class Report:
 
 
 def analyse(
-    fleet: Sequence[ReplicaHistory],
+    fleet: Iterable[ReplicaHistory],
     deployments: Sequence[Deployment],
     former: Mapping[tuple[str, str], VerdictState],
     policy: Policy,
@@ -44,24 +44,34 @@ def analyse(
 ) -> Report:
     """The report at `now_s`. `former` holds verdict states by (deployment, scheme).
 
-    Raises ValueError when a replica names a deployment that is not given.
+    Histories are taken one after another and not kept: a thousand of them are gigabytes. Raises ValueError when a
+    replica names a deployment that is not given.
     """
     stated = {deployment.name: deployment for deployment in deployments}
-    unknown = {known.deployment for known in fleet} - stated.keys()
-    if unknown:
-        raise ValueError(f"replicas of deployments that are not given: {', '.join(sorted(unknown))}")
     replicas, reports, failures = [], [], []
-    workloads = {}
+    workloads, unknown = {}, set()
+    busiest: dict[str, tuple[float, ReplicaHistory]] = {}
     for known in fleet:
+        deployment = stated.get(known.deployment)
+        if deployment is None:
+            unknown.add(known.deployment)
+            continue
         try:
-            replicas.append(report_replica(known, stated[known.deployment], now_s))
+            one = report_replica(known, deployment, now_s)
         except (ArithmeticError, LookupError, ValueError) as error:
             failures.append(f"{known.replica.target} {known.replica.model}: {error}")
+            continue
+        replicas.append(one)
+        weight = busy_weight(one)
+        if _has_choices(deployment) and weight > busiest.get(deployment.name, (-1.0,))[0]:
+            busiest[deployment.name] = weight, known
+    if unknown:
+        raise ValueError(f"replicas of deployments that are not given: {', '.join(sorted(unknown))}")
     for deployment in deployments:
         members = [one for one in replicas if one.deployment == deployment.name]
         states = {scheme: state for (name, scheme), state in former.items() if name == deployment.name}
         try:
-            found = _elsewhere(fleet, members, deployment)
+            found = elsewhere(busiest[deployment.name][1], deployment) if deployment.name in busiest else ()
             reports.append(report_deployment(deployment, members, states, policy, now_s, found))
             workloads[deployment.name] = workload(members)
         except (ArithmeticError, LookupError, ValueError) as error:
@@ -70,14 +80,9 @@ def analyse(
     return Report(now_s, recent_s, history_s, simulated, tuple(replicas), tuple(reports), tuple(failures), workloads)
 
 
-def _elsewhere(
-    fleet: Sequence[ReplicaHistory], members: Sequence[ReplicaReport], deployment: Deployment
-) -> tuple[Elsewhere, ...]:
-    """What the busiest replica would carry on the other GPUs that the operator could have."""
-    if not members or not (deployment.other_gpus or deployment.tensor_parallel_choices):
-        return ()
-    busiest = max(members, key=busy_weight).replica
-    return elsewhere(next(one for one in fleet if one.replica == busiest), deployment)
+def _has_choices(deployment: Deployment) -> bool:
+    """Whether its busiest replica is to be looked at on other GPUs that the operator could have."""
+    return bool(deployment.other_gpus or deployment.tensor_parallel_choices)
 
 
 def as_plain(value: Any) -> Any:

@@ -24,6 +24,7 @@ from collector.cli.configured import (
     database_url,
     refuse_shared_names,
 )
+from collector.cli.lean import one_arena
 from collector.cli.opening import opened, opened_in_turn, opened_spool, wants_spool
 from collector.cli.systemd import Systemd
 from collector.clock import Clock, SystemClock
@@ -96,6 +97,7 @@ def run(
 ) -> None:
     """Run the daemon: poll, store, recompute, export."""
     refuse_shared_names()
+    one_arena()
     settings = parse_settings(EMBEDDED, "default") if config_file is None else configured(config_file)
     settings = with_web_flags(settings, listen_address, web_config_file)
     clock = SystemClock()
@@ -127,6 +129,7 @@ def demo(
 ) -> None:
     """Run the daemon on the bundled simulator: every figure is invented, and says so."""
     refuse_shared_names()
+    one_arena()
     settings = with_web_flags(demo_settings(), listen_address, web_config_file)
     clock = SystemClock()
     _logging(settings, clock, level, style)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from operator import itemgetter
@@ -70,6 +70,7 @@ class Analyse:
     def run(self, roster: Mapping[ReplicaKey, Polled], epochs: Mapping[ReplicaKey, int], now_s: float) -> Report:
         """The report at `now_s`, of the replicas that the roster holds with an epoch. Raises StoreError."""
         fleet, deployments = self._fleet(roster, epochs, now_s)
+        # One after another: each history is megabytes, and its report is not.
         return self._report(fleet, deployments, self._store.reader.verdicts(), now_s)
 
     def what_if(
@@ -84,7 +85,8 @@ class Analyse:
         Nothing is stored. Raises StoreError.
         """
         # Capacities are computed with the two reports, all of them: some in turns would compare unlike fleets.
-        fleet, deployments = self._fleet(roster, epochs, now_s, capacities=0)
+        histories, deployments = self._fleet(roster, epochs, now_s, capacities=0)
+        fleet = list(histories)
         changed = [change(one) for one in deployments]
         before, after = ({one.name: one for one in each} for each in (deployments, changed))
         same, other = (
@@ -99,26 +101,26 @@ class Analyse:
         epochs: Mapping[ReplicaKey, int],
         now_s: float,
         capacities: int | None = None,
-    ) -> tuple[list[ReplicaHistory], list[Deployment]]:
+    ) -> tuple[Iterator[ReplicaHistory], list[Deployment]]:
+        """The histories, read as they are asked for, and the deployments that they belong to."""
         crowd = Counter(key.target for key in roster)
-        fleet = [
-            self._history(polled, epochs[key], now_s, alone=crowd[key.target] == 1)
-            for key, polled in roster.items()
-            if key in epochs
-        ]
+        members = {key: polled for key, polled in roster.items() if key in epochs}
         named = {deployment.name for deployment in self._stated}
-        automatic = sorted({known.deployment for known in fleet} - named)
+        automatic = sorted({self._deployment_of(polled) for polled in members.values()} - named)
         deployments = [*self._stated, *(Deployment(name) for name in automatic)]
         self._models.keep(roster, capacities)
         by_name = {deployment.name: deployment for deployment in deployments}
-        fleet = [
-            self._models.prepared(known, by_name[known.deployment], epochs[known.replica], now_s) for known in fleet
-        ]
-        return fleet, deployments
+
+        def histories() -> Iterator[ReplicaHistory]:
+            for key, polled in members.items():
+                known = self._history(polled, epochs[key], now_s, alone=crowd[key.target] == 1)
+                yield self._models.prepared(known, by_name[known.deployment], epochs[key], now_s)
+
+        return histories(), deployments
 
     def _report(
         self,
-        fleet: Sequence[ReplicaHistory],
+        fleet: Iterable[ReplicaHistory],
         deployments: Sequence[Deployment],
         former: Mapping[tuple[str, str], VerdictState],
         now_s: float,
@@ -141,13 +143,13 @@ class Analyse:
         """What is stored of one replica. Only one that is `alone` at its target has the target's GPUs to itself."""
         reader, spans = self._store.reader, self._spans
         since_s, recent_since_s = now_s - spans.history_s, now_s - spans.recent_s
-        buckets = self._buckets(polled.replica, epoch, since_s, now_s)
-        cut_s = max((totals.end_s for _, totals in buckets), default=since_s)
+        begun_s = self._epoch_start_s(epoch)
+        stored = self._buckets(polled.replica, epoch, since_s, now_s)
+        least_s = since_s if begun_s is None else max(since_s, begun_s - polled.interval_s)
+        cut_s = max((totals.end_s for _, totals in stored), default=least_s)
         overlap_s = max((MAX_GAP_INTERVALS + DIP_WINDOWS) * polled.interval_s, HISTOGRAM_SPAN_S)
-        samples = reader.samples(min(cut_s - overlap_s, recent_since_s), now_s + 1, polled.replica)
-        fresh = [one for one in samples if one.epoch == epoch]
+        fresh = reader.samples(min(cut_s - overlap_s, recent_since_s), now_s + 1, polled.replica, epoch)
         recent = sum_of_windows([one for one in fresh if one.at_s >= recent_since_s])
-        stored = [(start_s, totals) for start_s, totals in buckets if totals.epoch == epoch]
         history = add_up_whole([*(totals for _, totals in stored), *_after(fresh, cut_s)])
         name = self._deployment_of(polled)
         identity = polled.identity
@@ -173,7 +175,7 @@ class Analyse:
             parts=self._models.parts(stored, own, now_s),
             gpu_uuids=tuple(own),
             gpu_activity=activity_of(gpus),
-            epoch_started_s=self._epoch_start_s(epoch),
+            epoch_started_s=begun_s,
         )
 
     def _epoch_start_s(self, epoch: int) -> float | None:
@@ -183,17 +185,18 @@ class Analyse:
         return self._epoch_starts.get(epoch)
 
     def _buckets(self, replica: ReplicaKey, epoch: int, since_s: float, now_s: float) -> list[tuple[float, Totals]]:
-        """What is stored of a span by start, each window in one: old hours, and five minutes of the last day.
+        """What is stored of an epoch by start, each window in one: old hours, and five minutes of the last day.
 
         The epoch's first hour comes by five minutes too, since its warm-up lies in it. Where five-minute totals are
         not kept as long, hours stand for them.
         """
         reader = self._store.reader
         cut_s = max((now_s - BY_BUCKET_S) // HOUR_S * HOUR_S, since_s)
-        hours, fine = reader.hours(since_s, now_s, replica), reader.totals(cut_s, now_s, replica)
-        first_s = next((start_s for start_s, totals in hours if totals.epoch == epoch), cut_s)
+        hours = reader.hours(since_s, now_s, replica, epoch)
+        fine = reader.totals(cut_s, now_s, replica, epoch)
+        first_s = hours[0][0] if hours else cut_s
         if first_s < cut_s:
-            fine = [*reader.totals(first_s, first_s + HOUR_S, replica), *fine]
+            fine = [*reader.totals(first_s, first_s + HOUR_S, replica, epoch), *fine]
         told = {start_s // HOUR_S for start_s, _ in fine}
         return sorted([*(one for one in hours if one[0] // HOUR_S not in told), *fine], key=itemgetter(0))
 

@@ -137,7 +137,7 @@ class StepModels:
         if not known.parts:
             return []
         since_s = max(now_s - FINE_HOUR_S, known.parts[0].totals.start_s)
-        samples = [one for one in self._reader.samples(since_s, now_s + 1, known.replica) if one.epoch == epoch]
+        samples = self._reader.samples(since_s, now_s + 1, known.replica, epoch)
         gpus = [self._reader.gpu_samples(since_s, now_s + 1, uuid) for uuid in known.gpu_uuids]
         return in_spans(samples, mean_gpu(gpus), FINE_SPAN_S)
 

@@ -81,12 +81,14 @@ class Reader:
             lambda connection: {number: seconds(at_us) for number, at_us in connection.execute(starts)}
         )
 
-    def samples(self, since_s: float, until_s: float, replica: ReplicaKey | None = None) -> list[ReplicaSample]:
-        """Samples of one replica, or of all, taken within a span, oldest first."""
+    def samples(
+        self, since_s: float, until_s: float, replica: ReplicaKey | None = None, epoch: int | None = None
+    ) -> list[ReplicaSample]:
+        """Samples of one replica, or of one of its epochs, or of all, taken within a span, oldest first."""
         since_us, until_us = span_us(since_s, until_s)
 
         def work(connection: Connection) -> list[ReplicaSample]:
-            keys = replica_of_epoch(connection, replica)
+            keys = _keys(connection, replica, epoch)
             members = None if replica is None else list(keys)
             rows = rows_between(connection, replica_samples, since_us, until_us, members)
             return [replica_sample(row, keys[row.epoch_id]) for row in rows if row.epoch_id in keys]
@@ -132,23 +134,27 @@ class Reader:
 
         return self._engines.read(work)
 
-    def totals(self, since_s: float, until_s: float, replica: ReplicaKey | None = None) -> list[tuple[float, Totals]]:
+    def totals(
+        self, since_s: float, until_s: float, replica: ReplicaKey | None = None, epoch: int | None = None
+    ) -> list[tuple[float, Totals]]:
         """(start of the bucket, totals) of the five-minute buckets that start within a span, oldest first."""
-        return self._totals(replica_totals, since_s, until_s, replica)
+        return self._totals(replica_totals, since_s, until_s, replica, epoch)
 
-    def hours(self, since_s: float, until_s: float, replica: ReplicaKey | None = None) -> list[tuple[float, Totals]]:
+    def hours(
+        self, since_s: float, until_s: float, replica: ReplicaKey | None = None, epoch: int | None = None
+    ) -> list[tuple[float, Totals]]:
         """(start of the hour, totals) of the closed hours that start within a span, oldest first."""
-        return self._totals(replica_hours, since_s, until_s, replica)
+        return self._totals(replica_hours, since_s, until_s, replica, epoch)
 
     def _totals(
-        self, table: Table, since_s: float, until_s: float, replica: ReplicaKey | None
+        self, table: Table, since_s: float, until_s: float, replica: ReplicaKey | None, epoch: int | None
     ) -> list[tuple[float, Totals]]:
         since_us, until_us = span_us(since_s, until_s)
         # Starts are whole milliseconds.
         since_ms, until_ms = -(-since_us // 1000), -(-until_us // 1000)
 
         def work(connection: Connection) -> list[tuple[float, Totals]]:
-            keys = replica_of_epoch(connection, replica)
+            keys = _keys(connection, replica, epoch)
             rows = grid_rows(connection, table, since_ms, until_ms, None if replica is None else list(keys))
             known = [row for row in rows if row[1] in keys]
             starts_s = [row[0] / 1000 for row in known]
@@ -223,6 +229,11 @@ def replica_of_epoch(connection: Connection, replica: ReplicaKey | None = None) 
         mine = select(epochs.c.id).join(replicas).where(_is(replica))
         return dict.fromkeys(connection.execute(mine).scalars(), replica)
     return {number: ReplicaKey(target, model, rank) for number, target, model, rank in connection.execute(pairs)}
+
+
+def _keys(connection: Connection, replica: ReplicaKey | None, epoch: int | None) -> dict[int, ReplicaKey]:
+    """As `replica_of_epoch`; one whose epoch is known is not looked up."""
+    return replica_of_epoch(connection, replica) if replica is None or epoch is None else {epoch: replica}
 
 
 def _is(replica: ReplicaKey) -> ColumnElement[bool]:

@@ -40,6 +40,8 @@ def usage(process_id: int) -> Usage:
 def resident_bytes(process_id: int) -> float:
     """Resident memory of one process alone. Raises FileNotFoundError or ProcessLookupError when it is gone."""
     status = dict(_pairs(Path(f"/proc/{process_id}/status").read_text()))
+    if "VmRSS" not in status:
+        raise ProcessLookupError(f"process {process_id} has ended")
     return 1024 * float(status["VmRSS"].split()[0])
 
 

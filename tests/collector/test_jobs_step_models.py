@@ -40,7 +40,7 @@ class Stored:
         self.asked = 0
         self._utilization = utilization
 
-    def samples(self, since_s: float, until_s: float, replica: ReplicaKey) -> list[ReplicaSample]:
+    def samples(self, since_s: float, until_s: float, replica: ReplicaKey, epoch: int) -> list[ReplicaSample]:
         self.asked += 1
         return []
 
