@@ -50,6 +50,7 @@ from collector.store import Keep, Store
 CLOCK_CHECK_S = 5.0
 FLUSH_LIMIT_S = 3.0
 SAVE_LIMIT_S = 2.0
+CLOSE_LIMIT_S = 1.0
 TIDY_INTERVAL_S = 3600
 ROOM_INTERVAL_S = 60
 """So often old samples are deleted while a nearly full disk keeps new ones out."""
@@ -324,7 +325,12 @@ class Daemon:
         await serving.close()
         if self._gpus is not None:
             await self._gpus.close()
-        ended = [worker.close(1.0) for worker in (self._writer, self._reader, self._turn)]
+        # Told first, all of them: where the database hangs, they share the second that they are waited for.
+        workers = (self._writer, self._reader, self._turn)
+        for worker in workers:
+            worker.close(0.0)
+        until_s = self._clock.monotonic_s() + CLOSE_LIMIT_S
+        ended = [worker.close(max(0.0, until_s - self._clock.monotonic_s())) for worker in workers]
         self._joining.close()
         self._discovery.close()
         if self._spool is not None:

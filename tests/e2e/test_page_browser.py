@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from analyzer.report import Report
 from collector.export.overview import replica_id
-from collector.health import DaemonHealth
+from collector.health import DaemonHealth, SpoolHealth
 from tests.collector.test_openapi import HOSTILE, a_state, hostile_report
 from tests.fakes.browser import chromium, opened, serious
 from tests.fakes.daemon_process import helper, running
@@ -95,6 +95,18 @@ def test_an_empty_and_a_starting_daemon_say_what_is_missing(browser: Browser, re
         page.goto(url + "/")
         expect(page.locator("#empty")).to_contain_text("No inference server has been seen yet.")
         page.close()
+
+
+def test_the_page_says_that_samples_wait_and_that_a_disk_is_nearly_full(browser: Browser, report: Report) -> None:
+    state = a_state(report)
+    state.health.store.failed(1.0, "disk_nearly_full", "its disk has 9.0 MB free")
+    state.health.spool = SpoolHealth(waiting=1234, oldest_s=1_800_000_000.0)
+    state.health.spool.failed(1.0, "spool_failed", "the spool is malformed")
+    with served(state, HandClock()) as url, opened(browser, url + "/") as seen:
+        problem = seen.page.locator("#problem")
+        expect(problem).to_contain_text("Database: its disk has 9.0 MB free.")
+        expect(problem).to_contain_text("1234 samples wait on disk for the database, the oldest since ")
+        expect(problem).to_contain_text("Spool: the spool is malformed.")
 
 
 def test_a_refresh_moves_nothing_and_keeps_what_was_opened_and_focused(browser: Browser, report: Report) -> None:
