@@ -109,7 +109,7 @@ class Receiver:
         self._clock = clock
         self._first_pause_s = first_pause_s
         self._unanswered: dict[tuple[str, str], tuple[Verdict, Verdict]] = {}
-        """Verdicts that were sent and perhaps not taken, and what was told before; by key in the database."""
+        """Verdicts that were sent, whether or not they arrived, and what was told before; by key in the database."""
         self._given_up: set[str] = set()
         """Messages that the receiver will never take; a changed configuration or a restart tries them again."""
         self._report: Report | None = None
@@ -167,10 +167,12 @@ class Receiver:
         """What the receiver knows. What stands when it is first looked at is no change. Raises StoreError."""
         # Read anew each time: of several daemons on one database another may have told something since.
         told = await self._reader.run(self._store.reader.told, self._config.name)
-        for key, (sent, former) in self._unanswered.items():
-            if told.get(key) is sent:
-                told[key] = former
         verdicts = standing(report)
+        now = {_kept(key): verdict for key, verdict in verdicts.items()}
+        for key, (sent, former) in self._unanswered.items():
+            # To be said again while it holds; should it have arrived after all, another verdict is news.
+            if told.get(key) is sent and now.get(key) is sent:
+                told[key] = former
         fresh = {key: verdict for key, verdict in verdicts.items() if _kept(key) not in told}
         if fresh:
             await self._writer.run(self._store.writer.save_told, self._config.name, fresh)
@@ -184,16 +186,19 @@ class Receiver:
         """
         name, save = self._config.name, self._store.writer.save_told
         await self._writer.run(save, name, news.verdicts)
+        self._unanswered |= {_kept(key): (news.verdicts[key], former) for key, former in news.former.items()}
         try:
             await post(self._config, _BODIES[self._config.kind](news))
         except NotSentError as error:
-            if error.arrived:
-                self._unanswered |= {_kept(key): (news.verdicts[key], former) for key, former in news.former.items()}
-            else:
+            if not error.arrived:
                 await self._writer.run(save, name, news.former)
+                self._answered(news)
             if error.final:
                 self._given_up.add(news.id)
             raise
+        self._answered(news)
+
+    def _answered(self, news: News) -> None:
         for key in news.verdicts:
             self._unanswered.pop(_kept(key), None)
 

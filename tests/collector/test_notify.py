@@ -176,7 +176,7 @@ def test_missing_data_in_between_are_no_news_when_the_verdict_is_back(
             await known(store, NO)
             for verdict in (NO_DATA, NO, NO_DATA, WORTH_IT):
                 notifier.take(judged(plain, verdict))
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.05)
             await until(lambda: health.receivers["team"].told == 1)
 
     asyncio.run(go())
@@ -217,6 +217,29 @@ def test_a_receiver_that_hangs_is_given_up_at_its_deadline_and_holds_up_no_other
 
     with webhook_receiver() as other:
         asyncio.run(go(other))
+
+
+def test_what_may_have_arrived_is_taken_back_when_it_no_longer_holds(
+    store: Store, hook: Receiver, plain: Report
+) -> None:
+    """The receiver took `worth_it` and its answer never came; then the verdict is what it was before."""
+
+    async def go() -> None:
+        hook.slow.set()
+        async with telling(store, config(hook.url, timeout="100ms")) as (notifier, health):
+            notifier.take(judged(plain, EVALUATE))
+            await known(store, EVALUATE)
+            notifier.take(judged(plain, WORTH_IT))
+            await until(lambda: health.receivers["team"].failures["timeout"] > 1)
+            hook.slow.clear()
+            notifier.take(judged(plain, EVALUATE))
+            await until(lambda: hook.received[-1].body["changes"][0]["verdict"] == "evaluate")
+
+    asyncio.run(go())
+    told = [one.body["changes"][0] for one in hook.received]
+    assert {one["former_verdict"] for one in told if one["verdict"] == "worth_it"} == {"evaluate"}
+    assert told[-1]["former_verdict"] == "worth_it"
+    assert len({one.body["id"] for one in hook.received}) == 2
 
 
 def test_what_turned_back_while_the_receiver_was_away_is_no_news(store: Store, hook: Receiver, plain: Report) -> None:

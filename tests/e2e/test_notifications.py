@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.fakes.daemon_process import DaemonProcess, cli, helper, running
+from tests.fakes.tools import require
 from tests.fakes.webhook_receiver import Receiver, webhook_receiver
 
 CONFIG = """
@@ -62,7 +64,10 @@ def reports_made(daemon: DaemonProcess, number: int) -> None:
 def test_a_verdict_is_told_once_through_a_reload_a_kill_and_a_restart(
     server: str, hook: Receiver, tmp_path: Path
 ) -> None:
-    """There is none at first, which is no news. Then a shorter history is asked for: the verdict is told to each."""
+    """There is none at first, which is no news. Then a shorter history is asked for: the verdict is told to each.
+
+    The reports that it made can be replayed.
+    """
     config = tmp_path / "config.yaml"
 
     def write(min_history: str) -> None:
@@ -98,6 +103,9 @@ def test_a_verdict_is_told_once_through_a_reload_a_kill_and_a_restart(
     assert change["reason"] is not None
     assert f"because: {change['reason'][:40]}" in by_path["/services/canary"]["text"]
     assert "canary" not in first + second
+    require("promtool", "prometheus")
+    replayed = json.loads(cli(tmp_path, "alerts", "replay", "--config.file", "config.yaml", "--json").stdout)
+    assert (replayed["reports"] > 0, replayed["unread"]) == (True, 0)
 
 
 def test_a_test_message_is_sent_to_each_receiver_and_each_failure_is_told(hook: Receiver, tmp_path: Path) -> None:
