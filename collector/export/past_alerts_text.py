@@ -9,8 +9,6 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from collector.export.step_line import span
-
 Plain = Mapping[str, Any]
 SHOWN = 5
 """Firings of one alert that are listed; --json has them all."""
@@ -32,7 +30,7 @@ def print_replay(replay: Plain, console: Console) -> None:
 def _lines(replay: Plain) -> Iterator[Text]:
     when = f"{_moment(replay['since_s'])} to {_moment(replay['until_s'])} UTC"
     yield Text(f"Alerts that {replay['reports']} stored reports would have raised, {when}", "bold")
-    step = span(replay["step_s"])
+    step = _lasted(replay["step_s"])
     yield Text(f"Evaluated every {step} by {replay['evaluated_by']}.", "dim")
     yield Text(BEGINNING, "dim")
     if replay["simulated"]:
@@ -54,9 +52,9 @@ def _lines(replay: Plain) -> Iterator[Text]:
 def _gaps(gaps: Sequence[Sequence[float]]) -> Iterator[Text]:
     if not gaps:
         return
-    whole = span(sum(to_s - from_s for from_s, to_s in gaps))
+    whole = _lasted(sum(to_s - from_s for from_s, to_s in gaps))
     yield Text(f"No report stands for {whole} of it: the daemon was away, or could make none.", "yellow")
-    yield from _first([f"  {_moment(from_s)} to {_moment(to_s)}, {span(to_s - from_s)}" for from_s, to_s in gaps])
+    yield from _first([f"  {_moment(from_s)} to {_moment(to_s)}, {_lasted(to_s - from_s)}" for from_s, to_s in gaps])
 
 
 def _alert(alert: Plain) -> Iterator[Text]:
@@ -66,7 +64,7 @@ def _alert(alert: Plain) -> Iterator[Text]:
         yield Text(f"{alert['title']}: did not fire")
         return
     times = "once" if len(firings) == 1 else f"{len(firings)} times"
-    text = f"{alert['title']}: fired {times}, {span(alert['fired_s'])} in all"
+    text = f"{alert['title']}: fired {times}, {_lasted(alert['fired_s'])} in all"
     yield Text(text, "bold yellow" if severity != "info" else "bold")
     yield from _first([_firing(one) for one in firings])
 
@@ -74,7 +72,7 @@ def _alert(alert: Plain) -> Iterator[Text]:
 def _firing(one: Plain) -> str:
     about = ", ".join(f"{name} {value}" for name, value in one["labels"].items()) or "no labels"
     end = "now, still firing" if one["until_s"] is None else _moment(one["until_s"])
-    return f"  {about}: {_moment(one['since_s'])} to {end}, {span(one['lasted_s'])}"
+    return f"  {about}: {_moment(one['since_s'])} to {end}, {_lasted(one['lasted_s'])}"
 
 
 def _first(lines: Sequence[str]) -> Iterator[Text]:
@@ -82,6 +80,18 @@ def _first(lines: Sequence[str]) -> Iterator[Text]:
         yield Text(line)
     if len(lines) > SHOWN:
         yield Text(f"  and {len(lines) - SHOWN} more: --json lists them", "dim")
+
+
+def _lasted(seconds: float) -> str:
+    """To the minute, since the times beside it are; of days, to the hour."""
+    minutes = round(seconds / 60)
+    days, hours = divmod(round(seconds / 3600), 24)
+    if days >= 2:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    hours, minutes = divmod(minutes, 60)
+    return (
+        " ".join(part for part in (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "") if part) or "0"
+    )
 
 
 def _moment(at_s: float) -> str:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import time
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from analyzer.report import as_plain
 from collector.errors import BreakevenError, StoreError
 from collector.export.alert_rules import metrics_named, read_rules, shipped_rules
 from collector.export.kept_series import KEPT, kept_series
+from collector.export.past_alerts_text import print_replay
 from collector.export.render import report_series
 from collector.jobs.past_alerts import PastAlert, Replay, replay
 from collector.jobs.promtool import Promtool
@@ -239,6 +242,19 @@ def test_the_metrics_of_a_rule_are_those_that_a_parser_of_promql_finds() -> None
     for expression in expressions:
         found = {one.metric for one in selectors(expression)} - {"ALERTS"}
         assert metrics_named(expression) == found, expression
+
+
+def test_the_text_gives_times_to_the_minute(store: Store, promtool: Promtool, body: Plain) -> None:
+    """From 0:00 on with `for` 15 min; false at 2:30 and held for 15 min: 0:15 to 2:45, two hours and a half."""
+    kept(store, changed(body, verdict=WORTH_IT), 0, 2.5)
+    kept(store, changed(body, verdict=NO), 2.5, 72)
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_replay(asdict(replayed(store, promtool, 72)), console)
+    text = console.export_text()
+
+    assert "QuantizationWorthIt: fired once, 2 h 30 min in all\n" in text
+    assert "  deployment chat, scheme w4a16: 2026-11-26 00:15 to 2026-11-26 02:45, 2 h 30 min\n" in text
+    assert "2026-11-26 02:45 to now, still firing, 2 d 21 h\n" in text
 
 
 @pytest.fixture(scope="module")
