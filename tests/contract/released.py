@@ -60,17 +60,14 @@ def sqlite_file(revision: str) -> Path:
 
 
 def postgres_file(revision: str) -> Path:
-    """Where the SQL of a revision's Postgres database is kept."""
-    return FOLDER / f"schema-{revision}.sql"
+    """Where the SQL of a revision's Postgres database is kept, compressed."""
+    return FOLDER / f"schema-{revision}.sql.gz"
 
 
 def kept_revisions() -> list[str]:
     """The revisions of which both are kept, oldest first."""
-    return sorted(
-        path.name.removeprefix("schema-").removesuffix(".sql")
-        for path in FOLDER.glob("schema-*.sql")
-        if sqlite_file(path.name.removeprefix("schema-").removesuffix(".sql")).exists()
-    )
+    found = (path.name.removeprefix("schema-").removesuffix(".sql.gz") for path in FOLDER.glob("schema-*.sql.gz"))
+    return sorted(revision for revision in found if sqlite_file(revision).exists())
 
 
 def unpacked(revision: str, path: Path) -> None:
@@ -87,14 +84,17 @@ def keep(folder: Path) -> None:
         fill(store)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    with sqlite_file(head()).open("xb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as file:
-        file.write(path.read_bytes())
+    _compress(path.read_bytes(), sqlite_file(head()))
     with running_cluster() as cluster:
         url = cluster.url(cluster.fresh())
         with closing(Store.open(url, StandingClock())) as store:
             fill(store)
-        with postgres_file(head()).open("x", encoding="utf-8") as file:
-            file.write(_dumped(url))
+        _compress(_dumped(url).encode(), postgres_file(head()))
+
+
+def _compress(content: bytes, path: Path) -> None:
+    with path.open("xb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as file:
+        file.write(content)
 
 
 def _dumped(url: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from contextlib import closing
 from pathlib import Path
@@ -44,7 +45,7 @@ def kept_url(request: pytest.FixtureRequest, tmp_path: Path, revision: str) -> s
     cluster: Cluster = request.getfixturevalue("postgres")
     url = cluster.url(request.getfixturevalue("postgres_database"))
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(postgres_file(revision).read_bytes())
+        connection.execute(gzip.decompress(postgres_file(revision).read_bytes()))
     return url
 
 

@@ -152,7 +152,7 @@ def test_what_no_longer_holds_the_turn_gives_up_nothing(pair: list[One], clock: 
 def test_a_holder_whose_session_ended_is_followed_at_once(pair: list[One], postgres: Cluster) -> None:
     """A killed process's connection ends with it."""
     a, b = pair
-    postgres.run(f"SELECT pg_terminate_backend({a.session().partition('/')[0]})")
+    postgres.run(f"SELECT pg_terminate_backend({a.session().partition('/')[0]}, 10000)")
     assert b.lease.beat() == Standing(True, "b")
     assert not a.concludes(START_S)
     assert a.lease.beat() == Standing(False, "b")
@@ -160,7 +160,7 @@ def test_a_holder_whose_session_ended_is_followed_at_once(pair: list[One], postg
 
 def test_a_holder_whose_session_was_cut_goes_on_with_another(pair: list[One], postgres: Cluster) -> None:
     a, b = pair
-    postgres.run(f"SELECT pg_terminate_backend({a.session().partition('/')[0]})")
+    postgres.run(f"SELECT pg_terminate_backend({a.session().partition('/')[0]}, 10000)")
     assert a.lease.beat() == Standing(True, "a")
     assert b.lease.beat() == Standing(False, "a")
 

