@@ -135,9 +135,12 @@ class Analyse:
             history_s=self._spans.history_s,
         )
 
-    def keep(self, report: Report, guard: Callable[[Connection], None]) -> None:
-        """Store the report and its verdicts, if `guard` lets it. Raises what that raises, and StoreError."""
-        self._store.writer.conclude(_states(report), report.made_at_s, as_plain(report), guard)
+    def keep(self, report: Report, guard: Callable[[Connection], None], sparing: bool = False) -> None:
+        """Store the report and its verdicts, if `guard` lets it; `sparing` in place of the newest.
+
+        Raises what `guard` raises, and StoreError.
+        """
+        self._store.writer.conclude(_states(report), report.made_at_s, as_plain(report), guard, sparing=sparing)
 
     def _history(self, polled: Polled, epoch: int, now_s: float, *, alone: bool) -> ReplicaHistory:
         """What is stored of one replica. Only one that is `alone` at its target has the target's GPUs to itself."""

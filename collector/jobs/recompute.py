@@ -74,7 +74,9 @@ class Recompute:
                 self._settings = None
             polled, epochs = dict(self._roster.polled), dict(self._roster.epochs)
             report = await self._reader.run(self._analyse.run, polled, epochs, now_s)
-            await self._writer.run(self._analyse.keep, report, self._turn.guard)
+            disk = self._state.health.disk
+            sparing = disk is not None and disk.stopped
+            await self._writer.run(self._analyse.keep, report, self._turn.guard, sparing)
         except asyncio.CancelledError:  # at the daemon's end, which APScheduler would log with a traceback
             return
         except LeaseLostError as error:

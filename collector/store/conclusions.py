@@ -41,11 +41,11 @@ def report_row(made_at_s: float, body: Mapping[str, Any]) -> dict[str, Any]:
     return {"made_at_us": microseconds(made_at_s), "body": packed_report(body)}
 
 
-def add_report(connection: Connection, row: Mapping[str, Any]) -> None:
-    """Add a report in place of the newest, unless that is to stay."""
+def add_report(connection: Connection, row: Mapping[str, Any], *, sparing: bool = False) -> None:
+    """Add a report in place of the newest, unless that is to stay; where space is to be spared, it never is."""
     newest = select(reports.c.made_at_us).order_by(reports.c.made_at_us.desc()).limit(2)
     times = list(connection.execute(newest).scalars())
-    if len(times) == 2 and times[0] - times[1] < microseconds(REPORT_SPACING_S):
+    if len(times) == 2 and (sparing or times[0] - times[1] < microseconds(REPORT_SPACING_S)):
         connection.execute(delete(reports).where(reports.c.made_at_us == times[0]))
     connection.execute(insert_into(connection, reports).on_conflict_do_nothing(), row)
 

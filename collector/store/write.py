@@ -131,17 +131,19 @@ class Writer:
         made_at_s: float,
         body: Mapping[str, Any],
         guard: Callable[[Connection], None],
+        *,
+        sparing: bool = False,
     ) -> None:
         """Keep a report and its verdicts as `append_report` and `save_verdicts` do, together, or neither.
 
-        `guard` goes first in the transaction. Raises what it raises, and as those do.
+        `sparing` puts the report in place of the newest in any case: the disk is nearly full. `guard` goes first in the transaction. Raises what it raises, and as those do.
         """
         row, rows = report_row(made_at_s, body), verdict_rows(states, made_at_s)
 
         def work(connection: Connection) -> None:
             guard(connection)
             upsert(connection, verdicts, rows)
-            add_report(connection, row)
+            add_report(connection, row, sparing=sparing)
 
         self._engines.write(work)
 

@@ -32,6 +32,16 @@ def test_one_report_a_quarter_of_an_hour_stays_and_the_newest_always(store: Stor
     assert store.reader.latest_report() == StoredReport(START_S + 1800, {"minute": 30})
 
 
+def test_a_nearly_full_disk_gets_no_further_report_but_the_newest(store: Store) -> None:
+    """Four quarters of an hour: those of 0 and 15 were there, and each later one takes the newest's place."""
+    for quarter in range(5):
+        at_s = START_S + 900 * quarter
+        store.writer.conclude({}, at_s, {"quarter": quarter}, lambda _connection: None, sparing=quarter > 1)
+
+    assert store.reader.report_times() == [START_S, START_S + 3600]
+    assert store.reader.latest_report() == StoredReport(START_S + 3600, {"quarter": 4})
+
+
 def test_the_reports_of_a_span_come_one_by_one_with_its_start_and_without_its_end(store: Store) -> None:
     for quarter in range(4):
         store.writer.append_report(START_S + 900 * quarter, {"quarter": quarter})
