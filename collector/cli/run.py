@@ -24,7 +24,6 @@ from collector.cli.configured import (
     database_url,
     refuse_shared_names,
 )
-from collector.cli.lean import one_arena
 from collector.cli.opening import opened, opened_in_turn, opened_spool, wants_spool
 from collector.cli.systemd import Systemd
 from collector.clock import Clock, SystemClock
@@ -32,6 +31,7 @@ from collector.daemon import Daemon
 from collector.errors import StoreAwayError
 from collector.gpu.supervisor import Limits, NvmlReader
 from collector.jobs.discover import found_text, loopback_targets
+from collector.jobs.heap import one_arena
 from collector.jobs.serving import WebFlags, refuse_taken_address, with_web_flags
 from collector.jobs.simulate import Past, Simulation, demo_settings
 from collector.jobs.targets import Target

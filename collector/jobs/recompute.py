@@ -12,6 +12,7 @@ from collector.errors import LeaseLostError, StoreError
 from collector.export.snapshot import State
 from collector.health import Health
 from collector.jobs.analyse import Analyse
+from collector.jobs.heap import give_back
 from collector.jobs.polled import Roster
 from collector.jobs.sink import Sink
 from collector.jobs.standby import Standby
@@ -77,6 +78,7 @@ class Recompute:
             disk = self._state.health.disk
             sparing = disk is not None and disk.stopped
             await self._writer.run(self._analyse.keep, report, self._turn.guard, sparing)
+            await self._writer.run(give_back)
         except asyncio.CancelledError:  # at the daemon's end, which APScheduler would log with a traceback
             return
         except LeaseLostError as error:

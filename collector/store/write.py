@@ -136,7 +136,8 @@ class Writer:
     ) -> None:
         """Keep a report and its verdicts as `append_report` and `save_verdicts` do, together, or neither.
 
-        `sparing` puts the report in place of the newest in any case: the disk is nearly full. `guard` goes first in the transaction. Raises what it raises, and as those do.
+        `sparing` puts the report in place of the newest in any case: the disk is nearly full. `guard` goes first in the
+        transaction. Raises what it raises, and as those do.
         """
         row, rows = report_row(made_at_s, body), verdict_rows(states, made_at_s)
 
