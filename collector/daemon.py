@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-
 from collector import __version__
-from collector.clock import STEP_S, Clock
+from collector.clock import Clock
 from collector.errors import BreakevenError, SourceError
 from collector.export.snapshot import State
 from collector.gpu.readings import GpuReader
@@ -38,7 +35,7 @@ from collector.jobs.spool import Spool
 from collector.jobs.targets import Target
 from collector.jobs.ticks import every, first_delay_s
 from collector.jobs.tidy import Tidy
-from collector.jobs.trigger import EveryInterval
+from collector.jobs.timetable import Job, Timetable
 from collector.jobs.turn import Turn, lasts_s
 from collector.jobs.worker import Worker
 from collector.logs import event
@@ -47,7 +44,6 @@ from collector.scrape.page import LayoutPool
 from collector.settings.model import Settings
 from collector.store import Keep, Store
 
-CLOCK_CHECK_S = 5.0
 FLUSH_LIMIT_S = 3.0
 SAVE_LIMIT_S = 2.0
 CLOSE_LIMIT_S = 1.0
@@ -90,8 +86,8 @@ class Daemon:
         self._load = load
         self._fetcher: Fetcher
         self._discovery: Discovery
-        self._scheduler: AsyncIOScheduler | None = None
         self._health = DaemonHealth(started_s=clock.wall_s(), notices=list(notices))
+        self._timetable = Timetable(clock, self._health)
         if store.set_aside is not None:
             self._health.storage_recovered = 1
             self._health.notices.append(f"the database was unusable and was moved to {store.set_aside}")
@@ -134,7 +130,7 @@ class Daemon:
 
     async def reload(self) -> bool:
         """Take the configuration anew; a bad one changes nothing. Whether it was taken."""
-        if self._scheduler is None:
+        if not self._timetable.running:
             event(_log, logging.WARNING, "the configuration is not read again: the daemon is still starting")
             return False
         fresh = reloaded(self._settings, self._load, self._health.config, self._clock)
@@ -147,7 +143,7 @@ class Daemon:
         self._notifier.configure(fresh.notifications)
         said(await self._discovery.refresh())
         self._follow(self._targets())
-        self._schedule(self._scheduler)
+        self._plan()
         return True
 
     async def run(self, stop: asyncio.Event, started: Callable[[tuple[str, ...]], None]) -> None:
@@ -161,7 +157,6 @@ class Daemon:
         session = client_session(budget.polls)
         self._fetcher = Fetcher(session)
         self._discovery = Discovery(self._settings, self._fetcher, self._health.discovery, self._clock)
-        scheduler = AsyncIOScheduler(timezone="UTC")
         tasks: list[asyncio.Task[Any]] = []
         try:
             started(self.state.urls)
@@ -174,21 +169,20 @@ class Daemon:
                 asyncio.create_task(self._supervised(name, part))
                 for name, part in (
                     ("sink", self._sink.run),
-                    ("turn", partial(self._turn.run, partial(self._turned, scheduler))),
+                    ("turn", partial(self._turn.run, self._turned)),
                     ("discovery", self._discover),
-                    ("clock", partial(self._watch_clock, scheduler)),
+                    ("clock", partial(self._timetable.watch_clock, self._clock_stepped)),
                     ("gpus", self._poll_gpus),
                     ("joins", self._joining.run),
                     ("memory", partial(memory.take_later, remembered, self._targets_now)),
                 )
             ]
             self._notifier.configure(self._settings.notifications)
-            self._schedule(scheduler)
-            scheduler.start()
-            self._scheduler = scheduler
+            self._plan()
+            self._timetable.start()
             await stop.wait()
         finally:
-            await self._end(serving, session, scheduler, tasks)
+            await self._end(serving, session, tasks)
 
     def _targets(self) -> list[Target]:
         found, problems = self._discovery.targets()
@@ -254,61 +248,35 @@ class Daemon:
                 said(await self._discovery.refresh())
                 self._follow(self._targets())
 
-    async def _watch_clock(self, scheduler: AsyncIOScheduler) -> None:
-        """The scheduler sleeps by the wall clock: after a step its jobs must be planned anew."""
-        offset_s = self._clock.wall_s() - self._clock.monotonic_s()
-        while True:
-            await asyncio.sleep(CLOCK_CHECK_S)
-            now_offset_s = self._clock.wall_s() - self._clock.monotonic_s()
-            if abs(now_offset_s - offset_s) > STEP_S:
-                self._health.clock_steps += 1
-                event(_log, logging.WARNING, "the wall clock stepped", about="clock", step_s=now_offset_s - offset_s)
-                # By a clock that is years ahead all history is old: whoever sets it has an hour to put it right.
-                self._schedule(scheduler, tidy_first_s=TIDY_INTERVAL_S)
-                scheduler.wakeup()
-            offset_s = now_offset_s
-
-    def _schedule(self, scheduler: AsyncIOScheduler, *, tidy_first_s: float | None = None) -> None:
+    def _plan(self, *, tidy_first_s: float | None = None) -> None:
         """Plan the jobs anew; `tidy_first_s` is when the first is deleted, as soon as the first report by default."""
-        scheduler.remove_all_jobs()
         retention = self._settings.storage.retention
         keep = Keep(retention.samples, retention.totals, retention.hours, retention.max_bytes)
         tidy = Tidy(self._store, keep, self._writer, self._health, self._turn, self._clock)
-        first_report_s = min(FIRST_REPORT_S, self._settings.global_.evaluation_interval)
+        interval_s = self._settings.global_.evaluation_interval
+        first_report_s = min(FIRST_REPORT_S, interval_s)
         first_tidy_s = first_report_s if tidy_first_s is None else tidy_first_s
-        plan: Mapping[str, tuple[Callable[[], Awaitable[None]], float, float]] = {
-            "recompute": (self.recompute.run, self._settings.global_.evaluation_interval, first_report_s),
-            "tidy": (tidy.run, TIDY_INTERVAL_S, first_tidy_s),
-            "room": (tidy.early, ROOM_INTERVAL_S, first_tidy_s),
-        }
-        for name, (job, interval_s, first_s) in plan.items():
-            scheduler.add_job(
-                job,
-                EveryInterval(interval_s),
-                id=name,
-                next_run_time=datetime.fromtimestamp(self._clock.wall_s() + first_s, UTC),
-                coalesce=True,
-                max_instances=1,
-                misfire_grace_time=None,
-            )
+        self._timetable.plan(
+            {
+                "recompute": Job(self.recompute.run, interval_s, first_report_s),
+                "tidy": Job(tidy.run, TIDY_INTERVAL_S, first_tidy_s),
+                "room": Job(tidy.early, ROOM_INTERVAL_S, first_tidy_s),
+            }
+        )
 
-    def _turned(self, scheduler: AsyncIOScheduler, mine: bool) -> None:
+    def _clock_stepped(self) -> None:
+        """By a clock that is years ahead all history is old: whoever sets it has an hour to put it right."""
+        self._plan(tidy_first_s=TIDY_INTERVAL_S)
+
+    def _turned(self, mine: bool) -> None:
         """The turn to analyse came over from another daemon, whose last report is old already, or went to one."""
         if not mine:
             self._notifier.take(None)
-        if scheduler.get_job("recompute") is not None:
-            scheduler.modify_job("recompute", next_run_time=datetime.fromtimestamp(self._clock.wall_s(), UTC))
+        self._timetable.at_once("recompute")
 
-    async def _end(
-        self,
-        serving: Serving,
-        session: Any,
-        scheduler: AsyncIOScheduler,
-        tasks: list[asyncio.Task[Any]],
-    ) -> None:
+    async def _end(self, serving: Serving, session: Any, tasks: list[asyncio.Task[Any]]) -> None:
         """Stop polling, write what waits, close; each step has its limit."""
-        if scheduler.running:
-            scheduler.shutdown(wait=False)
+        self._timetable.end()
         running = [*tasks, *self._polls.values()]
         for task in running:
             task.cancel()
@@ -334,7 +302,7 @@ class Daemon:
         self._joining.close()
         self._discovery.close()
         if self._spool is not None:
-            self._spool.close(1.0)
+            self._spool.close(CLOSE_LIMIT_S)
         if all(ended):
             self._store.close()
         event(_log, logging.INFO, "ended", samples_written=self._health.samples_written)
