@@ -98,7 +98,6 @@ _ARITHMETIC: Mapping[str, Share] = MappingProxyType(
         _A100: Share(0.68, 0.12),
         "Hopper": Share(0.63, 0.12),
         "Blackwell": Share(0.56, 0.15),
-        BLACKWELL_ULTRA: Share(0.56, 0.15),
         "Ada": Share(0.50, 0.15),
         BLACKWELL_RTX: Share(0.63, 0.15),
     }
@@ -112,7 +111,7 @@ _HBM_BYTES_PER_S = 1.2e12
 def read_share(gpu: Gpu, weight_bits: float, engine: str) -> Share:
     """What `engine`'s kernels reach on `gpu` with weights of `weight_bits`, or the nearest bits measured (4, 8, 16)."""
     bits = min((4, 8, 16), key=lambda measured: abs(measured - weight_bits))
-    kind = "Blackwell" if _kind(gpu) == BLACKWELL_ULTRA else _kind(gpu)
+    kind = _kind(gpu)
     known = _BY_ENGINE.get((kind, bits, engine))
     return known if known is not None else _BY_GPU.get((kind, bits), _ELSEWHERE[bits])
 
@@ -123,6 +122,9 @@ def arithmetic_share(gpu: Gpu) -> Share:
 
 
 def _kind(gpu: Gpu) -> str:
+    """GPUs whose 16-bit kernels and reads are alike."""
     kind = group(gpu)
     large = gpu.bandwidth_bytes_per_s is not None and gpu.bandwidth_bytes_per_s > _HBM_BYTES_PER_S
-    return _A100 if kind == "Ampere" and large else kind
+    if kind == "Ampere" and large:
+        return _A100
+    return "Blackwell" if kind == BLACKWELL_ULTRA else kind
