@@ -103,15 +103,20 @@ def prometheus_variables() -> list[dict[str, Any]]:
 
 
 def _labels(name: str, label: str, query: str) -> dict[str, Any]:
-    """A variable of several values; All matches series that come later too."""
+    """A variable of a label's values; All matches series that come later too."""
+    asked = {"query": query, "refId": f"variable-{name}"}
+    return several(name, label, DATASOURCE, query, {"query": asked, "allValue": ".*"})
+
+
+def several(name: str, label: str, source: dict[str, str], definition: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """A variable of several values, all of them at first; `asked` is the query as its data source takes it."""
     return {
         "name": name,
         "label": label,
         "type": "query",
-        "datasource": DATASOURCE,
-        "definition": query,
-        "query": {"query": query, "refId": f"variable-{name}"},
-        "allValue": ".*",
+        "datasource": source,
+        "definition": definition,
+        **asked,
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "hide": 0,
         "includeAll": True,

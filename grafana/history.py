@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard import dashboard, datasource
+from dashboard import dashboard, datasource, several
 from panels import PLAIN, Panel, Query, panel, row, thresholds, timeseries
 
 KIND = "grafana-postgresql-datasource"
@@ -17,13 +17,26 @@ WHERE h.bucket_ms BETWEEN $__unixEpochFrom() * 1000::bigint AND $__unixEpochTo()
 """Hours in which several epochs met have a row for each: sums and quotients are over all of an hour's rows."""
 
 
+class Sql(Query):
+    """A query of a panel that Postgres answers; lines are called by its column `metric`."""
+
+    __slots__ = ()
+
+    @property
+    def source(self) -> dict[str, str]:
+        """The data source that it is for."""
+        return SOURCE
+
+    def asked(self, shape: str, *, instant: bool) -> dict[str, Any]:
+        """How a panel's target holds it."""
+        del instant
+        return {"format": shape, "rawQuery": True, "rawSql": self.expression}
+
+
 def history() -> dict[str, Any]:
     """Needs no Prometheus: it shows what the database keeps long after Prometheus dropped it."""
     panels = [row("The work of months, by the hour"), *_work(), row("What a request was like"), *_requests()]
     panels += [row("How much of it was watched, and what stands now"), _watched(), _verdicts()]
-    for one in panels:
-        if one["type"] != "row":
-            _by_sql(one)
     return dashboard(
         "breakeven-history",
         "Breakeven: history (Postgres)",
@@ -82,7 +95,7 @@ _WATCHED_S = "h.covered_us / 1e6"
 def _mean(title: str, description: str, over: str, under: str, unit: str = "short") -> Panel:
     """One sum over another, by hour and replica; an hour in which either was not reported is a gap."""
     value = f"sum({over}) / nullif(sum({under}), 0)"
-    return timeseries(title, description, unit, [Query(_by_hour(value, f"{over} IS NOT NULL"))], low=0.0)
+    return _lines(title, description, unit, _by_hour(value, f"{over} IS NOT NULL"))
 
 
 def _by_hour(value: str, known: str) -> str:
@@ -92,14 +105,19 @@ GROUP BY 1, 2 HAVING {value} IS NOT NULL ORDER BY 1"""
 
 
 def _watched() -> Panel:
-    return timeseries(
+    return _lines(
         "Part of the hour that was watched",
         "What gaps, restarts of the server and of Breakeven left. Figures of an hour are of this part.",
         "percentunit",
-        [Query(_by_hour("sum(h.covered_us) / 3.6e9", "TRUE"))],
-        low=0.0,
+        _by_hour("sum(h.covered_us) / 3.6e9", "TRUE"),
         high=1.0,
     )
+
+
+def _lines(title: str, description: str, unit: str, query: str, high: float | None = None) -> Panel:
+    made = timeseries(title, description, unit, [Sql(query)], low=0.0, high=high)
+    made["fieldConfig"]["defaults"]["displayName"] = "${__field.labels.metric}"
+    return made
 
 
 def _verdicts() -> Panel:
@@ -112,7 +130,7 @@ FROM verdicts ORDER BY 1, 2"""
         "Verdicts that stand",
         "As the database holds them; a change must last before it is one, until then it is what a verdict turns to.",
         "none",
-        [Query(query)],
+        [Sql(query)],
         (12, 8),
         "no verdict yet",
         instant=True,
@@ -126,44 +144,9 @@ FROM verdicts ORDER BY 1, 2"""
     return made
 
 
-def _by_sql(one: Panel) -> None:
-    """Turns a panel of PromQL into one of SQL: other source, other target."""
-    one["datasource"] = SOURCE
-    kept = one["type"] == "table"
-    one["targets"] = [
-        {
-            "refId": target["refId"],
-            "datasource": SOURCE,
-            "editorMode": "code",
-            "format": "table" if kept else "time_series",
-            "rawQuery": True,
-            "rawSql": target["expr"],
-        }
-        for target in one["targets"]
-    ]
-    if not kept:
-        one["fieldConfig"]["defaults"]["displayName"] = "${__field.labels.metric}"
-
-
 def _values(name: str, label: str, query: str) -> dict[str, Any]:
-    """A variable of several values, all of them at first."""
-    return {
-        "name": name,
-        "label": label,
-        "type": "query",
-        "datasource": SOURCE,
-        "definition": query,
-        "query": query,
-        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
-        "hide": 0,
-        "includeAll": True,
-        "multi": True,
-        "options": [],
-        "refresh": 2,
-        "regex": "",
-        "skipUrlSync": False,
-        "sort": 1,
-    }
+    """A variable of what a query finds."""
+    return several(name, label, SOURCE, query, {"query": query})
 
 
 def _epochs() -> dict[str, Any]:

@@ -23,10 +23,25 @@ NAN = [{"type": "special", "options": {"match": "nan", "result": {"text": NOT_RE
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query of a panel; `legend` is what its lines are called."""
+    """One query of a panel, PromQL; `legend` is what its lines are called."""
 
     expression: str
     legend: str = ""
+
+    @property
+    def source(self) -> dict[str, str]:
+        """The data source that it is for."""
+        return DATASOURCE
+
+    def asked(self, shape: str, *, instant: bool) -> dict[str, Any]:
+        """How a panel's target holds it; `shape` is "table" or "time_series"."""
+        return {
+            "expr": self.expression,
+            "legendFormat": self.legend,
+            "format": shape,
+            "instant": instant,
+            "range": not instant,
+        }
 
 
 def timeseries(
@@ -220,7 +235,7 @@ def panel(
         "type": kind,
         "title": title,
         "description": description,
-        "datasource": DATASOURCE,
+        "datasource": queries[0].source,
         "pluginVersion": _MADE_FOR,
         "gridPos": {"w": size[0], "h": size[1]},
         "fieldConfig": {"defaults": {"unit": unit, "noValue": absent}, "overrides": []},
@@ -231,13 +246,9 @@ def panel(
 def _target(ref_id: str, query: Query, kind: str, instant: bool) -> dict[str, Any]:
     return {
         "refId": ref_id,
-        "datasource": DATASOURCE,
+        "datasource": query.source,
         "editorMode": "code",
-        "expr": query.expression,
-        "legendFormat": query.legend,
-        "format": "table" if kind == "table" else "time_series",
-        "instant": instant,
-        "range": not instant,
+        **query.asked("table" if kind == "table" else "time_series", instant=instant),
     }
 
 
