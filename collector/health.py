@@ -162,6 +162,11 @@ class DaemonHealth:
     analyser: str | None = None
     """The daemon that analyses, by host and process; None while it is not known, or none does."""
 
+    @property
+    def disk_nearly_full(self) -> bool:
+        """Whether samples have stopped since the disk under the database is nearly full."""
+        return self.disk is not None and self.disk.stopped
+
 
 REMEDIES: Mapping[str, str] = {
     Kind.REFUSED: "start the server, or correct host and port",

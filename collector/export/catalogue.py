@@ -6,6 +6,8 @@ from collector.export.article_series import ARTICLE
 from collector.export.capacity_catalogue import CAPACITY
 from collector.export.metric import ESTIMATE, REPLICA, Metric
 from collector.export.notification_series import NOTIFICATIONS
+from collector.export.replica_catalogue import REPLICAS
+from collector.export.source_catalogue import SOURCES
 from collector.export.storage_catalogue import STORAGE
 
 __all__ = ["CATALOGUE", "ESTIMATE", "REPLICA", "Metric", "by_name"]
@@ -159,180 +161,10 @@ CATALOGUE: tuple[Metric, ...] = (
         ("deployment",),
         "1 when the price used is older than 90 days.",
     ),
-    # A replica, over the live span.
-    Metric(
-        "breakeven_replica_info",
-        "info",
-        (*REPLICA, "job", "engine", "engine_version", "dtype", "quantization", "gpu", "simulated"),
-        "What the replica is; an empty label was not reported.",
-    ),
-    Metric(
-        "breakeven_phase_share_ratio",
-        "gauge",
-        (*REPLICA, "phase", "accounting", *ESTIMATE),
-        "Phase mix: share of busy time in prefill and decode, by marginal and by exclusive accounting.",
-    ),
-    Metric(
-        "breakeven_time_share_ratio",
-        "gauge",
-        (*REPLICA, "component", "evidence"),
-        "Share of wall time by what it went to; the components of a replica sum to 1.",
-    ),
-    Metric("breakeven_busy_ratio", "gauge", (*REPLICA, *ESTIMATE), "Share of time executing forward passes."),
-    Metric(
-        "breakeven_memory_bound_ratio",
-        "gauge",
-        (*REPLICA, *ESTIMATE),
-        "Share of busy time whose length is set by bytes moved.",
-    ),
-    Metric(
-        "breakeven_request_seconds_prefill_ratio",
-        "gauge",
-        REPLICA,
-        "Prefill's share of request-seconds. No phase mix: a batched decode counts once per sequence. A contrast only.",
-    ),
-    Metric("breakeven_decode_batch_size", "gauge", (*REPLICA, *ESTIMATE), "Sequences decoded per step."),
-    Metric("breakeven_generation_tokens_per_second", "gauge", (*REPLICA, *ESTIMATE), "Tokens generated per second."),
-    Metric(
-        "breakeven_prefill_tokens_per_second",
-        "gauge",
-        (*REPLICA, *ESTIMATE),
-        "Prompt tokens computed per second, cached ones excluded.",
-    ),
-    Metric("breakeven_cached_prompt_ratio", "gauge", REPLICA, "Share of prompt tokens from a prefix cache."),
-    Metric("breakeven_running_requests", "gauge", REPLICA, "Mean requests in the batch, prefilling ones included."),
-    Metric("breakeven_waiting_requests", "gauge", REPLICA, "Mean requests waiting."),
-    Metric("breakeven_kv_usage_ratio", "gauge", REPLICA, "Mean share of KV memory in use."),
-    Metric(
-        "breakeven_preemptions_per_request",
-        "gauge",
-        REPLICA,
-        "Preemptions per prefilled request: sequences thrown out of KV memory and computed again.",
-    ),
-    Metric("breakeven_time_to_first_token_seconds", "gauge", REPLICA, "Mean time to first token."),
-    Metric("breakeven_inter_token_seconds", "gauge", REPLICA, "Mean gap between a sequence's decode steps."),
-    Metric(
-        "breakeven_step_coefficient_seconds",
-        "gauge",
-        (*REPLICA, "coefficient", *ESTIMATE),
-        "What a step costs, by the step-time model: per step, per sequence, per KV token read, per prompt token.",
-    ),
-    Metric(
-        "breakeven_step_coefficient_identified",
-        "gauge",
-        (*REPLICA, "coefficient"),
-        "1 when live data decide the coefficient, 0 when it still rests on the prior that the fit began from.",
-    ),
-    Metric(
-        "breakeven_step_held_out_error_ratio",
-        "gauge",
-        REPLICA,
-        "Median relative error of the step-time model on stretches of the history that it was not fitted to.",
-    ),
-    Metric(
-        "breakeven_calibration_timestamp_seconds",
-        "gauge",
-        REPLICA,
-        "Unix time up to which the step-time model has seen traffic.",
-    ),
-    Metric(
-        "breakeven_step_overlapped_weight_ratio",
-        "gauge",
-        REPLICA,
-        "How likely it is that arithmetic hides behind bytes moved, rather than adding to them.",
-    ),
-    Metric(
-        "breakeven_step_size_steps_ratio",
-        "gauge",
-        (*REPLICA, "tokens"),
-        "Share of steps by the tokens they processed; not cumulative: the sizes of a replica sum to 1.",
-    ),
-    Metric(
-        "breakeven_step_size_time_ratio",
-        "gauge",
-        (*REPLICA, "tokens", "evidence"),
-        "Share of busy time by the tokens of the step, by modelled step lengths; the sizes of a replica sum to 1.",
-    ),
-    Metric(
-        "breakeven_history_covered_seconds",
-        "gauge",
-        REPLICA,
-        "Seconds of the decision span that usable windows cover, in the current epoch.",
-    ),
-    Metric("breakeven_last_sample_timestamp_seconds", "gauge", REPLICA, "Unix time of the replica's last sample."),
-    Metric(
-        "breakeven_epoch_start_timestamp_seconds",
-        "gauge",
-        REPLICA,
-        "Unix time when the replica's current epoch began: its process, model, precision or GPU was another before.",
-    ),
+    *REPLICAS,
     *CAPACITY,
     *ARTICLE,
-    # Where the data come from.
-    Metric(
-        "breakeven_target_up",
-        "gauge",
-        ("job", "target", "engine", "simulated", "reason"),
-        "1 when the last poll of the target succeeded; else 0 with the reason.",
-    ),
-    Metric("breakeven_target_polls_total", "counter", ("job", "target"), "Polls of the target."),
-    Metric("breakeven_target_failures_total", "counter", ("job", "target", "reason"), "Failed polls by reason."),
-    Metric(
-        "breakeven_target_last_success_timestamp_seconds",
-        "gauge",
-        ("job", "target"),
-        "Unix time of the last successful poll.",
-    ),
-    Metric("breakeven_target_poll_duration_seconds", "gauge", ("job", "target"), "Duration of the last poll."),
-    Metric("breakeven_target_samples", "gauge", ("job", "target"), "Samples on the target's last page."),
-    Metric("breakeven_target_page_bytes", "gauge", ("job", "target"), "Size of the target's last page."),
-    Metric(
-        "breakeven_target_anomalies_total",
-        "counter",
-        ("job", "target"),
-        "Counters that fell without a new process start; their interval was dropped.",
-    ),
-    Metric(
-        "breakeven_target_unreported_info",
-        "info",
-        ("job", "target", "series"),
-        "A wanted figure that the target's page does not report.",
-    ),
-    # GPUs.
-    Metric("breakeven_gpu_source_up", "gauge", ("reason",), "1 when the last reading of the GPU driver succeeded."),
-    Metric(
-        "breakeven_gpu_process_resident_memory_bytes",
-        "gauge",
-        (),
-        "Memory of the process that talks to the driver; it is replaced when it grows or is old.",
-    ),
-    Metric("breakeven_gpu_process_starts_total", "counter", (), "Processes started to talk to the driver."),
-    Metric("breakeven_gpu_up", "gauge", ("gpu_uuid", "gpu", "reason"), "1 when the GPU's last reading succeeded."),
-    Metric("breakeven_gpu_utilization_ratio", "gauge", ("gpu_uuid",), "Share of time with a kernel running."),
-    Metric("breakeven_gpu_memory_used_bytes", "gauge", ("gpu_uuid",), "GPU memory in use."),
-    Metric("breakeven_gpu_memory_total_bytes", "gauge", ("gpu_uuid",), "GPU memory."),
-    Metric("breakeven_gpu_energy_joules_total", "counter", ("gpu_uuid",), "Energy since the driver was loaded."),
-    Metric("breakeven_gpu_power_watts", "gauge", ("gpu_uuid",), "Power, where the GPU has no energy counter."),
-    Metric("breakeven_gpu_temperature_celsius", "gauge", ("gpu_uuid",), "GPU temperature."),
-    Metric("breakeven_gpu_throttled", "gauge", ("gpu_uuid",), "1 while the driver names a slowdown or a power cap."),
-    Metric("breakeven_gpu_ecc_errors_total", "counter", ("gpu_uuid",), "Uncorrected memory errors of the GPU."),
-    Metric(
-        "breakeven_gpu_sm_active_ratio", "gauge", ("gpu_uuid",), "Share of time with a warp on an SM, over all SMs."
-    ),
-    Metric("breakeven_gpu_sm_occupancy_ratio", "gauge", ("gpu_uuid",), "Share of the most warps that fit on the SMs."),
-    Metric("breakeven_gpu_tensor_active_ratio", "gauge", ("gpu_uuid",), "Share of time with the tensor cores at work."),
-    Metric(
-        "breakeven_gpu_dram_active_ratio",
-        "gauge",
-        ("gpu_uuid",),
-        "Share of time with data moving to or from GPU memory.",
-    ),
-    Metric(
-        "breakeven_gpu_unreported_info",
-        "info",
-        ("gpu_uuid", "series", "reason"),
-        "A figure that the GPU does not report, and why: `inconsistent` where zeros stood beside a busy GPU.",
-    ),
+    *SOURCES,
     # The daemon itself.
     Metric("breakeven_build_info", "info", ("version",), "The release that runs."),
     Metric(

@@ -75,8 +75,7 @@ class Recompute:
                 self._settings = None
             polled, epochs = dict(self._roster.polled), dict(self._roster.epochs)
             report = await self._reader.run(self._analyse.run, polled, epochs, now_s)
-            disk = self._state.health.disk
-            sparing = disk is not None and disk.stopped
+            sparing = self._state.health.disk_nearly_full
             await self._writer.run(self._analyse.keep, report, self._turn.guard, sparing)
             await self._writer.run(give_back)
         except asyncio.CancelledError:  # at the daemon's end, which APScheduler would log with a traceback

@@ -81,8 +81,7 @@ class Sink:
         self._shed(self._gpus)
 
     def _shed(self, waiting: deque[Polled] | deque[GpuSample]) -> None:
-        disk = self._health.disk
-        why = Lost.DISK_NEARLY_FULL if disk is not None and disk.stopped else Lost.QUEUE_FULL
+        why = Lost.DISK_NEARLY_FULL if self._health.disk_nearly_full else Lost.QUEUE_FULL
         while len(waiting) > BUFFER_SAMPLES:
             waiting.popleft()
             self._health.samples_dropped[why] += 1

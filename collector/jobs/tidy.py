@@ -34,14 +34,14 @@ class Tidy:
 
     async def early(self) -> None:
         """Delete once if samples have stopped since the disk is nearly full."""
-        if self._stopped():
+        if self._health.disk_nearly_full:
             await self.run()
 
     async def run(self) -> None:
         """Delete once; not after a step of the wall clock that nobody has had the time to put right."""
         if not self._turn.mine():
             return
-        now_s, started_s, tight = self._clock.wall_s(), self._clock.monotonic_s(), self._stopped()
+        now_s, started_s, tight = self._clock.wall_s(), self._clock.monotonic_s(), self._health.disk_nearly_full
         before_s, self._offset_s = self._offset_s, now_s - started_s
         if abs(self._offset_s - before_s) > STEP_S:
             return
@@ -60,7 +60,3 @@ class Tidy:
         self._health.tidy.succeeded(now_s, self._clock.monotonic_s() - started_s)
         self._health.used_bytes = pruned.used_bytes
         event(_log, logging.DEBUG, "deleted what is old", pruned=pruned)
-
-    def _stopped(self) -> bool:
-        disk = self._health.disk
-        return disk is not None and disk.stopped

@@ -41,6 +41,12 @@ class Authorization(Section):
         return self
 
 
+def require_one_authentication(basic_auth: BasicAuth | None, authorization: Authorization | None) -> None:
+    """Raises ValueError when both are stated."""
+    if basic_auth is not None and authorization is not None:
+        raise ValueError("basic_auth and authorization exclude each other: keep one")
+
+
 class TlsConfig(Section):
     """How a target's certificate is checked and which one we show."""
 
@@ -185,6 +191,5 @@ class ScrapeConfig(Section):
             raise ValueError(
                 "a job needs targets: add static_configs, file_sd_configs, http_sd_configs or dns_sd_configs"
             )
-        if self.basic_auth is not None and self.authorization is not None:
-            raise ValueError("basic_auth and authorization exclude each other: keep one")
+        require_one_authentication(self.basic_auth, self.authorization)
         return self

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from collector.settings.jobs import Authorization, BasicAuth, TlsConfig
+from collector.settings.jobs import Authorization, BasicAuth, TlsConfig, require_one_authentication
 from collector.settings.section import NAME, Section
 from collector.settings.units import Duration
 
@@ -48,8 +48,7 @@ class NotificationConfig(Section):
     def _one_address(self) -> NotificationConfig:
         if (self.url is None) == (self.url_file is None):
             raise ValueError("state exactly one of url and url_file")
-        if self.basic_auth is not None and self.authorization is not None:
-            raise ValueError("basic_auth and authorization exclude each other: keep one")
+        require_one_authentication(self.basic_auth, self.authorization)
         return self
 
 
