@@ -6,24 +6,14 @@ from pathlib import Path
 
 from collector.store import Store
 from tests.contract.postgres_cluster import GUARDED_PASSWORD, GUARDED_ROLE, Cluster
+from tests.fakes.daemon_files import write_files
 from tests.fakes.daemon_process import DaemonProcess, cli, helper, running
-
-CONFIG = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 2s}}
-gpu: {{nvml: "off"}}
-web: {{listen_address: "127.0.0.1:0"}}
-storage: {{url_file: dsn}}
-scrape_configs:
-  - job_name: vllm
-    static_configs: [{{targets: ["{address}"]}}]
-"""
 
 
 def test_the_daemon_keeps_its_history_in_postgres(postgres: Cluster, postgres_database: str, tmp_path: Path) -> None:
     url = postgres.url(postgres_database, GUARDED_ROLE, GUARDED_PASSWORD)
-    (tmp_path / "dsn").write_text(url + "\n")
     with helper("-m", "tests.fakes.simulated_vllm", "0", "1") as (_, target):
-        (tmp_path / "config.yaml").write_text(CONFIG.format(address=target.removeprefix("http://")))
+        write_files(tmp_path, url + "\n", target.removeprefix("http://"), job="vllm")
         with running(tmp_path, "run", "--config.file", "config.yaml") as daemon:
             daemon.until(lambda: _written(daemon) >= 8)
             report = daemon.until(daemon.report)

@@ -17,18 +17,10 @@ from collector.jobs.spool import Spool
 from collector.store import Store
 from tests.contract.postgres_cluster import Cluster
 from tests.contract.standing_clock import StandingClock
+from tests.fakes.daemon_files import write_files
 from tests.fakes.daemon_process import DaemonProcess, running
 from tests.fakes.played_server import PlayedServer, played
 
-CONFIG = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 2s}}
-gpu: {{nvml: "off"}}
-web: {{listen_address: "127.0.0.1:0"}}
-storage: {{url_file: dsn}}
-scrape_configs:
-  - job_name: played
-    static_configs: [{{targets: ["{address}"]}}]
-"""
 OURS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'breakeven'"
 
 
@@ -77,9 +69,8 @@ class Beside:
 def beside(own_postgres: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
     folder: Path = tmp_path_factory.mktemp("postgres-faults")
     url = own_postgres.url(own_postgres.fresh())
-    (folder / "dsn").write_text(url)
     with played(1) as (server,):
-        (folder / "config.yaml").write_text(CONFIG.format(address=server.address))
+        write_files(folder, url, server.address)
         with running(folder, "run", "--config.file", "config.yaml") as daemon:
             one = Beside(daemon, server, own_postgres, url, folder)
             daemon.until(lambda: len(one.times()) >= 2)
@@ -153,9 +144,8 @@ def test_backends_that_stand_still_stop_no_poll_and_no_end(beside: Beside) -> No
 def test_a_daemon_killed_and_started_again_while_postgres_is_away(own_postgres: Cluster, tmp_path: Path) -> None:
     """What was stored or on the spool when it was killed is in Postgres in the end, and so is what came after."""
     url = own_postgres.url(own_postgres.fresh())
-    (tmp_path / "dsn").write_text(url)
     with played(1) as (server,):
-        (tmp_path / "config.yaml").write_text(CONFIG.format(address=server.address))
+        write_files(tmp_path, url, server.address)
         with running(tmp_path, "run", "--config.file", "config.yaml") as daemon:
             first = Beside(daemon, server, own_postgres, url, tmp_path)
             daemon.until(lambda: daemon.json("/api/v1/health")["samples_written"] >= 2)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 import pytest
 
 from analyzer.verdict import Verdict
@@ -45,11 +45,32 @@ EXPECTED = {
 """By panel, for a replica whose counters rise by `PER_S` and that has 7 requests at work."""
 
 
-@pytest.fixture
-def database(postgres: Cluster, postgres_database: str) -> str:
-    """Three hours of two replicas, one of which counts no steps, and a verdict; the URL."""
-    url = postgres.url(postgres_database)
-    store = Store.open(url, StandingClock())
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A database of three hours of two replicas, one of which counts no steps; made once, since all only read it."""
+
+    cluster: Cluster
+    name: str
+
+    def run(self, statement: str) -> list[tuple[Any, ...]]:
+        """The rows of a statement."""
+        return self.cluster.run(statement, self.name)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Those of a query as Grafana sends it, every value of both variables selected."""
+        for one in BOARD["templating"]["list"]:
+            if one["type"] == "query":
+                query = query.replace(f"${one['name']}", ", ".join(f"'{value}'" for (value,) in self.run(one["query"])))
+        query = query.replace("$__unixEpochFrom()", f"{START_S:.0f}")
+        query = query.replace("$__unixEpochTo()", f"{START_S + 1e5:.0f}")
+        assert "$" not in query
+        return self.run(query)
+
+
+@pytest.fixture(scope="module")
+def filled(postgres: Cluster, migrated_database: str) -> Iterator[Filled]:
+    name = postgres.fresh(migrated_database)
+    store = Store.open(postgres.url(name), StandingClock())
     try:
         for lacks in ((), ("steps_total",)):
             key, epoch = registered(store)
@@ -68,29 +89,8 @@ def database(postgres: Cluster, postgres_database: str) -> str:
         store.roll_up(START_S + 4 * HOUR_S)
     finally:
         store.close()
-    return url
-
-
-def rows(url: str, query: str) -> list[tuple[Any, ...]]:
-    """The query as Grafana sends it, every value of both variables selected."""
-    everything = {
-        name: ", ".join(f"'{value}'" for (value,) in _run(url, asked)) for name, asked in _variables().items()
-    }
-    for name, values in everything.items():
-        query = query.replace(f"${name}", values)
-    query = query.replace("$__unixEpochFrom()", f"{START_S:.0f}").replace("$__unixEpochTo()", f"{START_S + 1e5:.0f}")
-    assert "$" not in query
-    return _run(url, query)
-
-
-def _run(url: str, query: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(re.sub(r"^postgresql\+\w+:", "postgresql:", url)) as connection:
-        connection.read_only = True
-        return connection.execute(query).fetchall()  # type: ignore[call-overload,no-any-return]
-
-
-def _variables() -> dict[str, str]:
-    return {one["name"]: one["query"] for one in BOARD["templating"]["list"] if one["type"] == "query"}
+    yield Filled(postgres, name)
+    postgres.drop(name)
 
 
 def sql(title: str) -> str:
@@ -100,9 +100,9 @@ def sql(title: str) -> str:
 
 
 @pytest.mark.parametrize("title", EXPECTED)
-def test_a_panel_shows_the_hourly_figure_of_each_replica(database: str, title: str) -> None:
+def test_a_panel_shows_the_hourly_figure_of_each_replica(filled: Filled, title: str) -> None:
     """Two replicas, three hours; the one without steps has no decode batch, and a gap is no zero."""
-    found = rows(database, sql(title))
+    found = filled.rows(sql(title))
     replicas = 1 if title == "Decode batch" else 2
 
     assert len({target for _, target, _ in found}) == replicas
@@ -114,24 +114,23 @@ def test_every_panel_is_tested() -> None:
     assert PANELS.keys() == {*EXPECTED, "Verdicts that stand"}
 
 
-def test_the_table_shows_the_verdicts_that_stand(postgres: Cluster, database: str) -> None:
+def test_the_table_shows_the_verdicts_that_stand(filled: Filled) -> None:
     since_us = round((START_S + 60) * 1e6)
-    with psycopg.connect(re.sub(r"^postgresql\+\w+:", "postgresql:", database), autocommit=True) as connection:
-        connection.execute(
-            "INSERT INTO verdicts (deployment, scheme, verdict, since_us, saved_at_us) VALUES (%s, %s, %s, %s, %s)",
-            ("chat", "fp8-w8a8", Verdict.WORTH_IT.value, since_us, since_us),
-        )
+    filled.run(
+        "INSERT INTO verdicts (deployment, scheme, verdict, since_us, saved_at_us) "
+        f"VALUES ('chat', 'fp8-w8a8', '{Verdict.WORTH_IT.value}', {since_us}, {since_us})"
+    )
 
-    ((deployment, scheme, verdict, since, turning, turning_since),) = rows(database, sql("Verdicts that stand"))
+    ((deployment, scheme, verdict, since, turning, turning_since),) = filled.rows(sql("Verdicts that stand"))
 
     assert (deployment, scheme, verdict) == ("chat", "fp8-w8a8", "worth_it")
     assert since.timestamp() == START_S + 60
     assert (turning, turning_since) == (None, None)
 
 
-def test_epochs_are_marked_where_they_began(database: str) -> None:
+def test_epochs_are_marked_where_they_began(filled: Filled) -> None:
     (mark,) = BOARD["annotations"]["list"]
-    found = rows(database, mark["rawQuery"])
+    found = filled.rows(mark["rawQuery"])
 
     assert mark["target"]["rawSql"] == mark["rawQuery"]
     assert [(at_s, tag) for at_s, _, tag in found] == [(START_S, "epoch")] * 2

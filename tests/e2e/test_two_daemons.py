@@ -16,19 +16,10 @@ import pytest
 
 from collector.store import Store
 from tests.contract.postgres_cluster import required_cluster
+from tests.fakes.daemon_files import write_files
 from tests.fakes.daemon_process import DaemonProcess, cli, running
 from tests.fakes.played_server import PlayedServer, played
 from tests.fakes.wire import Wire, wire
-
-CONFIG = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 2s}}
-gpu: {{nvml: "off"}}
-web: {{listen_address: "127.0.0.1:0"}}
-storage: {{url_file: dsn}}
-scrape_configs:
-  - job_name: played
-    static_configs: [{{targets: ["{address}"]}}]
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +52,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         daemons = []
         for url in (cluster.url(database), f"postgresql://postgres@127.0.0.1:{cable.port}/{database}"):
             folder = tmp_path_factory.mktemp("daemon")
-            (folder / "dsn").write_text(url)
-            (folder / "config.yaml").write_text(CONFIG.format(address=server.address))
+            write_files(folder, url, server.address)
             daemons.append(stack.enter_context(running(folder, "run", "--config.file", "config.yaml")))
         yield Pair(server, cluster.url(database), *daemons, cable)
 
@@ -187,8 +177,7 @@ def test_a_killed_daemon_is_followed_and_no_poll_is_lost_or_doubled(pair: Pair) 
 )
 def test_the_second_on_a_sqlite_file_is_refused_or_waits_its_turn(tmp_path: Path) -> None:
     with played(1) as (server,):
-        (tmp_path / "dsn").write_text(f"sqlite:///{tmp_path / 'run.db'}")
-        (tmp_path / "config.yaml").write_text(CONFIG.format(address=server.address))
+        write_files(tmp_path, f"sqlite:///{tmp_path / 'run.db'}", server.address)
         with running(tmp_path, "run", "--config.file", "config.yaml") as first:
             first.until(lambda: analyses(first)[0])
             shows(first)

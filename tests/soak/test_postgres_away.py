@@ -11,21 +11,13 @@ import pytest
 
 from collector.store import Store
 from tests.contract.postgres_cluster import running_cluster
+from tests.fakes.daemon_files import write_files
 from tests.fakes.daemon_process import running
 from tests.fakes.played_server import played
 
 pytestmark = pytest.mark.soak
 SERVERS = 20
 AWAY_S = 600.0
-CONFIG = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 15s}}
-gpu: {{nvml: "off"}}
-web: {{listen_address: "127.0.0.1:0"}}
-storage: {{url_file: dsn}}
-scrape_configs:
-  - job_name: played
-    static_configs: [{{targets: [{addresses}]}}]
-"""
 IN_ORDER = """
 SELECT min(tick_ms), max(tick_ms) FROM replica_samples GROUP BY xmin::text::bigint ORDER BY xmin::text::bigint
 """
@@ -39,9 +31,7 @@ def test_ten_minutes_by_the_clock_lose_no_poll(tmp_path: Path) -> None:
     with running_cluster() as cluster, played(SERVERS) as servers:
         name = cluster.fresh()
         url = cluster.url(name)
-        (tmp_path / "dsn").write_text(url)
-        addresses = ", ".join(f'"{server.address}"' for server in servers)
-        (tmp_path / "config.yaml").write_text(CONFIG.format(addresses=addresses))
+        write_files(tmp_path, url, *(server.address for server in servers), evaluation_s=15)
         with running(tmp_path, "run", "--config.file", "config.yaml") as daemon:
             daemon.until(lambda: daemon.json("/api/v1/health")["samples_written"] >= 10 * SERVERS)
             cluster.stop()

@@ -10,20 +10,12 @@ import pytest
 
 from collector.store import Store
 from tests.contract.postgres_cluster import running_cluster
+from tests.fakes.daemon_files import write_files
 from tests.fakes.daemon_process import helper, running
 from tests.fakes.networks import apart
 from tests.fakes.wire import wire
 
 pytestmark = pytest.mark.soak
-CONFIG = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 2s}}
-gpu: {{nvml: "off"}}
-web: {{listen_address: "{own}:0"}}
-storage: {{url_file: dsn}}
-scrape_configs:
-  - job_name: vllm
-    static_configs: [{{targets: ["{target}"]}}]
-"""
 
 
 @pytest.mark.fault(
@@ -35,11 +27,11 @@ def test_a_cut_network_stops_no_poll_and_loses_no_sample(tmp_path: Path) -> None
     """The database goes out of reach for long enough that the kernel gives the connection up, and comes back."""
     with running_cluster() as cluster, apart() as net, wire(cluster.socket(), net.cuttable[0]) as tcp:
         name = cluster.fresh()
-        (tmp_path / "dsn").write_text(f"postgresql://postgres@{net.cuttable[0]}:{tcp.port}/{name}")
+        database = f"postgresql://postgres@{net.cuttable[0]}:{tcp.port}/{name}"
         simulator = helper("-m", "tests.fakes.simulated_vllm", "0", "1", under=net.under)
         with simulator as (_, url):
             target = url.removeprefix("http://")
-            (tmp_path / "config.yaml").write_text(CONFIG.format(own=net.kept[1], target=target))
+            write_files(tmp_path, database, target, job="vllm", own=net.kept[1])
             with running(tmp_path, "run", "--config.file", "config.yaml", under=net.under) as daemon:
 
                 def told() -> Any:

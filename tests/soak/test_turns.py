@@ -19,6 +19,7 @@ import pytest
 from collector.clock import SystemClock
 from collector.store import Store
 from tests.contract.postgres_cluster import Cluster, running_cluster
+from tests.fakes.daemon_files import write_files
 from tests.fakes.daemon_process import DaemonProcess, running
 from tests.fakes.played_server import played
 
@@ -29,15 +30,6 @@ NAMES = ("a", "b", "c")
 INTERVAL_S = 2
 STOPPED_S = (0.5, 4 * INTERVAL_S)
 PAUSE_S = (0.2, 3.0)
-CONFIG = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: {interval}s}}
-gpu: {{nvml: "off"}}
-web: {{listen_address: "127.0.0.1:0"}}
-storage: {{url_file: dsn}}
-scrape_configs:
-  - job_name: played
-    static_configs: [{{targets: ["{address}"]}}]
-"""
 WATCH = """
 CREATE TABLE kept_reports (number serial, made_at_us bigint, writer text, holder text, term int);
 CREATE FUNCTION keep_report() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -99,8 +91,7 @@ def test_every_report_is_of_the_daemon_whose_turn_it_is(tmp_path: Path) -> None:
         trio = Trio(cluster, database, stack, {name: tmp_path / name for name in NAMES})
         for name, folder in trio.folders.items():
             folder.mkdir()
-            (folder / "dsn").write_text(f"{url}&application_name={name}")
-            (folder / "config.yaml").write_text(CONFIG.format(address=server.address, interval=INTERVAL_S))
+            write_files(folder, f"{url}&application_name={name}", server.address, evaluation_s=INTERVAL_S)
             trio.start(name)
         until_s = time.monotonic() + LENGTH_S
         while time.monotonic() < until_s:
