@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -25,6 +24,7 @@ from collector.cli.configured import (
     refuse_shared_names,
 )
 from collector.cli.opening import opened, opened_in_turn, opened_spool, wants_spool
+from collector.cli.stopping import Stop, to_the_end
 from collector.cli.systemd import Systemd
 from collector.clock import Clock, SystemClock
 from collector.daemon import Daemon
@@ -51,7 +51,6 @@ SIMULATED_NOTICE = (
 DEMO_NOTICE = "SIMULATED: the bundled simulator is the target; figures are invented"
 
 REAL_SERVER_CHECK_S = 30.0
-END_LIMIT_S = 9.0
 GPUS_SEEN_S = 3600.0
 """GPUs seen this long before the start are expected: one that is gone since is missing, not forgotten."""
 
@@ -105,15 +104,15 @@ def run(
     if config_file is not None:
         load = partial(configured, config_file)
         url, flags = database_url(settings), WebFlags(lifecycle)
-        asyncio.run(_serve(settings, url, clock, load=load, flags=flags, standby=standby))
+        to_the_end(_serve(settings, url, clock, load=load, flags=flags, standby=standby))
         return
     targets = asyncio.run(loopback_targets(settings))
     if targets:
         event(_log, logging.INFO, "found servers on loopback", targets=found_text(targets))
-        asyncio.run(_serve(settings, DEFAULT_DATABASE, clock, targets, standby=standby))
+        to_the_end(_serve(settings, DEFAULT_DATABASE, clock, targets, standby=standby))
         return
     demo_web = with_web_flags(demo_settings(), listen_address, web_config_file)
-    asyncio.run(_simulate(demo_web, clock, SIMULATED_NOTICE))
+    to_the_end(_simulate(demo_web, clock, SIMULATED_NOTICE))
 
 
 @click.command()
@@ -133,31 +132,12 @@ def demo(
     settings = with_web_flags(demo_settings(), listen_address, web_config_file)
     clock = SystemClock()
     _logging(settings, clock, level, style)
-    asyncio.run(_simulate(settings, clock, DEMO_NOTICE, dialect))
+    to_the_end(_simulate(settings, clock, DEMO_NOTICE, dialect))
 
 
 def _logging(settings: Settings, clock: Clock, level: str | None, style: str | None) -> None:
     chosen = settings.log.format if style is None else "json" if style == "json" else "logfmt"
     configure(settings.log.level if level is None else level, chosen, clock)
-
-
-class _Stop:
-    """SIGINT or SIGTERM: the first asks for an orderly end, the second ends at once."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._ask)
-
-    def _ask(self) -> None:
-        if self.asked.is_set():
-            os._exit(1)
-        self.asked.set()
-        # A resolver or database thread that hangs must not hold up the end: it is not waited for beyond this.
-        last = threading.Timer(END_LIMIT_S, os._exit, (0,))
-        last.daemon = True
-        last.start()
 
 
 class _StoppedError(Exception):
@@ -167,7 +147,7 @@ class _StoppedError(Exception):
 async def _simulate(settings: Settings, clock: Clock, notice: str, dialect: str = VLLM) -> None:
     """Simulate a past day into the store, then go on live."""
     event(_log, logging.WARNING, notice)
-    stop = _Stop()
+    stop = Stop()
     await refuse_taken_address(settings)
     store = await opened(partial(Store.open, DEMO_DATABASE, clock), stop.asked)
     if store is None:
@@ -192,7 +172,7 @@ async def _simulate(settings: Settings, clock: Clock, notice: str, dialect: str 
         store.close()
 
 
-def _past_with_progress(simulation: Simulation, stop: _Stop) -> tuple[Past, ...]:
+def _past_with_progress(simulation: Simulation, stop: Stop) -> tuple[Past, ...]:
     """Simulate the past: with a bar on a terminal, with one line elsewhere. Raises _StoppedError."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -232,7 +212,7 @@ async def _serve(
     standby: bool,
 ) -> None:
     """Open the store and run the daemon on real targets."""
-    stop = _Stop()
+    stop = Stop()
     spooled = wants_spool(settings, url)
     # Whoever ran before reached the database: then it is worth waiting for, with polls going on.
     even_away = spooled and settings.storage.spool.path.exists()
@@ -259,7 +239,7 @@ async def _serve(
         store.close()
 
 
-async def _run(daemon: Daemon, stop: _Stop) -> None:
+async def _run(daemon: Daemon, stop: Stop) -> None:
     """Run the daemon under systemd's eyes, where it was started by it; SIGHUP reloads."""
     systemd = Systemd.from_environment(os.environ)
     reloads: set[asyncio.Task[None]] = set()
