@@ -9,14 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp, log, sqrt
 
-import numpy as np
-
 from analyzer.evidence import Estimate, Evidence, Missing
 from analyzer.hardware import Hardware
 from analyzer.phases import STEP_MODEL, PhaseAccount, measured_prefill
 from analyzer.roofline import work
 from analyzer.steptime.account import StepTime
-from analyzer.steptime.blocks import Lengths
 from analyzer.steptime.coefficients import (
     COEFFICIENT_ERROR,
     COMPONENTS_OF,
@@ -24,8 +21,10 @@ from analyzer.steptime.coefficients import (
     NARROWED,
     Z80,
     Coefficient,
+    foretold,
 )
 from analyzer.steptime.fit import StepModel
+from analyzer.steptime.lengths import Lengths
 from analyzer.windows import Totals
 
 FIGURES = ("busy", "prefill_marginal", "prefill_exclusive", "memory_bound")
@@ -193,21 +192,19 @@ def fit_chain(model: StepModel | Missing, told: StepTime | Missing) -> FitChain 
         return model
     if isinstance(told, Missing):
         return told
+    priors_s, prior_sds = foretold(model.prior)
+    priors = zip(COMPONENTS_OF, priors_s.tolist(), prior_sds.tolist(), strict=True)
+    source = "roofline_prior" if model.prior.split else "vague_prior"
     return FitChain(
         lengths=model.seen.lengths,
         drafts=model.seen.drafts,
-        origins={name: _origin(model, name, one) for name, one in told.coefficients.items()},
+        origins={name: _origin(told.coefficients[name], prior_s, sd, source) for name, prior_s, sd in priors},
         assumptions=tuple(Assumption(one.law.value, one.chunk_tokens, one.weight) for one in model.hypotheses),
     )
 
 
-def _origin(model: StepModel, name: str, one: Coefficient) -> Origin:
-    indices = list(COMPONENTS_OF[name])
-    halves = np.exp(model.prior.mean[indices])
-    prior_s = float(halves.sum())
-    prior_sd = float(np.sqrt(((halves * model.prior.sd[indices]) ** 2).sum())) / prior_s
+def _origin(one: Coefficient, prior_s: float, prior_sd: float, source: str) -> Origin:
     spread = exp(Z80 * prior_sd)
-    source = "roofline_prior" if model.prior.split else "vague_prior"
     whole_sd = log(one.estimate.high / one.estimate.value) / Z80
     sd = sqrt(max(0.0, whole_sd**2 - COEFFICIENT_ERROR**2))
     why_not = None

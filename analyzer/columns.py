@@ -212,7 +212,7 @@ def _histograms_apart(
             carried.forget()
             continue
         increase, span = carried.increase(columns.sample(number), columns.sample(number + 1)), int(spans[number])
-        found[span] = add_all(found.get(span, UNTOLD), increase)
+        found[span] = add_all([found.get(span, UNTOLD), increase])
     return found
 
 

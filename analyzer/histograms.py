@@ -7,9 +7,9 @@ window in between was refused, when a bucket's count fell, or when the two lie f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
-from operator import add, attrgetter, sub
+from operator import attrgetter, sub
 
 from analyzer.samples import ReplicaSample, histogram_names
 
@@ -28,18 +28,18 @@ UNTOLD: Mapping[str, Counts | None] = dict.fromkeys(HISTOGRAMS)
 """Nothing told of any histogram: one object for the many windows of which that is so. Never change it."""
 
 
-def add_all(first: Mapping[str, Counts | None], second: Mapping[str, Counts | None]) -> Mapping[str, Counts | None]:
+def add_all(each: Sequence[Mapping[str, Counts | None]]) -> Mapping[str, Counts | None]:
     """The sums of every histogram."""
-    if first is UNTOLD or second is UNTOLD:
-        return second if first is UNTOLD else first
-    return {name: add_counts(first[name], second[name]) for name in HISTOGRAMS}
+    told = [one for one in each if one is not UNTOLD]
+    if len(told) < 2:
+        return told[0] if told else UNTOLD
+    return {name: add_counts(*(one[name] for one in told)) for name in HISTOGRAMS}
 
 
-def add_counts(first: Counts | None, second: Counts | None) -> Counts | None:
+def add_counts(*each: Counts | None) -> Counts | None:
     """The sum by bucket. None is nothing told and adds as nothing: a distribution over part of the time is one, too."""
-    if first is None or second is None:
-        return second if first is None else first
-    return tuple(map(add, first, second))
+    told = [one for one in each if one is not None]
+    return tuple(map(sum, zip(*told, strict=True))) if told else None
 
 
 class Carried:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from analyzer.evidence import Evidence, Missing
 from analyzer.samples import ReplicaSample, bounds_of
-from analyzer.steptime.fit import Hypothesis, StepModel
+from analyzer.steptime.fit import StepModel
 from analyzer.steptime.laws import Law
 from analyzer.steptime.prior import COMPUTE, KV, OVERHEAD, PREFILL, SEQUENCE, WEIGHTS
 from analyzer.windows import Totals
@@ -77,17 +77,14 @@ def step_sizes(totals: Totals, model: StepModel | Missing, evidence: Evidence) -
     seconds: Column | None = None
     if not isinstance(model, Missing) and not isinstance(batch, Missing):
         seconds = _seconds(model, tokens, *batch)
-    spent = None if seconds is None else counts * seconds
-    sizes = tuple(
-        StepSize(
-            up_to_tokens=upper,
-            mean_tokens=float(tokens[index]),
-            steps=float(counts[index] / counts.sum()),
-            busy=None if spent is None else float(spent[index] / spent.sum()),
-            step_s=None if seconds is None else float(seconds[index]),
-        )
-        for index, upper in enumerate(UPPER)
-    )
+    steps = counts / counts.sum()
+    nothing: list[float | None] = [None] * len(UPPER)
+    busy, lengths_s = nothing, nothing
+    if seconds is not None:
+        spent = counts * seconds
+        busy, lengths_s = (spent / spent.sum()).tolist(), seconds.tolist()
+    columns = (UPPER, tokens.tolist(), steps.tolist(), busy, lengths_s)
+    sizes = tuple(StepSize(*figures) for figures in zip(*columns, strict=True))
     return StepSizes(
         sizes=sizes,
         counted_steps=float(counts.sum()),
@@ -129,16 +126,11 @@ def _seconds(model: StepModel, tokens: Column, most: float, sequences: float) ->
     """Expected length of a step of each bucket, over the model's hypotheses."""
     decoded = np.minimum(tokens, most)
     batch, prompt = decoded * sequences, tokens - decoded
-    context = model.seen.lengths.context
-    whole = sum(one.weight for one in model.hypotheses)
-    lengths = [one.weight / whole * _length(one, batch, batch * context, prompt) for one in model.hypotheses]
-    return np.asarray(np.sum(lengths, axis=0), dtype=np.float64)
-
-
-def _length(one: Hypothesis, batch: Column, kv_tokens: Column, prompt: Column) -> Column:
-    values = np.exp(one.logs)
-    own = values[OVERHEAD] + values[SEQUENCE] * batch
-    moved = values[WEIGHTS] + values[KV] * kv_tokens
-    computed = values[COMPUTE] * batch + values[PREFILL] * prompt
-    longer = np.maximum(moved, computed) if one.law is Law.OVERLAPPED else moved + computed
-    return np.asarray(own + longer, dtype=np.float64)
+    values = np.exp([one.logs for one in model.hypotheses])[..., None]
+    overlapped = np.array([[one.law is Law.OVERLAPPED] for one in model.hypotheses])
+    own = values[:, OVERHEAD] + values[:, SEQUENCE] * batch
+    moved = values[:, WEIGHTS] + values[:, KV] * (batch * model.seen.lengths.context)
+    computed = values[:, COMPUTE] * batch + values[:, PREFILL] * prompt
+    lengths_s = own + np.where(overlapped, np.maximum(moved, computed), moved + computed)
+    weights = np.array([one.weight for one in model.hypotheses])
+    return np.asarray(weights @ lengths_s / weights.sum(), dtype=np.float64)

@@ -13,9 +13,10 @@ from analyzer.hardware import Hardware
 from analyzer.predict import Baseline, Coefficients, Format, Machine, Prediction, Setting, Step, format_of, predict
 from analyzer.predict.formats import unquantized
 from analyzer.samples import Identity
-from analyzer.steptime.blocks import NO_LENGTHS, Blocks, blocks
+from analyzer.steptime.blocks import Blocks, blocks
 from analyzer.steptime.fit import CHUNK_TOKENS, StepModel
 from analyzer.steptime.laws import Law, classify
+from analyzer.steptime.lengths import NO_LENGTHS
 from analyzer.steptime.parts import Part, merged
 from analyzer.steptime.prior import COEFFICIENTS
 

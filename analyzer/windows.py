@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 from math import inf
-from typing import Any
 
 from analyzer.histograms import UNTOLD, Carried, Counts, add_all
 from analyzer.samples import ReplicaKey, ReplicaSample, counter_names, gauge_names
@@ -136,40 +135,43 @@ class Totals:
 
     def __add__(self, other: Totals) -> Totals:
         """The totals of both. Raises ValueError for another replica or epoch."""
-        if (self.replica, self.epoch) != (other.replica, other.epoch):
-            raise ValueError("totals of different replicas or epochs are never added")
-        refusals = {
-            reason: self.refusals.get(reason, 0) + other.refusals.get(reason, 0)
-            for reason in Refusal
-            if reason in self.refusals or reason in other.refusals
-        }
-        return Totals(
-            replica=self.replica,
-            epoch=self.epoch,
-            start_s=min(self.start_s, other.start_s),
-            end_s=max(self.end_s, other.end_s),
-            covered_s=self.covered_s + other.covered_s,
-            windows=self.windows + other.windows,
-            refusals=refusals,
-            histograms=add_all(self.histograms, other.histograms),
-            **_series(self, other),
-        )
+        return _sum_of([self, other])
 
 
-def _series(first: Totals, second: Totals) -> dict[str, Any]:
-    """The summed series; totals without a window say nothing of any series and must not turn the other's into None."""
-    for silent, other in ((first, second), (second, first)):
-        if silent.windows == 0:
-            return {"deltas": other.deltas, "integrals": other.integrals, "active_s": other.active_s}
-    return {
-        "deltas": {name: _add(first.deltas[name], second.deltas[name]) for name in COUNTERS},
-        "integrals": {name: _add(first.integrals[name], second.integrals[name]) for name in GAUGES},
-        "active_s": _add(first.active_s, second.active_s),
-    }
+def _sum_of(parts: Sequence[Totals]) -> Totals:
+    """The totals of all. Raises ValueError for several replicas or epochs."""
+    first = parts[0]
+    if any(one.epoch != first.epoch or one.replica != first.replica for one in parts):
+        raise ValueError("totals of different replicas or epochs are never added")
+    # Totals without a window say nothing of any series and must not turn the others' into None.
+    telling = [one for one in parts if one.windows > 0] or parts[-1:]
+    return Totals(
+        replica=first.replica,
+        epoch=first.epoch,
+        start_s=min(one.start_s for one in parts),
+        end_s=max(one.end_s for one in parts),
+        covered_s=sum(one.covered_s for one in parts),
+        windows=sum(one.windows for one in parts),
+        deltas={name: _whole([one.deltas[name] for one in telling]) for name in COUNTERS},
+        integrals={name: _whole([one.integrals[name] for one in telling]) for name in GAUGES},
+        active_s=_whole([one.active_s for one in telling]),
+        refusals=_refusals(parts),
+        histograms=add_all([one.histograms for one in parts]),
+    )
 
 
-def _add(first: float | None, second: float | None) -> float | None:
-    return None if first is None or second is None else first + second
+def _whole(values: Sequence[float | None]) -> float | None:
+    """The sum; None where one is None."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def _refusals(parts: Sequence[Totals]) -> dict[Refusal, int]:
+    found: dict[Refusal, int] = {}
+    for one in parts:
+        for reason, count in one.refusals.items():
+            found[reason] = found.get(reason, 0) + count
+    return {reason: found[reason] for reason in Refusal if reason in found} if found else {}
 
 
 def of_window(one: Window, histograms: Mapping[str, Counts | None] = UNTOLD) -> Totals:
@@ -248,10 +250,8 @@ def _recovered(high: ReplicaSample, dipped: ReplicaSample, after: ReplicaSample)
 
 def add_up(parts: Iterable[Totals]) -> Totals | None:
     """The sum of totals of one replica and epoch; None for none."""
-    total: Totals | None = None
-    for part in parts:
-        total = part if total is None else total + part
-    return total
+    each = list(parts)
+    return _sum_of(each) if len(each) > 1 else next(iter(each), None)
 
 
 FEW = 0.1

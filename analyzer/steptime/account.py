@@ -56,7 +56,7 @@ def shares(model: StepModel, parts: Sequence[Part]) -> SpanShares | Missing:
         return seen
     likely = [one for one in model.hypotheses if one.weight >= NEGLIGIBLE]
     total = sum(one.weight for one in likely)
-    found: list[tuple[float, Array, Array, float]] = []
+    found = []
     for law in Law:
         mine = [one for one in likely if one.law is law]
         if not mine:
@@ -64,14 +64,14 @@ def shares(model: StepModel, parts: Sequence[Part]) -> SpanShares | Missing:
         steps = classify(seen, np.array([[one.chunk_tokens] for one in mine]))
         values, slopes, busy_s = _shares(law, np.array([one.logs for one in mine]), seen, steps)
         covariance = np.array([one.covariance for one in mine])
-        variance = np.einsum("hik,hij,hjk->hk", slopes, covariance, slopes)
-        weights = [one.weight / total for one in mine]
-        found += zip(weights, values, variance, busy_s.tolist(), strict=True)
-    mixed = {
-        name: _mixed([(weight, values[index], variance[index]) for weight, values, variance, _ in found])
-        for index, name in enumerate(SHARES)
-    }
-    return SpanShares(mixed, sum(weight * busy_s for weight, _, _, busy_s in found), float(seen.covered_s.sum()))
+        variance = (slopes * (covariance @ slopes)).sum(axis=1)
+        found.append((np.array([one.weight / total for one in mine]), values, variance, busy_s))
+    weights, values, variance, busy_s = (np.concatenate(column) for column in zip(*found, strict=True))
+    mean = weights @ values
+    # Of a mixture: the variance within its parts and that between them.
+    sd = np.sqrt(weights @ (variance + (values - mean) ** 2) + SHARE_ERROR**2)
+    mixed = {name: Share(*figures) for name, *figures in zip(SHARES, mean.tolist(), sd.tolist(), strict=True)}
+    return SpanShares(mixed, float(weights @ busy_s), float(seen.covered_s.sum()))
 
 
 def _shares(law: Law, logs: Array, seen: Blocks, steps: Steps) -> tuple[Array, Array, Array]:
@@ -92,13 +92,6 @@ def _shares(law: Law, logs: Array, seen: Blocks, steps: Steps) -> tuple[Array, A
     cuts = np.stack([marginal, exclusive, *(parts @ chosen for chosen in _CUTS)], axis=-1)
     values = cuts / whole[..., None]
     return values[:, 0], (values[:, 1:] - values[:, :1]) / _NUDGE, whole[:, 0]
-
-
-def _mixed(parts: list[tuple[float, float, float]]) -> Share:
-    """Mean and standard deviation of a mixture given as (weight, mean, variance), the weights adding up to 1."""
-    mean = sum(weight * value for weight, value, _ in parts)
-    variance = sum(weight * (spread + (value - mean) ** 2) for weight, value, spread in parts)
-    return Share(float(mean), float(np.sqrt(variance + SHARE_ERROR**2)))
 
 
 @dataclass(frozen=True, slots=True)

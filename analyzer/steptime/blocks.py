@@ -12,20 +12,17 @@ seconds per wall second (Little's law), and the share of prefills that meet no d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.evidence import Missing
-from analyzer.samples import ReplicaSample, bounds_of
+from analyzer.steptime.counted import Column, Counted, counted_in
+from analyzer.steptime.lengths import Lengths, lengths_of
 from analyzer.steptime.parts import Part
-
-Column = NDArray[np.float64]
 
 CROWDED_BATCH = 6.0
 """With so many sequences decoding on average the server is never without one: exp(-6) is 0.25 %."""
@@ -37,30 +34,8 @@ FEW_WAITING = 0.5
 SELDOM_OVERLAPPING = 0.4
 """Above so many requests in prefill on average they share chunk steps, and request-seconds count these twice."""
 LARGEST_SHARE_ALONE = 0.9
-UNTOLD_PROMPT_TOKENS = 512.0
-"""Prompt tokens of a step where no request's are counted: llama.cpp's physical batch, whatever a prompt's length."""
 LARGEST_LOAD = 0.5
 """Beyond it the queue's formula leaves out that decoding goes on between the chunks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lengths:
-    """Tokens per request over the whole fit.
-
-    `prompt` is a request's prompt, `context` the mean number of KV tokens that a decoding sequence reads per step,
-    `prefill_context` the mean number that a computed prompt token attends to, `prefill` a request's computed tokens.
-    """
-
-    prompt: float
-    context: float
-    prefill_context: float
-    prefill: float
-    told: bool = True
-    """If not, contexts are 0, so that what they cost is found in the cost of a sequence and of a prompt token."""
-
-
-NO_LENGTHS = Missing("no request's lengths tell how much context is read")
-UNTOLD = Lengths(UNTOLD_PROMPT_TOKENS, 0.0, 0.0, UNTOLD_PROMPT_TOKENS, told=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,30 +88,35 @@ def blocks(parts: Sequence[Part], *, mixed: bool = True, pair_ratio: float = 0.0
     usable = [part for part in parts if part.totals.windows > 0 and part.totals.covered_s > 0]
     if not usable:
         return Missing("no usable pair of samples yet")
+    told = counted_in(usable)
     for name, what in (("steps_total", "steps"), ("decode_sequence_steps_total", "decode batches")):
-        if all(part.totals.deltas[name] is None for part in usable):
+        if np.isnan(told.deltas[name]).all():
             return Missing(f"the engine counts no {what}, so the cost of a step cannot be told")
-    usable = [part for part in usable if part.totals.deltas["steps_total"]]
-    lengths = _lengths(usable)
-    column = {name: _column(usable, name) for name in _NEEDED}
-    if not len(column["steps_total"]):
+    steps = told.deltas["steps_total"]
+    ran = ~np.isnan(steps) & (steps != 0)
+    if not ran.any():
         return Missing("the server was idle")
-    covered_s = np.array([part.totals.covered_s for part in usable])
+    if not ran.all():
+        told = counted_in([usable[place] for place in np.flatnonzero(ran).tolist()])
+    lengths = lengths_of(told)
+    column, covered_s = told.deltas, told.covered_s
     prefill = np.where(
         np.isnan(column["prefill_tokens_total"]), column["prompt_tokens_total"], column["prefill_tokens_total"]
     )
     # A preempted request is computed again from scratch, which no token counter shows.
-    prefill = prefill + np.nan_to_num(column["preemptions_total"]) * lengths.context
+    preempted = column["preemptions_total"]
+    prefill = prefill + np.where(np.isnan(preempted), 0.0, preempted) * lengths.context
     prefill = prefill * _attention(column, prefill, lengths, pair_ratio)
     gap_s = column["inter_token_s_total"]
     in_flight = gap_s / covered_s
-    single = not mixed or _one_at_a_time(usable)
-    busy_s, busy_sd_s = _busy(usable, column, covered_s, in_flight)
-    request_s, overlap = _request_prefill(usable, covered_s)
+    single = not mixed or _one_at_a_time(told)
+    busy_s, busy_sd_s = _busy(told, in_flight)
+    request_s, overlap = _request_prefill(told)
     decoding = np.where(np.isnan(in_flight), column["decode_sequence_steps_total"] / column["steps_total"], in_flight)
-    idle = 1 - np.clip(np.where(np.isnan(busy_s), covered_s * (1 - np.exp(-decoding)), busy_s) / covered_s, 0, 1)
-    met = np.zeros_like(decoding) if single else decoding + _ahead(usable, overlap)
-    drafted, draft_steps = np.nansum(column["draft_tokens_total"]), np.nansum(column["draft_steps_total"])
+    active_s = np.where(np.isnan(busy_s), covered_s * (1 - np.exp(-decoding)), busy_s)
+    idle = 1 - np.minimum(np.maximum(active_s / covered_s, 0), 1)
+    met = np.zeros_like(decoding) if single else decoding + _ahead(told, overlap)
+    drafted, draft_steps = told.sum("draft_tokens_total"), told.sum("draft_steps_total")
     return Blocks(
         covered_s=covered_s,
         steps=column["steps_total"],
@@ -147,11 +127,11 @@ def blocks(parts: Sequence[Part], *, mixed: bool = True, pair_ratio: float = 0.0
         gap_s=gap_s if mixed else np.full_like(gap_s, np.nan),
         busy_s=busy_s,
         busy_sd_s=busy_sd_s,
-        batch_spread=_batch_spread(usable, column, covered_s, in_flight),
+        batch_spread=_batch_spread(told, in_flight),
         alone=np.ones_like(idle) if single else idle,
         met_batch=met,
         lengths=lengths,
-        drafts=float(drafted / draft_steps) if draft_steps > 0 else 0.0,
+        drafts=drafted / draft_steps if drafted is not None and draft_steps else 0.0,
         prefill_request_s=request_s,
         prefill_overlap=overlap,
         prefill_s=column["prefill_s_total"],
@@ -159,63 +139,7 @@ def blocks(parts: Sequence[Part], *, mixed: bool = True, pair_ratio: float = 0.0
     )
 
 
-_NEEDED = (
-    *("steps_total", "decode_sequence_steps_total", "prefill_tokens_total", "prompt_tokens_total", "prefills_total"),
-    *("inter_token_s_total", "preemptions_total", "draft_tokens_total", "draft_steps_total"),
-    *("busy_s_total", "prefill_s_total", "decode_s_total"),
-)
-
-
-def _column(parts: Sequence[Part], name: str) -> Column:
-    found = [part.totals.deltas[name] for part in parts]
-    return np.array([np.nan if value is None else value for value in found], dtype=np.float64)
-
-
-def _sum(parts: Sequence[Part], name: str) -> float | None:
-    """The sum over the parts that report it; None when none does."""
-    found = [value for part in parts if (value := part.totals.deltas[name]) is not None]
-    return sum(found) if found else None
-
-
-def _lengths(parts: Sequence[Part]) -> Lengths:
-    """Mean lengths; a sequence's later steps read more, so the context weighs outputs by their own length."""
-    prompts, outputs = _sum(parts, "finished_prompt_tokens_total"), _sum(parts, "finished_generation_tokens_total")
-    finished = _sum(parts, "requests_finished_total")
-    if not finished or prompts is None or outputs is None:
-        prompts, outputs = _sum(parts, "prompt_tokens_total"), _sum(parts, "generation_tokens_total")
-        finished = _sum(parts, "prefills_total")
-    if not finished or prompts is None or outputs is None:
-        return UNTOLD
-    prompt, output = prompts / finished, outputs / finished
-    computed, prefills = _sum(parts, "prefill_tokens_total"), _sum(parts, "prefills_total")
-    own = prompt if computed is None or not prefills else computed / prefills
-    spread_out, spread_in = (_second_moment(parts, name) for name in ("generation_lengths", "prompt_lengths"))
-    return Lengths(
-        prompt=prompt,
-        context=prompt + output / 2 * spread_out,
-        prefill_context=max(0.0, prompt - own) + own / 2 * spread_in,
-        prefill=own,
-    )
-
-
-def _second_moment(parts: Sequence[Part], name: str) -> float:
-    """Mean square over squared mean, values taken at the middle of their buckets; 1 when no histogram tells."""
-    told = [counts for part in parts if (counts := part.totals.histograms[name]) is not None]
-    weights = np.array(list(map(sum, zip(*told, strict=True))))
-    if weights.sum() <= 0:
-        return 1.0
-    middles = _middles(name)
-    mean = float(weights @ middles / weights.sum())
-    return float(weights @ middles**2 / weights.sum()) / mean**2
-
-
-@cache
-def _middles(name: str) -> Column:
-    bounds = bounds_of(ReplicaSample, name)
-    return np.array([bounds[0], *((low + high) / 2 for low, high in pairwise(bounds)), bounds[-1]])
-
-
-def _attention(column: dict[str, Column], prefill: Column, lengths: Lengths, pair_ratio: float) -> Column:
+def _attention(column: Mapping[str, Column], prefill: Column, lengths: Lengths, pair_ratio: float) -> Column:
     """What a prompt token of each block costs over what it costs on average: longer prompts have dearer tokens."""
     prefills = column["prefills_total"]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -226,47 +150,38 @@ def _attention(column: dict[str, Column], prefill: Column, lengths: Lengths, pai
     return (1 + pair_ratio * seen) / (1 + pair_ratio * lengths.prefill_context)
 
 
-def _batch_spread(parts: Sequence[Part], column: dict[str, Column], covered_s: Column, in_flight: Column) -> Column:
+def _batch_spread(told: Counted, in_flight: Column) -> Column:
     """Arrivals by chance make the batch Poisson, its variance its mean, unless a full batch holds it; a block shorter
     than requests last sees only a part of that.
     """
-    waiting = np.array([np.nan if (mean := part.totals.mean("waiting_requests")) is None else mean for part in parts])
+    column, covered_s = told.deltas, told.covered_s
     batch = column["decode_sequence_steps_total"] / column["steps_total"]
     with np.errstate(invalid="ignore", divide="ignore"):
         lasting_s = in_flight * covered_s / column["prefills_total"]
         seen = covered_s / (covered_s + 2 * lasting_s)
-        spread = np.where(waiting < FEW_WAITING, seen / batch, 0.0)
+        spread = np.where(told.means["waiting_requests"] < FEW_WAITING, seen / batch, 0.0)
     return np.where(np.isfinite(spread), np.minimum(spread, 1.0), 0.0)
 
 
-def _one_at_a_time(parts: Sequence[Part]) -> bool:
+def _one_at_a_time(told: Counted) -> bool:
     """Whether the batch never exceeded one, so that no prefill can have met a decoding sequence."""
-    batches = [
-        sequence_steps / steps
-        for part in parts
-        if (sequence_steps := part.totals.deltas["decode_sequence_steps_total"]) is not None
-        and (steps := part.totals.deltas["steps_total"])
-    ]
-    gauges = [part.totals.mean("running_requests") for part in parts]
-    return max(batches, default=2.0) <= 1 and all(gauge is not None and gauge <= 1 for gauge in gauges)
+    batches = told.deltas["decode_sequence_steps_total"] / told.deltas["steps_total"]
+    never_more = bool((batches <= 1).any()) and not (batches > 1).any()
+    return never_more and bool((told.means["running_requests"] <= 1).all())
 
 
-def _busy(
-    parts: Sequence[Part], column: dict[str, Column], covered_s: Column, in_flight: Column
-) -> tuple[Column, Column]:
+def _busy(told: Counted, in_flight: Column) -> tuple[Column, Column]:
     """Busy seconds and their standard deviation, best source first: timers, a crowded server, the GPU's duty cycle."""
+    column, covered_s = told.deltas, told.covered_s
     timed = np.where(
         np.isnan(column["busy_s_total"]), column["prefill_s_total"] + column["decode_s_total"], column["busy_s_total"]
     )
-    active = np.array([np.nan if part.totals.active_s is None else part.totals.active_s for part in parts]) / covered_s
-    duty = np.array([np.nan if part.gpu_utilization is None else part.gpu_utilization for part in parts])
-    duty = np.clip(duty, 0, 1)
-    duty_error = np.array([part.gpu_error for part in parts])
+    active, duty = told.active_s / covered_s, np.clip(told.duty, 0, 1)
     batch = column["decode_sequence_steps_total"] / column["steps_total"]
     crowd = np.where(np.isnan(in_flight), batch, in_flight)
     crowded = (crowd >= CROWDED_BATCH) & ((active >= ACTIVE_SHARE) | (np.isnan(active) & (duty >= ACTIVE_SHARE)))
-    busy = np.where(np.isnan(duty), np.nan, duty * covered_s)
-    sd = np.maximum(duty_error, LEAST_DUTY_ERROR) * covered_s
+    busy = duty * covered_s
+    sd = np.maximum(told.duty_error, LEAST_DUTY_ERROR) * covered_s
     # Without a GPU, requests running at both ends of nearly every window: idle only when the last one left.
     unseen = np.isnan(busy) & (active >= ACTIVE_SHARE)
     empty = np.exp(-crowd)
@@ -277,20 +192,21 @@ def _busy(
     return np.where(known, np.minimum(timed, covered_s), busy), np.where(known, CROWDED_ERROR * covered_s, sd)
 
 
-def _ahead(parts: Sequence[Part], overlap: float) -> float:
+def _ahead(told: Counted, overlap: float) -> float:
     """Requests whose prefill is still to end when another arrives: they will be decoding when its own begins.
 
     The number in a queue with Poisson arrivals and equal service (M/D/1), its load being the mean number in prefill.
     """
     load = min(LARGEST_LOAD, overlap)
-    waiting = [mean for part in parts if (mean := part.totals.mean("waiting_requests")) is not None]
-    most = overlap + sum(waiting) / len(waiting) if waiting else overlap
+    waiting = told.means["waiting_requests"]
+    waiting = waiting[~np.isnan(waiting)]
+    most = overlap + float(waiting.mean()) if len(waiting) else overlap
     return min(load + load**2 / (2 * (1 - load)), most)
 
 
-def _request_prefill(parts: Sequence[Part], covered_s: Column) -> tuple[float | None, float]:
-    total_s, finished = _sum(parts, "request_prefill_s_total"), _sum(parts, "requests_finished_total")
+def _request_prefill(told: Counted) -> tuple[float | None, float]:
+    total_s, finished = told.sum("request_prefill_s_total"), told.sum("requests_finished_total")
     if total_s is None or not finished:
         return None, 0.0
-    overlap = float(total_s / covered_s.sum())
+    overlap = float(total_s / told.covered_s.sum())
     return (total_s / finished if overlap < SELDOM_OVERLAPPING and total_s > 0 else None), overlap

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from analyzer.evidence import Estimate, Evidence
+from analyzer.steptime.equations import Array
 from analyzer.steptime.prior import COEFFICIENTS, COMPUTE, KV, OVERHEAD, PREFILL, SEQUENCE, WEIGHTS, Prior
-from analyzer.steptime.solve import Array
 
 Z80 = 1.2816
 """Standard deviations from the median to P10 and P90 of a normal distribution."""
@@ -46,12 +46,18 @@ def coefficients(weights: Array, logs: Array, covariances: Array, before: Prior)
     means = weights @ values
     own = np.einsum("hci,hij,hcj->hc", slopes, covariances, slopes)
     spreads = np.sqrt(weights @ (own + (values - means) ** 2)) / means
-    prior_s = np.exp(before.mean) * _CHOSEN
-    prior_sds = np.sqrt(((prior_s * before.sd) ** 2).sum(axis=-1)) / prior_s.sum(axis=-1)
+    _, prior_sds = foretold(before)
     return {
         name: _coefficient(*figures)
         for name, *figures in zip(COMPONENTS_OF, means.tolist(), spreads.tolist(), prior_sds.tolist(), strict=True)
     }
+
+
+def foretold(before: Prior) -> tuple[Array, Array]:
+    """What the prior says of a, b, g and d: seconds, and relative standard deviations (each of shape (4,))."""
+    halves_s = np.exp(before.mean) * _CHOSEN
+    values_s = halves_s.sum(axis=-1)
+    return values_s, np.sqrt(((halves_s * before.sd) ** 2).sum(axis=-1)) / values_s
 
 
 def _coefficient(mean: float, sd: float, prior_sd: float) -> Coefficient:

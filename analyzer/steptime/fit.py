@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from analyzer.evidence import Missing
 from analyzer.hardware import Hardware
-from analyzer.steptime.blocks import NO_LENGTHS, Blocks, blocks
+from analyzer.steptime.blocks import Blocks, blocks
 from analyzer.steptime.coefficients import Coefficient, coefficients
+from analyzer.steptime.equations import Equations, equations
 from analyzer.steptime.laws import Law
+from analyzer.steptime.lengths import NO_LENGTHS
 from analyzer.steptime.parts import Part
 from analyzer.steptime.prior import Prior, attention_ratio, prior
-from analyzer.steptime.solve import Equations, held_out, solve
+from analyzer.steptime.solve import held_out, solve
 
 Array = NDArray[np.float64]
 
@@ -101,9 +103,11 @@ def fit(
     seen = seen.take(_thinned(len(seen), max_blocks))
     before = prior(hardware, seen)
     laws = tuple(Law) if before.split else (Law.ADDITIVE,)
-    hypotheses = _hypotheses(laws, seen, before)
+    limits = _limits(seen)
+    known = equations(seen, laws, limits)
+    hypotheses = _hypotheses(known, limits, before, len(seen))
     best = max(hypotheses, key=lambda one: one.weight)
-    missed = held_out(best.law, best.chunk_tokens, best.logs, seen, before)
+    missed = held_out(known.only(best.law, limits.index(best.chunk_tokens)), best.logs, before, len(seen))
     told = coefficients(
         np.array([one.weight for one in hypotheses]),
         np.array([one.logs for one in hypotheses]),
@@ -122,18 +126,20 @@ def _thinned(count: int, limit: int) -> NDArray[np.intp]:
     return np.concatenate([older, np.arange(count - newest, count)])
 
 
-def _hypotheses(laws: Sequence[Law], seen: Blocks, before: Prior) -> tuple[Hypothesis, ...]:
-    """Each law under each chunk limit, weighed. Limits that no prompt reaches are one."""
+def _limits(seen: Blocks) -> list[float]:
+    """The chunk limits that make a difference: those that no prompt reaches are one."""
     reached = [limit for limit in CHUNK_TOKENS if limit < seen.lengths.prefill]
-    beyond = CHUNK_TOKENS[len(reached) :]
-    limits = [*reached, *beyond[:1]]
-    solved = solve(Equations(seen, laws, limits), before, len(seen))
-    # A limit that stands for several carries their joint prior weight.
-    alike = [1.0] * len(reached) + [float(len(beyond))] * len(beyond[:1])
-    cost = solved.cost - np.log(alike * len(laws))
+    return [*reached, *CHUNK_TOKENS[len(reached) :][:1]]
+
+
+def _hypotheses(known: Equations, limits: Sequence[float], before: Prior, blocks: int) -> tuple[Hypothesis, ...]:
+    """Each law under each chunk limit, fitted and weighed; the last limit has the prior weight of all beyond it."""
+    solved = solve(known, before, blocks)
+    alike = [1.0] * (len(limits) - 1) + [1.0 + len(CHUNK_TOKENS) - len(limits)]
+    cost = solved.cost - np.log(alike * len(known.laws))
     weights = np.exp(cost.min() - cost)
     weights /= weights.sum()
-    named = [(law, limit) for law in laws for limit in limits]
+    named = [(law, limit) for law in known.laws for limit in limits]
     return tuple(
         Hypothesis(law, limit, solved.logs[k], solved.covariance[k], float(cost[k]), float(weights[k]))
         for k, (law, limit) in enumerate(named)

@@ -10,17 +10,22 @@ sets of them (Euler), and that share is also how they rise with the coefficient'
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.steptime.blocks import LARGEST_SHARE_ALONE, Blocks, Column
-from analyzer.steptime.prior import COMPUTE, KV, OVERHEAD, PREFILL, SEQUENCE, WEIGHTS
+from analyzer.steptime.blocks import LARGEST_SHARE_ALONE, Blocks
+from analyzer.steptime.counted import Column
+from analyzer.steptime.overlapped import ALONE, Classes, Priced, often
 
 Array = NDArray[np.float64]
+
+_CARRYING: Array = np.array([[0.0], [1.0], [1.0]])
+_DECODING: Array = np.array([[1.0], [0.0], [0.0]])
+"""Of the classes (shape (3, 1)), those whose steps carry prompt tokens, and the one whose steps carry none."""
 
 
 class Law(StrEnum):
@@ -47,6 +52,8 @@ class Steps:
     met_batch: Column
     mixed_tokens: Column
     alone_tokens: Column
+    prompt_tokens: Column
+    """Of all steps."""
     chunks: Array
     """Steps that one prompt takes (shape (..., 1))."""
 
@@ -77,6 +84,7 @@ def classify(seen: Blocks, chunk_tokens: float | Array) -> Steps:
         met_batch=met_batch,
         mixed_tokens=met * seen.prefill_tokens / some,
         alone_tokens=seen.alone * seen.prefill_tokens / np.maximum(alone, 1e-9),
+        prompt_tokens=seen.prefill_tokens,
         chunks=chunks,
     )
 
@@ -126,122 +134,96 @@ class _Additive:
         seen, all_steps = self._seen, self._steps.decode + self._steps.alone
         sequences = seen.sequence_steps
         read = seen.lengths.context * sequences
-        return self._values * _stacked(all_steps, all_steps, sequences, sequences, read, seen.prefill_tokens)
+        return self._values * _stacked(all_steps, all_steps, sequences, sequences, read, self._steps.prompt_tokens)
 
     @property
     def gaps(self) -> Array:
         seen, sequences = self._seen, self._seen.sequence_steps
         crowd = sequences * self._steps.batch * (1 + seen.batch_spread)
-        met = seen.prefill_tokens * seen.met_batch
+        met = self._steps.prompt_tokens * seen.met_batch
         return self._values * _stacked(sequences, sequences, crowd, crowd, seen.lengths.context * crowd, met)
 
     @property
     def exclusive(self) -> Array:
         seen, steps = self._seen, self._steps
         both, met = steps.alone + steps.mixed, steps.mixed * steps.met_batch
-        return self._values * _stacked(both, both, met, met, seen.lengths.context * met, seen.prefill_tokens)
+        return self._values * _stacked(both, both, met, met, seen.lengths.context * met, steps.prompt_tokens)
 
     @property
     def marginal(self) -> Array:
         alone, nothing = self._steps.alone, np.zeros_like(self._steps.alone)
-        return self._values * _stacked(alone, alone, nothing, nothing, nothing, self._seen.prefill_tokens)
+        return self._values * _stacked(alone, alone, nothing, nothing, nothing, self._steps.prompt_tokens)
 
 
 class _Overlapped:
-    """The longer of bytes moved and arithmetic: one step of each class by coefficient, times how often it comes."""
+    """The longer of bytes moved and arithmetic."""
 
     def __init__(self, values: Array, seen: Blocks, steps: Steps) -> None:
-        weights, overhead, compute, sequence, kv, prefill = (
-            values[..., i, None] for i in (WEIGHTS, OVERHEAD, COMPUTE, SEQUENCE, KV, PREFILL)
-        )
-        self._seen, self._steps = seen, steps
-        kv_sequence = kv * seen.lengths.context
-        read, computed = kv_sequence * steps.pure_batch, compute * steps.pure_batch
-        bound = weights + read >= computed
-        nothing = np.zeros_like(read)
-        self._pure = _stacked(
-            weights * bound, overhead + nothing, computed * ~bound, sequence * steps.pure_batch, read * bound, nothing
-        )
-        read, computed = kv_sequence * steps.met_batch, compute * steps.met_batch
-        moved, own = weights + read, sequence * steps.met_batch
-        bound = moved > computed
-        self._decode = _stacked(weights * bound, overhead + nothing, computed * ~bound, own, read * bound, nothing)
-        chunk = prefill * steps.mixed_tokens
-        share, rise = longer(moved, computed, chunk, steps.chunks)
-        self._met = _stacked(
-            weights * share, overhead + nothing, computed * (1 - share), own, read * share, chunk * rise
-        )
-        chunk = prefill * steps.alone_tokens
-        share, rise = longer(weights, 0.0, chunk, steps.chunks)
-        self._alone = _stacked(weights * share, overhead + nothing, nothing, nothing, nothing, chunk * rise)
+        self._often, self._classes = by_class(steps)
+        self._crowd = crowd_of(seen)
+        self._one = Priced(values, self._classes, seen.lengths.context)
 
     @property
     def busy(self) -> Array:
-        steps = self._steps
-        return _of(steps.pure) * self._pure + self.exclusive
+        return self._one.seconds(often(self._often, self._classes))
 
     @property
     def gaps(self) -> Array:
-        steps = self._steps
-        decoding = steps.pure * steps.pure_batch
-        crowd = decoding * (1 + self._seen.batch_spread)
-        often = _stacked(decoding, decoding, crowd, crowd, crowd, decoding)
-        return often * self._pure + _of(steps.mixed * steps.met_batch) * self._met
+        return self._one.seconds(often(self._often * self._classes.batch, self._classes, self._crowd))
 
     @property
     def exclusive(self) -> Array:
-        return _of(self._steps.mixed) * self._met + _of(self._steps.alone) * self._alone
+        return self._one.seconds(often(with_prompts(self._often), self._classes))
 
     @property
     def marginal(self) -> Array:
-        return _of(self._steps.mixed) * (self._met - self._decode) + _of(self._steps.alone) * self._alone
+        counted = often(with_prompts(self._often), self._classes)
+        nothing = np.zeros_like(counted.all_steps)
+        alone = replace(counted, all_steps=self._often[..., ALONE, :], all_sequences=nothing)
+        return self._one.more_than_decode(alone)
 
 
-def _of(count: Array) -> Array:
-    """A count of steps (shape (..., n)) beside seconds by coefficient."""
-    return count[..., None, :]
-
-
-def one_prefill(law: Law, values: Array, seen: Blocks, steps: Steps) -> Array:
-    """Seconds from a mean request's first chunk to its first token, where prefills seldom overlap.
-
-    By the coefficient that sets them (shape (..., 6)), for coefficients of the same shape.
-    """
-    weights, overhead, compute, sequence, kv, prefill = (
-        values[..., i] for i in (WEIGHTS, OVERHEAD, COMPUTE, SEQUENCE, KV, PREFILL)
+def by_class(steps: Steps) -> tuple[Array, Classes]:
+    """How often each class of steps comes (shape (..., 3, n)), and what one of its steps carries."""
+    nothing = np.zeros_like(steps.alone)
+    few = np.broadcast_to(1 / steps.chunks, steps.alone.shape)
+    classes = Classes(
+        batch=np.stack([steps.pure_batch, steps.met_batch, nothing], axis=-2),
+        tokens=np.stack([nothing, steps.mixed_tokens, steps.alone_tokens], axis=-2),
+        few=np.stack([nothing, few, few], axis=-2),
     )
-    batch = float(seen.met_batch @ seen.covered_s / seen.covered_s.sum())
-    chunks, tokens_s = steps.chunks[..., 0], prefill * seen.lengths.prefill
-    moved = weights * chunks, kv * seen.lengths.context * batch * chunks
-    computed = compute * batch * chunks, tokens_s
-    additive = law is Law.ADDITIVE
-    bound = moved[0] + moved[1] >= computed[0] + computed[1]
-    bytes_count, arithmetic_counts = bound | additive, ~bound | additive
-    return np.stack(
-        (
-            moved[0] * bytes_count,
-            overhead * chunks,
-            computed[0] * arithmetic_counts,
-            sequence * batch * chunks,
-            moved[1] * bytes_count,
-            computed[1] * arithmetic_counts,
-        ),
-        axis=-1,
-    )
+    return np.stack([steps.pure, steps.mixed, steps.alone], axis=-2), classes
 
 
-def longer(moved: Array, computed: Array | float, chunk: Array, chunks: Array | float) -> tuple[Array, Array]:
-    """Of steps with `chunk` more arithmetic on average, the share whose length bytes set, and the chunk's rise.
+def with_prompts(times: Array) -> Array:
+    """Of counts by class (shape (..., 3, n)) those of steps that carry a prompt token."""
+    carrying: Array = times * _CARRYING
+    return carrying
 
-    A step is expected to take `moved * share + computed * (1 - share) + chunk * rise`, and these are its slopes. The
-    chunks of long prompts are full and so alike. Short prompts scatter; for X gamma of shape 2 and mean m:
-    E max(0, X - h) = exp(-2h/m) (m + h), P(X < h) = 1 - exp(-2h/m) (1 + 2h/m).
+
+def crowd_of(seen: Blocks) -> Array:
+    """Sequences of a step by class that inter-token seconds count for each of its sequences (shape (3, n))."""
+    return 1 + _DECODING * seen.batch_spread
+
+
+def one_prefill(seen: Blocks, steps: Steps) -> Steps:
+    """A mean request's prefill as a block (shape (..., 1)): its chunks' steps, all full, where prefills seldom overlap.
+
+    What they take is from the request's first chunk to its first token.
     """
-    spare = np.maximum(moved - computed, 0.0)
-    times = 2 * spare / np.maximum(chunk, 1e-15)
-    left = np.exp(-times)
-    full = (chunk > spare) * 1.0
-    few = 1 / chunks
-    exceeded = few * left * (1 + times) + (1 - few) * full
-    share = np.where(moved > computed, 1 - exceeded, 0.0)
-    return share, exceeded + few * left * times**2 / 2
+    chunks, nothing = steps.chunks, np.zeros_like(steps.chunks)
+    batch = np.full_like(chunks, seen.met_batch @ seen.covered_s / seen.covered_s.sum())
+    tokens = np.full_like(chunks, seen.lengths.prefill)
+    return Steps(
+        decode=chunks,
+        pure=nothing,
+        mixed=chunks,
+        alone=nothing,
+        batch=batch,
+        pure_batch=nothing,
+        met_batch=batch,
+        mixed_tokens=tokens / chunks,
+        alone_tokens=nothing,
+        prompt_tokens=tokens,
+        chunks=np.full_like(chunks, np.inf),
+    )

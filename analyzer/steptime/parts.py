@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from itertools import chain
 from math import inf, sqrt
-from operator import add
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.columns import Column, Columns, totals_by_span, totals_of_columns
 from analyzer.samples import GpuSample, ReplicaSample
-from analyzer.windows import Totals
+from analyzer.windows import Totals, add_up
 
 READING_ERROR = 0.01
 """A duty cycle comes in whole percent."""
+_reading_of = attrgetter("at_s", "utilization_ratio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Part:
 
 def together(parts: Sequence[Part]) -> Part:
     """All spans as one; the duty cycle is that of the seconds it is known of. Raises ValueError as adding `Totals`."""
-    whole = reduce(add, (part.totals for part in parts))
+    whole = add_up(part.totals for part in parts)
+    assert whole is not None
     known = [
         (part.gpu_utilization, part.gpu_error, part.totals.covered_s)
         for part in parts
@@ -83,10 +85,7 @@ def in_spans(samples: Columns | Sequence[ReplicaSample], gpus: Sequence[GpuSampl
     else:
         begin_s = min((one.at_s for one in samples), default=0.0)
         spans = totals_by_span(samples, lambda ends_s: (ends_s - begin_s - 1e-6) // span_s)
-    readings = [(one.at_s, one.utilization_ratio) for one in gpus if one.utilization_ratio is not None]
-    times, ratios = np.array(readings, dtype=np.float64).reshape(-1, 2).T
-    order = np.argsort(times, kind="stable")
-    times, ratios = times[order], ratios[order]
+    times, ratios = _readings(gpus)
     begins = np.searchsorted(times, [one.start_s for one in spans.values()], side="right")
     ends = np.searchsorted(times, [one.end_s for one in spans.values()], side="right")
     means, errors = _duties(ratios, begins, ends)
@@ -94,6 +93,16 @@ def in_spans(samples: Columns | Sequence[ReplicaSample], gpus: Sequence[GpuSampl
         Part(totals) if begin == end else Part(totals, mean, error)
         for totals, begin, end, mean, error in zip(spans.values(), begins, ends, means, errors, strict=True)
     ]
+
+
+def _readings(gpus: Sequence[GpuSample]) -> tuple[Column, Column]:
+    """When duty cycles were read, in order, and what they were."""
+    figures = np.fromiter(chain.from_iterable(map(_reading_of, gpus)), np.float64, 2 * len(gpus))
+    times, ratios = figures.reshape(-1, 2).T
+    known = ~np.isnan(ratios)
+    times, ratios = times[known], ratios[known]
+    order = np.argsort(times, kind="stable")
+    return times[order], ratios[order]
 
 
 def _duties(ratios: Column, begins: NDArray[np.intp], ends: NDArray[np.intp]) -> tuple[list[float], list[float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from math import inf, isclose, nan
 
 import numpy as np
@@ -123,6 +124,42 @@ def test_one_sum_is_the_sum_of_the_spans(history: list[ReplicaSample]) -> None:
     assert (whole is None) == (parts is None)
     if whole is not None and parts is not None:
         assert_same(whole, parts)
+
+
+def both(first: Totals, second: Totals) -> Totals:
+    """The definition of adding two, series by series."""
+    told = [one for one in (first, second) if one.windows > 0] or [second]
+
+    def added(values: list[float | None]) -> float | None:
+        return None if None in values else sum(value for value in values if value is not None)
+
+    def counts(name: str) -> Counts | None:
+        known = [counts for one in (first, second) if (counts := one.histograms[name]) is not None]
+        return tuple(sum(bucket) for bucket in zip(*known, strict=True)) if known else None
+
+    reasons = {*first.refusals, *second.refusals}
+    return Totals(
+        replica=first.replica,
+        epoch=first.epoch,
+        start_s=min(first.start_s, second.start_s),
+        end_s=max(first.end_s, second.end_s),
+        covered_s=first.covered_s + second.covered_s,
+        windows=first.windows + second.windows,
+        deltas={name: added([one.deltas[name] for one in told]) for name in COUNTERS},
+        integrals={name: added([one.integrals[name] for one in told]) for name in GAUGES},
+        active_s=added([one.active_s for one in told]),
+        refusals={reason: first.refusals.get(reason, 0) + second.refusals.get(reason, 0) for reason in reasons},
+        histograms={name: counts(name) for name in HISTOGRAMS},
+    )
+
+
+@given(histories())
+def test_adding_up_many_is_adding_one_after_another(history: list[ReplicaSample]) -> None:
+    parts = pairwise_totals([one for one in history if one.epoch == 1])
+    if len(parts) > 1:
+        whole = add_up(parts)
+        assert whole is not None
+        assert_same(whole, reduce(both, parts))
 
 
 def test_a_dip_is_refused_as_among_windows() -> None:

@@ -20,7 +20,8 @@ from analyzer.samples import Identity
 from analyzer.steptime.account import interval, shares, step_time
 from analyzer.steptime.blocks import Blocks, blocks
 from analyzer.steptime.fit import MIN_BLOCKS, StepModel, fit
-from analyzer.steptime.laws import Law, classify, longer, spent
+from analyzer.steptime.laws import Law, classify, spent
+from analyzer.steptime.overlapped import longer
 from analyzer.steptime.parts import Part, duty_of, merged
 from tests.fakes.step_blocks import Linear
 

@@ -10,9 +10,10 @@ from analyzer.evidence import Missing
 from analyzer.hardware import resolve
 from analyzer.samples import Identity
 from analyzer.steptime.blocks import Blocks, blocks
+from analyzer.steptime.equations import equations
 from analyzer.steptime.laws import Law
 from analyzer.steptime.prior import Prior, prior
-from analyzer.steptime.solve import Equations, solve
+from analyzer.steptime.solve import solve
 from tests.fakes.step_blocks import Linear
 
 LIMITS = (512.0, 2048.0, 8192.0)
@@ -34,10 +35,10 @@ def swinging() -> tuple[Blocks, Prior]:
 def test_hypotheses_solved_together_do_not_disturb_one_another() -> None:
     """Alone, each of the likely ones settles at the same place, within a fifth of its standard deviations."""
     seen, before = swinging()
-    together = solve(Equations(seen, tuple(Law), LIMITS), before, len(seen))
+    together = solve(equations(seen, tuple(Law), LIMITS), before, len(seen))
     hypotheses = [(law, limit) for law in Law for limit in LIMITS]
     for k, (law, limit) in enumerate(hypotheses):
-        alone = solve(Equations(seen, (law,), (limit,)), before, len(seen))
+        alone = solve(equations(seen, (law,), (limit,)), before, len(seen))
         if together.cost[k] > together.cost.min() + 5:
             continue
         apart = together.logs[k] - alone.logs[0]
@@ -49,18 +50,18 @@ def test_hypotheses_solved_together_do_not_disturb_one_another() -> None:
 def test_slopes_are_those_of_the_predictions(law: Law) -> None:
     """By central differences of 1e-5 in each log coefficient."""
     seen, before = swinging()
-    equations = Equations(seen, (law,), LIMITS)
+    known = equations(seen, (law,), LIMITS)
     logs = np.tile(before.mean + 0.1, (len(LIMITS), 1))
-    _, slopes = equations.predicted(logs)
+    _, slopes = known.predicted(logs)
     for index in range(6):
         nudge = 1e-5 * np.eye(6)[index]
-        rise = equations.predicted(logs + nudge)[0] - equations.predicted(logs - nudge)[0]
+        rise = known.predicted(logs + nudge)[0] - known.predicted(logs - nudge)[0]
         assert slopes[:, index] == pytest.approx(rise / 2e-5, rel=2e-3, abs=1e-3 * float(np.abs(rise).max()) / 2e-5)
 
 
 def test_every_other_block_is_fitted_or_tested_never_both() -> None:
     seen, _ = swinging()
-    fitted, tested = Equations(seen, (Law.ADDITIVE,), (512.0, 512.0)).every_other()
+    fitted, tested = equations(seen, (Law.ADDITIVE,), (512.0, 512.0)).every_other()
     assert not (fitted & tested).any()
     assert (fitted[0] | fitted[1]).all()
     assert tested.any(axis=1).all()
