@@ -99,9 +99,10 @@ class Daemon:
         self._writer, self._reader = Worker("store-writer"), Worker("store-reader")
         self._spool = spool
         self._health.spool = None if spool is None else spool.health
+        self._beside = store.file if spool is None else settings.storage.spool.path
         self._sink = Sink(store, self._writer, self._roster, self._health, clock, spool, watermark_of(settings.storage))
         lasts = lasts_s(settings.global_.evaluation_interval)
-        self._turn = Turn(store.lease(clock, lasts), self._health, lasts)
+        self._turn = Turn(store.lease(clock, lasts), self._health, lasts, clock)
         self.state.analyses = self._turn.mine
         self._board = GpuBoard(self._sink, self.state)
         self._joins = GpuJoins(settings.gpu_joins)

@@ -179,7 +179,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "breakeven_analyser",
         "gauge",
         ("holder",),
-        "1 when this daemon makes the reports, of several on one database; `holder` names the one that does.",
+        "1 when this daemon makes the reports, of several on one database; `holder` names the one that does, if known.",
     ),
     Metric("breakeven_analysis_runs_total", "counter", (), "Recomputations of the report."),
     Metric("breakeven_analysis_failures_total", "counter", ("reason",), "Failed recomputations."),

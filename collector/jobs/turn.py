@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
+from collector.clock import Clock
 from collector.errors import StoreError
 from collector.health import DaemonHealth
 from collector.jobs.worker import Worker
@@ -30,12 +32,17 @@ def lasts_s(evaluation_interval_s: float) -> float:
 class Turn:
     """Whether it is this daemon's turn to analyse. Beats on a thread of its own, which no long write holds up."""
 
-    def __init__(self, lease: Lease, health: DaemonHealth, lasts_s: float) -> None:
+    def __init__(self, lease: Lease, health: DaemonHealth, lasts_s: float, clock: Clock) -> None:
+        """Whom the database named is known for `lasts_s`, as long as a turn lasts: then another may have it."""
         self._lease = lease
         self._health = health
+        self._lasts_s = lasts_s
         self._every_s = lasts_s / BEATS
+        self._clock = clock
         self._worker = Worker("store-lease")
         self._last: Standing | None = None
+        self._told_s = (clock.monotonic_s(), clock.wall_s())
+        self._known = True
         self._noticed: str | None = None
 
     def mine(self) -> bool:
@@ -58,32 +65,59 @@ class Turn:
 
     async def look(self, changed: Callable[[bool], None]) -> None:
         """Beat once."""
+        begun_s = (self._clock.monotonic_s(), self._clock.wall_s())
+        beat = asyncio.ensure_future(self._worker.run(self._lease.beat))
         try:
-            standing = await self._worker.run(self._lease.beat)
+            # Over a cut network it takes a minute before the database's silence is an error.
+            await asyncio.wait({beat}, timeout=max(self._every_s, self._told_s[0] + self._lasts_s - begun_s[0]))
+            if not beat.done():
+                self._unknown()
+            standing = await beat
         except StoreError as error:
             event(_log, logging.WARNING, "whose turn it is to analyse is not known", about="analyser", error=error)
+            if self._clock.monotonic_s() - self._told_s[0] >= self._lasts_s:
+                self._unknown()
             return
-        former, self._last = self._last, standing
+        finally:
+            beat.cancel()
+        self._told_s = begun_s
+        self._take(standing, changed)
+
+    def _take(self, standing: Standing, changed: Callable[[bool], None]) -> None:
+        """What the database said; only what is new is told."""
+        former, known = self._last, self._known
+        self._last, self._known = standing, True
         self._health.analyser = standing.holder
-        if former == standing:
+        if known and former == standing:
             return
-        self._notice(standing)
+        self._notice(None if standing.mine else f"{standing.holder or 'no daemon'} makes the reports shown here")
         if standing.mine:
             event(_log, logging.INFO, "this daemon analyses", name=standing.holder)
+        elif standing.holder is None:
+            event(_log, logging.WARNING, "no daemon analyses: the lock beside the SQLite file was removed; start again")
         else:
             text = "another daemon analyses; this one polls, stores and shows that one's reports"
             event(_log, logging.INFO if former is None else logging.WARNING, text, holder=standing.holder)
         if former is not None and former.mine != standing.mine:
             changed(standing.mine)
 
-    def _notice(self, standing: Standing) -> None:
-        """Tell whoever looks at the page that its reports come from elsewhere."""
+    def _unknown(self) -> None:
+        """Name nobody: the one that the database named last may have been followed."""
+        if not self._known:
+            return
+        self._known = False
+        self._health.analyser = None
+        since = datetime.fromtimestamp(self._told_s[1], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        self._notice(f"which daemon makes the reports is not known since {since}: the database does not answer")
+
+    def _notice(self, text: str | None) -> None:
+        """Tell whoever looks at the page where its reports come from, unless from here (None)."""
         notices = self._health.notices
         if self._noticed in notices:
             notices.remove(self._noticed)
-        self._noticed = None if standing.mine else f"{standing.holder or 'no daemon'} makes the reports shown here"
-        if self._noticed is not None:
-            notices.append(self._noticed)
+        self._noticed = text
+        if text is not None:
+            notices.append(text)
 
     async def end(self) -> None:
         """Let the next one in, where the database answers in time."""

@@ -89,7 +89,7 @@ def test_samples_stop_roll_ups_go_on_and_retention_makes_room(disk: Path) -> Non
     store.prune(Keep(1e9, 1e9, 1e9), clock.wall_s(), tight=True)
     ballast = fill(disk, 5 * MB)
     health = DaemonHealth(started_s=clock.wall_s())
-    worker, turn = Worker("writer"), Turn(store.lease(clock, 60.0), health, 60.0)
+    worker, turn = Worker("writer"), Turn(store.lease(clock, 60.0), health, 60.0, clock)
     sink = Sink(store, worker, Roster(), health, clock, None, Watermark(6 * MB))
     unlimited = Tidy(store, Keep(1e9, 1e9, 1e9), worker, health, turn, clock)
     limited = Tidy(store, Keep(1e9, 1e9, 1e9, used // 2), worker, health, turn, clock)

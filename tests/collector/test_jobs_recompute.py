@@ -31,7 +31,7 @@ def test_a_job_that_raises_costs_one_run(tmp_path: Path, monkeypatch: pytest.Mon
     health = DaemonHealth(started_s=clock.wall_s())
     state, roster = State(version="1", health=health, ready=True), Roster()
     writer, reader = Worker("writer"), Worker("reader")
-    turn = Turn(store.lease(clock, 60.0), health, 60.0)
+    turn = Turn(store.lease(clock, 60.0), health, 60.0, clock)
     sink = Sink(store, writer, roster, health, clock)
     recompute = Recompute(Analyse(store, SETTINGS), store, sink, writer, reader, roster, state, turn, clock)
     tidy = Tidy(store, Keep(1, 1, 1), writer, health, turn, clock)
@@ -70,7 +70,7 @@ def test_nothing_is_deleted_by_a_clock_that_has_just_leapt(tmp_path: Path) -> No
     store = Store.open(f"sqlite:///{tmp_path / 'run.db'}", clock)
     store.writer.append([], [GpuSample("GPU-a", clock.wall_s(), 5.0, power_w=1.0)])
     writer, health = Worker("writer"), DaemonHealth(started_s=clock.wall_s())
-    turn = Turn(store.lease(clock, 60.0), health, 60.0)
+    turn = Turn(store.lease(clock, 60.0), health, 60.0, clock)
     tidy = Tidy(store, Keep(7 * 86400, 30 * 86400, 400 * 86400), writer, health, turn, clock)
 
     async def kept() -> int:

@@ -153,7 +153,7 @@ def test_a_stop_while_a_report_is_made_logs_no_traceback(tmp_path: Path, caplog:
     async def go(parts: Parts) -> None:
         state = State(version="1", health=parts.health, ready=True)
         analyse = Analyse(parts.store, SETTINGS)
-        turn = Turn(parts.store.lease(parts.clock, 60.0), parts.health, 60.0)
+        turn = Turn(parts.store.lease(parts.clock, 60.0), parts.health, 60.0, parts.clock)
         recompute = Recompute(
             *(analyse, parts.store, parts.sink, parts.worker, parts.worker, parts.roster, state, turn, parts.clock)
         )

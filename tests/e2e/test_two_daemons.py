@@ -129,7 +129,7 @@ def test_a_daemon_that_was_stopped_comes_back_as_the_second(pair: Pair) -> None:
 @pytest.mark.fault(
     "4",
     "two daemons on one database",
-    promise="on Postgres one that is cut off from the database knows that it no longer analyses",
+    promise="on Postgres one that is cut off from the database knows that it no longer analyses, and names nobody",
 )
 @pytest.mark.fault(
     "4", "the network to Postgres is cut", promise="nothing comes through: polls go on, and what waited is stored"
@@ -138,7 +138,8 @@ def test_a_daemon_that_is_cut_off_counts_itself_out(pair: Pair) -> None:
     first, second = pair.first, pair.second
     pair.give_turn_to(second)
     pair.wire.cut()
-    second.until(lambda: not analyses(second)[0])
+    second.until(lambda: analyses(second) == (False, ""))
+    assert [one for one in second.json("/api/v1/health")["notices"] if one.startswith("which daemon makes the reports")]
     first.until(lambda: analyses(first)[0])
     polled = second.json("/api/v1/health")["targets"][0]["attempts"]
     second.until(lambda: second.json("/api/v1/health")["targets"][0]["attempts"] > polled + 3)
