@@ -20,10 +20,14 @@ from rich.text import Text
 from collector.cli.configured import config_option, configured, database_url, refuse_shared_names
 from collector.cli.findings import Finding
 from collector.cli.look import look_at_sources
+from collector.cli.mounts import network_filesystem_of
 from collector.cli.opening import wants_spool
 from collector.errors import BreakevenError, ConfigError, StoreError
+from collector.export.access import Access
 from collector.jobs.disk import watermark_of
 from collector.jobs.post import address_of
+from collector.jobs.serving import address_of as listen_address_of
+from collector.jobs.serving import is_loopback
 from collector.settings import Settings
 from collector.settings.load import parse_settings
 from collector.store import Store, place, schema_status
@@ -95,24 +99,32 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         file = place(url).path
         if file is not None:
             yield from _writable("database", file)
+            yield from _local("database", file)
             yield _disk("database", file, settings)
         elif wants_spool(settings, url):
             yield from _writable("spool", settings.storage.spool.path)
+            yield from _local("spool", settings.storage.spool.path)
             yield _disk("spool", settings.storage.spool.path, settings)
-    host, _, port = settings.web.listen_address.rpartition(":")
+    yield from _port(settings)
+
+
+def _port(settings: Settings) -> Iterator[Finding]:
+    """Whether our own address is free, and who is let in there."""
+    host, port = listen_address_of(settings.web)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host.strip("[]"), int(port)))
+            probe.bind((host, port))
         except OSError as error:
             remedy = "a running breakeven holds it, or choose another web.listen_address"
             yield Finding("note", "listen address", f"{host}:{port}: {error.strerror}", remedy)
         else:
             yield Finding("ok", "listen address", f"{host}:{port} is free")
-    if host not in ("127.0.0.1", "localhost", "[::1]"):
-        yield Finding(
-            "note", "listen address", f"{host} is reachable from outside, without a password", "prefer 127.0.0.1"
-        )
+    access = Access(settings.web.config_file)
+    if access.open_to_all and not is_loopback(host):
+        remedy = "prefer 127.0.0.1, or name a web.config_file with basic_auth_users"
+        yield Finding("note", "listen address", f"{host} is reachable from outside, without a password", remedy)
+    access.close()
 
 
 def _analyser(url: str) -> Finding:
@@ -129,6 +141,15 @@ def _writable(what: str, file: Path) -> Iterator[Finding]:
     for path in (file, _folder(file)):
         if path.exists() and not os.access(path, os.W_OK):
             yield Finding("fail", what, f"{path} cannot be written", "give the daemon's user the right to")
+
+
+def _local(what: str, file: Path) -> Iterator[Finding]:
+    kind = network_filesystem_of(_folder(file))
+    if kind is not None:
+        text = (
+            f"{file} lies on {kind}, over whose network neither SQLite's locks nor its shared memory can be relied on"
+        )
+        yield Finding("note", what, text, "keep it on a local disk, or use Postgres")
 
 
 def _disk(what: str, file: Path, settings: Settings) -> Finding:

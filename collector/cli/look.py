@@ -48,7 +48,7 @@ class _Looked:
 
 async def look_at_sources(settings: Settings, embedded: bool) -> list[Finding]:
     """Look once at all sources; `embedded` also looks for servers on loopback."""
-    session = client_session()
+    session = client_session(allowed=settings.global_.allowed_networks)
     try:
         return await _look_at_sources(settings, embedded, Fetcher(session))
     finally:

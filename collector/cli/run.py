@@ -23,6 +23,7 @@ from collector.cli.configured import (
     database_url,
     refuse_shared_names,
 )
+from collector.cli.mounts import network_filesystem_of
 from collector.cli.opening import opened, opened_in_turn, opened_spool, wants_spool
 from collector.cli.stopping import Stop, to_the_end
 from collector.cli.systemd import Systemd
@@ -222,6 +223,11 @@ async def _serve(
         return
     if store.upgraded is None:
         event(_log, logging.ERROR, "the database cannot be reached; samples go to the spool", about="store")
+    for file in (store.file, settings.storage.spool.path if spooled else None):
+        kind = None if file is None else network_filesystem_of(file)
+        if kind is not None:
+            text = "this file lies on a network file system: keep it on a local disk, or use Postgres"
+            event(_log, logging.WARNING, text, about=file, kind=kind)
     if store.set_aside is not None:
         event(_log, logging.ERROR, "the database was unusable; a fresh one is in its place", moved_to=store.set_aside)
     gpus = None

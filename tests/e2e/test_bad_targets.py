@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import socket
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collector.cli.doctor import SAFE_SQLITE
 from tests.fakes.daemon_process import DaemonProcess, cli, helper, running
 
 CONFIG = """
@@ -107,6 +109,7 @@ def test_the_health_names_a_remedy_for_each(daemon: DaemonProcess) -> None:
         assert targets[job]["message"], job
 
 
+@pytest.mark.fault("4", "SQLite's WAL-reset bug", promise="`doctor` names a SQLite that has it, and what to do")
 def test_doctor_finds_the_same_and_fails(folder: Path) -> None:
     result = cli(folder, "doctor", "--config.file", "config.yaml", "--json")
     findings = json.loads(result.stdout)
@@ -116,6 +119,9 @@ def test_doctor_finds_the_same_and_fails(folder: Path) -> None:
     assert {job: one["text"].split(":")[0] for job, one in failed.items()} == REASONS
     assert all(one["remedy"] for one in failed.values())
     assert any(one["about"].startswith("good") and one["level"] == "ok" for one in findings)
+    (sqlite,) = (one for one in findings if one["about"] == "SQLite")
+    assert (sqlite["level"] == "note") == (sqlite3.sqlite_version_info < SAFE_SQLITE)
+    assert sqlite3.sqlite_version in sqlite["text"]
 
 
 def test_doctor_in_words_is_one_line_a_finding_with_its_remedy(folder: Path) -> None:
