@@ -24,6 +24,7 @@ from collector.jobs.gpu_board import GpuBoard
 from collector.jobs.gpus import PollGpus
 from collector.jobs.joining import JoinGpus
 from collector.jobs.joins import GpuJoins
+from collector.jobs.named_last import NamedLast
 from collector.jobs.notify import Notifier
 from collector.jobs.polled import Roster
 from collector.jobs.recompute import Recompute
@@ -155,9 +156,11 @@ class Daemon:
         budget = budget_of(raised_limit())
         serving = Serving(self._settings, self.state, self._clock, self._flags, self.reload)
         await serving.start(budget)
-        session = client_session(budget.polls)
+        session = client_session(budget.polls, self._settings.global_.allowed_networks)
         self._fetcher = Fetcher(session)
-        self._discovery = Discovery(self._settings, self._fetcher, self._health.discovery, self._clock)
+        self._discovery = Discovery(
+            self._settings, self._fetcher, self._health.discovery, self._clock, kept=NamedLast(self._beside)
+        )
         tasks: list[asyncio.Task[Any]] = []
         try:
             started(self.state.urls)

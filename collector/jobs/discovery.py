@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,17 @@ from pydantic import BaseModel
 
 from collector.clock import Clock
 from collector.health import Health
-from collector.jobs.sources import DnsSource, FileSource, HttpSource, Named, Resolve, Source, system_resolve
+from collector.jobs.named_last import NamedLast, source_key
+from collector.jobs.sources import (
+    FILES_LIMIT_S,
+    DnsSource,
+    FileSource,
+    HttpSource,
+    Named,
+    Resolve,
+    Source,
+    system_resolve,
+)
 from collector.jobs.targets import Target, make_target, static_targets
 from collector.jobs.worker import Worker
 from collector.logs import event
@@ -31,6 +42,17 @@ class _Entry:
     source: Source
     due_s: float
     named: Sequence[Named] = ()
+    earlier: Sequence[Named] = ()
+    """What it named last in an earlier run, until it is read without fail in this one."""
+
+    @property
+    def key(self) -> str:
+        return source_key(self.job, self.config)
+
+    def take(self, named: Sequence[Named], *, whole: bool) -> None:
+        """What was read, `whole` or with failures."""
+        self.earlier = () if whole else self.earlier
+        self.named = [*named, *(one for one in self.earlier if one not in named)]
 
 
 class Discovery:
@@ -43,14 +65,17 @@ class Discovery:
         health: dict[tuple[str, str], Health],
         clock: Clock,
         resolve: Resolve = system_resolve,
+        kept: NamedLast | None = None,
     ) -> None:
-        """`health` is kept by job and mechanism, for the exports."""
+        """`health` is kept by job and mechanism, for the exports; `kept` outlives the process."""
         self._getter = getter
         self._health = health
         self._clock = clock
         self._resolve = resolve
         self._files = Worker("target-files")
         self._entries: list[_Entry] = []
+        self._kept = NamedLast(None) if kept is None else kept
+        self._earlier = self._kept.read()
         self._settings = settings
         self.take(settings)
 
@@ -60,7 +85,7 @@ class Discovery:
         now_s = self._clock.monotonic_s()
         self._settings = settings
         self._entries = [
-            former.get((job.job_name, config)) or _Entry(job.job_name, config, source, now_s)
+            former.get((job.job_name, config)) or self._entry(job.job_name, config, source, now_s)
             for job in settings.scrape_configs
             for config, source in self._sources(job)
         ]
@@ -69,6 +94,9 @@ class Discovery:
             del self._health[key]
         for key in known - self._health.keys():
             self._health[key] = Health()
+
+    def _entry(self, job: str, config: BaseModel, source: Source, due_s: float) -> _Entry:
+        return _Entry(job, config, source, due_s, earlier=self._earlier.get(source_key(job, config), ()))
 
     def _sources(self, job: ScrapeConfig) -> list[tuple[BaseModel, Source]]:
         return [
@@ -86,12 +114,17 @@ class Discovery:
         """Ask what is due; a line for each failure. Takes as long as one source may."""
         now_s = self._clock.monotonic_s()
         asked = await asyncio.gather(*(self._ask(entry) for entry in self._entries if entry.due_s <= now_s))
+        if asked:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FILES_LIMIT_S):
+                    await self._files.run(self._kept.write, {entry.key: entry.named for entry in self._entries})
         return [line for lines in asked for line in lines]
 
     async def _ask(self, entry: _Entry) -> list[str]:
         started_s = self._clock.monotonic_s()
         entry.due_s = started_s + entry.source.interval_s
-        entry.named, problems = await entry.source.read()
+        named, problems = await entry.source.read()
+        entry.take(named, whole=not problems)
         took_s = self._clock.monotonic_s() - started_s
         health = self._health.get((entry.job, entry.source.mechanism), Health())
         if problems:

@@ -139,6 +139,11 @@ class Store:
         """Where the database is, without a password."""
         return self._engines.place.text
 
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None for Postgres."""
+        return self._engines.place.path
+
     def roll_up(self, now_s: float, check: Guard = lambda _: None) -> int:
         """Make the totals of the buckets that ended by `now_s`; how many. `check` goes first in each transaction.
 
@@ -172,8 +177,7 @@ class Store:
 
     def room(self) -> Room | None:
         """The room on the disk of a SQLite file; None for Postgres, which has its own. Raises StoreError."""
-        path = self._engines.place.path
-        return None if path is None else room_beside(path)
+        return None if self.file is None else room_beside(self.file)
 
     def used_bytes(self) -> int:
         """Bytes that the stored rows use. Raises StoreError."""
