@@ -11,10 +11,10 @@ from typing import Any
 
 from collector import __version__
 from collector.clock import Clock
-from collector.errors import BreakevenError, SourceError
+from collector.errors import BreakevenError, GpusLostError, SourceError
 from collector.export.snapshot import State
 from collector.gpu.readings import GpuReader
-from collector.health import DaemonHealth, TargetHealth
+from collector.health import DaemonHealth, TargetHealth, Work
 from collector.jobs.analyse import Analyse
 from collector.jobs.any_target import Parts
 from collector.jobs.descriptors import budget_of, raised_limit
@@ -83,6 +83,7 @@ class Daemon:
         self._clock = clock
         self.extra_targets = targets
         self._gpus = gpus
+        self._gpus_lost: GpusLostError | None = None
         self._flags = WebFlags() if flags is None else flags
         self._load = load
         self._fetcher: Fetcher
@@ -151,7 +152,7 @@ class Daemon:
     async def run(self, stop: asyncio.Event, started: Callable[[tuple[str, ...]], None]) -> None:
         """Serve until `stop` is set; `started` is told the URLs to open.
 
-        Raises BreakevenError when it cannot listen.
+        Raises BreakevenError when it cannot listen, and GpusLostError where it is told to end when GPUs are gone.
         """
         budget = budget_of(raised_limit())
         serving = Serving(self._settings, self.state, self._clock, self._flags, self.reload)
@@ -176,7 +177,7 @@ class Daemon:
                     ("turn", partial(self._turn.run, self._turned)),
                     ("discovery", self._discover),
                     ("clock", partial(self._timetable.watch_clock, self._clock_stepped)),
-                    ("gpus", self._poll_gpus),
+                    ("gpus", partial(self._poll_gpus, stop)),
                     ("joins", self._joining.run),
                     ("memory", partial(memory.take_later, remembered, self._targets_now)),
                 )
@@ -185,6 +186,8 @@ class Daemon:
             self._plan()
             self._timetable.start()
             await stop.wait()
+            if self._gpus_lost is not None:
+                raise self._gpus_lost
         finally:
             await self._end(serving, session, tasks)
 
@@ -222,7 +225,7 @@ class Daemon:
             return
         await poll.run()
         first_s = first_delay_s(target.url, target.interval_s, self._clock.wall_s())
-        await every(target.interval_s, first_s, self._clock, poll.run)
+        await every(target.interval_s, first_s, self._clock, poll.run, partial(self._health.skipped, Work.POLL))
 
     async def _supervised(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
         """Run a part that never ends; one that breaks is logged and begun again."""
@@ -235,13 +238,20 @@ class Daemon:
             else:
                 return
 
-    async def _poll_gpus(self) -> None:
+    async def _poll_gpus(self, stop: asyncio.Event) -> None:
         if self._gpus is None:
             return
-        interval_s = self._settings.gpu.interval
-        poll = PollGpus(self._gpus, self._board, self._health.gpu, self._clock, interval_s)
+        wanted = self._settings.gpu
+        interval_s = wanted.interval
+        poll = PollGpus(self._gpus, self._board, self._health.gpu, self._clock, interval_s, wanted.exit_after)
         await poll.run()
-        await every(interval_s, first_delay_s("gpus", interval_s, self._clock.wall_s()), self._clock, poll.run)
+        first_s = first_delay_s("gpus", interval_s, self._clock.wall_s())
+        try:
+            await every(interval_s, first_s, self._clock, poll.run, partial(self._health.skipped, Work.GPUS))
+        except GpusLostError as error:
+            event(_log, logging.ERROR, "ending, since GPUs that were read are gone", about="gpus", error=error)
+            self._gpus_lost = error
+            stop.set()
 
     async def _discover(self) -> None:
         """Ask the sources of targets again, each at its interval."""
@@ -262,9 +272,9 @@ class Daemon:
         first_tidy_s = first_report_s if tidy_first_s is None else tidy_first_s
         self._timetable.plan(
             {
-                "recompute": Job(self.recompute.run, interval_s, first_report_s),
-                "tidy": Job(tidy.run, TIDY_INTERVAL_S, first_tidy_s),
-                "room": Job(tidy.early, ROOM_INTERVAL_S, first_tidy_s),
+                Work.RECOMPUTE: Job(self.recompute.run, interval_s, first_report_s),
+                Work.TIDY: Job(tidy.run, TIDY_INTERVAL_S, first_tidy_s),
+                Work.ROOM: Job(tidy.early, ROOM_INTERVAL_S, first_tidy_s),
             }
         )
 
@@ -276,7 +286,7 @@ class Daemon:
         """The turn to analyse came over from another daemon, whose last report is old already, or went to one."""
         if not mine:
             self._notifier.take(None)
-        self._timetable.at_once("recompute")
+        self._timetable.at_once(Work.RECOMPUTE)
 
     async def _end(self, serving: Serving, session: Any, tasks: list[asyncio.Task[Any]]) -> None:
         """Stop polling, write what waits, close; each step has its limit."""

@@ -43,6 +43,10 @@ class SourceError(BreakevenError):
         self.kind = kind
 
 
+class GpusLostError(BreakevenError):
+    """GPUs that were read are gone for longer than the daemon was told to bear."""
+
+
 class StoreError(BreakevenError):
     """The database cannot be used; the text says why and what to do."""
 

@@ -120,6 +120,16 @@ class ReceiverHealth(Health):
         return self.attempts - self.failures.total()
 
 
+class Work(StrEnum):
+    """What is done again and again, each at its interval."""
+
+    POLL = "poll"
+    GPUS = "gpus"
+    RECOMPUTE = "recompute"
+    TIDY = "tidy"
+    ROOM = "room"
+
+
 class Lost(StrEnum):
     """Why samples were dropped."""
 
@@ -139,6 +149,8 @@ class DaemonHealth:
     store: Health = field(default_factory=Health)
     analysis: Health = field(default_factory=Health)
     tidy: Health = field(default_factory=Health)
+    turns_skipped: Counter[str] = field(default_factory=Counter)
+    """By work: turns that came while the one before still ran."""
     samples_written: int = 0
     samples_duplicate: int = 0
     """Samples that were in the database already, or whose tick was taken: by another daemon, or before a clock step."""
@@ -161,6 +173,10 @@ class DaemonHealth:
     notices: list[str] = field(default_factory=list)
     analyser: str | None = None
     """The daemon that analyses, by host and process; None while it is not known, or none does."""
+
+    def skipped(self, work: Work, turns: int) -> None:
+        """Count turns that were left out."""
+        self.turns_skipped[work] += turns
 
     @property
     def disk_nearly_full(self) -> bool:

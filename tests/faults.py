@@ -37,7 +37,7 @@ FAULTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "an endless body",
             "too many samples, labels or too long ones",
             "a redirect to another address",
-            "discovery names a link-local address",
+            "discovery names an address that is not to be polled",
             "credentials would go to a host that discovery named",
             "a target claims another's labels",
             "hostile label text",
@@ -113,10 +113,7 @@ FAULTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 NOT_PRODUCED: Mapping[str, str] = {
     "two daemons' clocks differ": "two real machines; a takeover by a daemon whose clock differs is a step of the "
     "wall clock, which has its own row, and whose turn it is to analyse rests on no clock but each one's own",
-    "SQLite's WAL-reset bug": "the damage itself takes two writing connections at one instant, which do not exist; "
-    "`doctor` names a SQLite that has the bug",
-    "a database on a network file system": "none can be mounted where the tests run: keep SQLite's file on a local "
-    "disk",
+    "SQLite's WAL-reset bug": "the damage itself takes two writing connections at one instant, which do not exist",
     "a memory limit": "the kernel kills a process beyond it, which is a kill in the middle of a write; what could "
     "grow has bounds: pages, connections, samples that wait, the process that talks to the GPU driver",
 }

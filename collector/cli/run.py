@@ -29,7 +29,7 @@ from collector.cli.stopping import Stop, to_the_end
 from collector.cli.systemd import Systemd
 from collector.clock import Clock, SystemClock
 from collector.daemon import Daemon
-from collector.errors import StoreAwayError
+from collector.errors import GpusLostError, StoreAwayError
 from collector.gpu.supervisor import Limits, NvmlReader
 from collector.jobs.discover import found_text, loopback_targets
 from collector.jobs.heap import one_arena
@@ -268,6 +268,9 @@ async def _run(daemon: Daemon, stop: Stop) -> None:
     watchdog = asyncio.create_task(systemd.keep_alive())
     try:
         await daemon.run(stop.asked, started)
+    except GpusLostError:
+        stop.end_within_limit(1)
+        raise
     finally:
         watchdog.cancel()
         systemd.stopping()

@@ -42,7 +42,11 @@ class Stop:
 
     def _ask(self) -> None:
         self.asked.set()
+        self.end_within_limit(0)
+
+    def end_within_limit(self, status: int) -> None:
+        """Leave with this status, at the latest, when the limit of an orderly end is over."""
         # A resolver or database thread that hangs must not hold up the end: it is not waited for beyond this.
-        last = threading.Timer(END_LIMIT_S, os._exit, (0,))
+        last = threading.Timer(END_LIMIT_S, os._exit, (status,))
         last.daemon = True
         last.start()

@@ -187,6 +187,12 @@ CATALOGUE: tuple[Metric, ...] = (
         "breakeven_analysis_last_success_timestamp_seconds", "gauge", (), "Unix time of the last good recomputation."
     ),
     Metric("breakeven_analysis_duration_seconds", "gauge", (), "Duration of the last recomputation."),
+    Metric(
+        "breakeven_turns_skipped_total",
+        "counter",
+        ("work",),
+        "Turns left out since the one before still ran: a target's `poll`, `gpus`, `recompute`, `tidy`, making `room`.",
+    ),
     *STORAGE,
     *NOTIFICATIONS,
     Metric("breakeven_clock_steps_total", "counter", (), "Steps of the wall clock that were detected."),

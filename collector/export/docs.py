@@ -17,6 +17,7 @@ from collector.export.alerts_page import alerts_markdown
 from collector.export.catalogue import CATALOGUE, REPLICA, Metric
 from collector.export.money_page import money_markdown
 from collector.export.render import REPORT_STALE_INTERVALS
+from collector.health import Work
 from collector.settings.docs import config_markdown
 
 INTRODUCTION = """\
@@ -83,6 +84,7 @@ LABELS: Mapping[str, str] = {
     "tokens": "the most tokens that a step of this size processes; it has more than the next smaller size",
     "verdict": _values(Verdict),
     "version": "release of Breakeven",
+    "work": f"what comes round at an interval: {_values(Work)}",
 }
 """What each label says, for METRICS.md."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from analyzer.facts.compiled import COMPILED_S
 from collector.export.notification_series import receiver_series
 from collector.export.snapshot import State
-from collector.health import Lost, SpoolHealth, TargetHealth
+from collector.health import Lost, SpoolHealth, TargetHealth, Work
 
 Series = tuple[str, Mapping[str, str], float]
 
@@ -29,6 +29,8 @@ def health_series(state: State) -> Iterator[Series]:
         yield "breakeven_analysis_last_success_timestamp_seconds", {}, health.analysis.last_success_s
     if health.analysis.last_duration_s is not None:
         yield "breakeven_analysis_duration_seconds", {}, health.analysis.last_duration_s
+    for work in Work:
+        yield "breakeven_turns_skipped_total", {"work": work}, float(health.turns_skipped[work])
     if health.store.up is not None:
         yield "breakeven_store_up", {"reason": text(health.store.reason)}, float(health.store.up)
     yield "breakeven_store_samples_written_total", {}, float(health.samples_written)

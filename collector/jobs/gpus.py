@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from collector.clock import Clock
+from collector.errors import GpusLostError
 from collector.gpu.readings import GpuReader, GpuState
 from collector.health import GpuSourceHealth
 from collector.jobs.gpu_board import DRIVER, GpuBoard
@@ -17,17 +18,25 @@ class PollGpus:
     """One poll of all GPUs."""
 
     def __init__(
-        self, reader: GpuReader, board: GpuBoard, health: GpuSourceHealth, clock: Clock, interval_s: float
+        self,
+        reader: GpuReader,
+        board: GpuBoard,
+        health: GpuSourceHealth,
+        clock: Clock,
+        interval_s: float,
+        exit_after_s: float | None = None,
     ) -> None:
-        """`health` is that of the driver as a source."""
+        """`health` is that of the driver as a source; `exit_after_s` how long it may be down once it was up."""
         self._reader = reader
         self._board = board
         self._health = health
         self._clock = clock
         self._interval_s = interval_s
+        self._exit_after_s = exit_after_s
+        self._last_up_s: float | None = None
 
     async def run(self) -> None:
-        """Read once. A failed reading leaves no GPU's figures standing."""
+        """Read once. A failed reading leaves no GPU's figures standing. Raises GpusLostError."""
         at_s, started_s = self._clock.wall_s(), self._clock.monotonic_s()
         self._reader.release(one.uuid for one in self._board.readings())
         poll = await self._reader.read()
@@ -36,6 +45,7 @@ class PollGpus:
         self._health.processes_started = poll.status.children_started
         if poll.status.up:
             self._health.succeeded(at_s, duration_s)
+            self._last_up_s = started_s
         else:
             self._health.failed(at_s, poll.status.state.value, poll.status.message, duration_s)
             if poll.status.state is not GpuState.ABSENT:
@@ -49,3 +59,9 @@ class PollGpus:
                     remedy=poll.status.remedy,
                 )
         self._board.put(DRIVER, poll.gpus, at_s, self._interval_s, duration_s)
+        if self._exit_after_s is None or self._last_up_s is None or poll.status.up:
+            return
+        down_s = started_s - self._last_up_s
+        if down_s >= self._exit_after_s:
+            text = f"GPUs could not be read for {down_s:.0f} s ({poll.status.message}): gpu.exit_after is over"
+            raise GpusLostError(text)

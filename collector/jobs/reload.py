@@ -31,7 +31,9 @@ def reloaded(current: Settings, load: Callable[[], Settings] | None, health: Hea
         return None
     kept = {name: getattr(current, name) for name in AT_START}
     kept["storage"] = current.storage.model_copy(update={"retention": fresh.storage.retention})
-    kept["global_"] = fresh.global_.model_copy(update={"evaluation_interval": current.global_.evaluation_interval})
+    kept["global_"] = fresh.global_.model_copy(
+        update={name: getattr(current.global_, name) for name in ("evaluation_interval", "allowed_networks")}
+    )
     settings = fresh.model_copy(update=kept)
     waiting = [name.rstrip("_") for name, value in kept.items() if getattr(fresh, name) != value]
     if waiting:

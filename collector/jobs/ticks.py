@@ -28,11 +28,19 @@ def aligned(at_s: float, interval_s: float) -> float:
     return at_s // interval_s * interval_s
 
 
-async def every(interval_s: float, first_delay_s: float, clock: Clock, poll: Callable[[], Awaitable[None]]) -> NoReturn:
-    """Call `poll` each interval until cancelled. A poll that takes too long skips the turns it ran over."""
+async def every(
+    interval_s: float,
+    first_delay_s: float,
+    clock: Clock,
+    poll: Callable[[], Awaitable[None]],
+    skipped: Callable[[int], None],
+) -> NoReturn:
+    """Call `poll` each interval until cancelled. A poll that takes too long skips the turns it ran over: so many."""
     next_s = clock.monotonic_s() + first_delay_s
     while True:
         await asyncio.sleep(max(0.0, next_s - clock.monotonic_s()))
         await poll()
-        late_s = clock.monotonic_s() - next_s
-        next_s += interval_s * (1 + max(0, int(late_s // interval_s)))
+        over = max(0, int((clock.monotonic_s() - next_s) // interval_s))
+        if over > 0:
+            skipped(over)
+        next_s += interval_s * (1 + over)

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from collector.clock import STEP_S, Clock
-from collector.health import DaemonHealth
+from collector.health import DaemonHealth, Work
 from collector.jobs.trigger import EveryInterval
 from collector.logs import event
 
@@ -33,6 +34,7 @@ class Timetable:
 
     def __init__(self, clock: Clock, health: DaemonHealth) -> None:
         self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._scheduler.add_listener(self._skipped, EVENT_JOB_MAX_INSTANCES)
         self._clock = clock
         self._health = health
 
@@ -41,7 +43,7 @@ class Timetable:
         """Whether it was started, and not ended."""
         return bool(self._scheduler.running)
 
-    def plan(self, jobs: Mapping[str, Job]) -> None:
+    def plan(self, jobs: Mapping[Work, Job]) -> None:
         """Run exactly these from now on."""
         self._scheduler.remove_all_jobs()
         for name, job in jobs.items():
@@ -59,7 +61,7 @@ class Timetable:
         """Begin with the jobs."""
         self._scheduler.start()
 
-    def at_once(self, name: str) -> None:
+    def at_once(self, name: Work) -> None:
         """Run a job now, if it is planned, and every interval from then on."""
         if self._scheduler.get_job(name) is not None:
             self._scheduler.modify_job(name, next_run_time=self._in(0.0))
@@ -81,6 +83,9 @@ class Timetable:
                 stepped()
                 self._scheduler.wakeup()
             offset_s = now_offset_s
+
+    def _skipped(self, what: JobSubmissionEvent) -> None:
+        self._health.skipped(Work(what.job_id), 1)
 
     def _in(self, seconds: float) -> datetime:
         return datetime.fromtimestamp(self._clock.wall_s() + seconds, UTC)

@@ -1,4 +1,4 @@
-"""Kept-alive HTTP/1.1 connections: one GET at a time on each, none to a link-local address.
+"""Kept-alive HTTP/1.1 connections: one GET at a time on each, none to a link-local or other forbidden address.
 
 A client of our own since a poll's cost is mostly its client's: aiohttp's takes about five times as much for a page.
 """
@@ -10,6 +10,7 @@ import ipaddress
 import socket
 import ssl as tls
 from collections import deque
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ _SECOND_ADDRESS_S = 0.25
 _READ_BYTES = 256 * 1024
 _DENIED = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe80::/10"))
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
 
 
@@ -36,8 +38,8 @@ class Origin(NamedTuple):
     server_name: str | None
 
 
-class LinkLocalError(OSError):
-    """A connection to a link-local address, where clouds keep credentials: refused before it is made."""
+class ForbiddenError(OSError):
+    """A connection to an address that is never polled, or not among the allowed ones: refused before it is made."""
 
 
 class ResolveError(OSError):
@@ -139,10 +141,11 @@ class _Connection(asyncio.BufferedProtocol):
 class Connections:
     """All connections of the daemon's polls; close it after use. Made inside the event loop that uses it."""
 
-    def __init__(self, at_once: int) -> None:
-        """`at_once` is how many requests may be under way."""
+    def __init__(self, at_once: int, allowed: Sequence[Network] = ()) -> None:
+        """`at_once` is how many requests may be under way; `allowed` the networks they may go to (none: any)."""
         self._loop = asyncio.get_running_loop()
         self._slots = asyncio.Semaphore(at_once)
+        self._allowed = tuple(allowed)
         self._buffer = memoryview(bytearray(_READ_BYTES))
         self._idle: dict[Origin, deque[_Connection]] = {}
         self._resolved: dict[tuple[str, int], tuple[float, list[AddressInfo]]] = {}
@@ -219,12 +222,9 @@ class Connections:
             self._sweep = self._loop.call_later(KEEPALIVE_S / 4, self._drop_old)
 
     async def _connect(self, origin: Origin) -> _Connection:
-        addresses = await self._addresses(origin.host, origin.port)
+        addresses = self._permitted(await self._addresses(origin.host, origin.port))
         try:
-            # The address that is connected to is checked, whatever name led there.
-            connected = await start_connection(
-                addresses, happy_eyeballs_delay=_SECOND_ADDRESS_S, socket_factory=_socket, loop=self._loop
-            )
+            connected = await start_connection(addresses, happy_eyeballs_delay=_SECOND_ADDRESS_S, loop=self._loop)
         except OSError as error:
             raise ConnectError(error) from None
         try:
@@ -247,8 +247,6 @@ class Connections:
         except ValueError:
             pass
         else:
-            if is_denied(literal):
-                raise ConnectError(LinkLocalError(_denied_text(literal)))
             return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
         good_until_s, found = self._resolved.get((host, port), (0.0, []))
         if self._loop.time() < good_until_s:
@@ -259,6 +257,22 @@ class Connections:
             raise ResolveError(host) from None
         self._resolved[host, port] = self._loop.time() + _RESOLVED_S, list(told)
         return list(told)
+
+    def _permitted(self, addresses: list[AddressInfo]) -> list[AddressInfo]:
+        """The addresses that may be connected to, whatever name led there. Raises ConnectError where none may."""
+        refusals = [self._refusal(str(one[4][0])) for one in addresses]
+        if refusals and all(refusals):
+            raise ConnectError(ForbiddenError(refusals[0]))
+        return [one for one, refusal in zip(addresses, refusals, strict=True) if refusal is None]
+
+    def _refusal(self, address: str) -> str | None:
+        """Why an address is not connected to; None when it may be."""
+        ip = _ip(address)
+        if any(ip in network for network in _DENIED):
+            return f"{address} is a link-local address, which is never polled"
+        if self._allowed and not any(ip in network for network in self._allowed):
+            return f"{address} is in no network of global.allowed_networks"
+        return None
 
 
 @cache
@@ -276,20 +290,8 @@ def trusting() -> tls.SSLContext:
     return context
 
 
-def is_denied(address: str) -> bool:
-    """Whether an address (IPv4, or IPv6 with or without a zone) is link-local."""
+def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address (IPv4, or IPv6 with or without a zone); an IPv4 address in IPv6's clothes is one of IPv4."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return any(ip in network for network in _DENIED)
-
-
-def _denied_text(address: str) -> str:
-    return f"{address} is a link-local address, which is never polled"
-
-
-def _socket(address_info: AddressInfo) -> socket.socket:
-    family, kind, protocol, _, address = address_info
-    if is_denied(str(address[0])):
-        raise LinkLocalError(_denied_text(str(address[0])))
-    return socket.socket(family, kind, protocol)
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return ip if mapped is None else mapped

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl as tls
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
@@ -17,7 +17,8 @@ from collector.scrape.connections import (
     BrokenOffError,
     ConnectError,
     Connections,
-    LinkLocalError,
+    ForbiddenError,
+    Network,
     Origin,
     ResolveError,
     trusting,
@@ -72,13 +73,13 @@ class Getter(Protocol):
         """The answer to one GET. Raises SourceError."""
 
 
-def client_session(connections: int = 1000) -> Connections:
+def client_session(connections: int = 1000, allowed: Sequence[Network] = ()) -> Connections:
     """The daemon's HTTP connections; close them after use. Must be called inside the event loop that uses them.
 
-    No cookies, no proxies from the environment, no connection to link-local addresses (checked on the address that is
-    connected to, whatever name led there). At most so many requests at once.
+    No cookies, no proxies from the environment, no connection to link-local addresses, nor outside `allowed` (checked
+    on the address that is connected to, whatever name led there). At most so many requests at once.
     """
-    return Connections(connections)
+    return Connections(connections, allowed)
 
 
 class _Place(NamedTuple):
@@ -223,7 +224,7 @@ def _translated(where: str, limits: Limits) -> Iterator[None]:
 
 
 def _connect_error(where: str, error: OSError) -> SourceError:
-    if isinstance(error, LinkLocalError):
+    if isinstance(error, ForbiddenError):
         return SourceError(Kind.REFUSED, f"not connecting to {where}: {error}")
     if isinstance(error, ConnectionRefusedError):
         return SourceError(Kind.REFUSED, f"{where} refuses the connection: nothing listens there")

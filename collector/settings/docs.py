@@ -11,10 +11,13 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from collector.settings.model import Settings
-from collector.settings.units import Date, Duration, Size
+from collector.settings.units import Date, Duration, Network, Size
 from collector.settings.web_config import WebConfig
 
-_UNITS = {get_args(unit)[1]: name for unit, name in ((Duration, "duration"), (Size, "size"), (Date, "date"))}
+_UNITS = {
+    get_args(unit)[1]: name
+    for unit, name in ((Duration, "duration"), (Size, "size"), (Date, "date"), (Network, "network"))
+}
 _LIMITS = (("ge", "from"), ("gt", "more than"), ("le", "to"), ("lt", "less than"))
 _WORDS: Mapping[type, str] = {
     str: "text",
@@ -41,6 +44,7 @@ An unknown key is an error. `breakeven check-config FILE` names every problem at
 | duration | a number with its unit, longer than zero: `500ms`, `15s`, `5m`, `1h30m`, `7d` |
 | size | bytes, or a number with its unit in powers of 1024, as Prometheus counts: `512KB`, `10MB` |
 | date | `2026-11-23`, its start in UTC |
+| network | an address and the length of its part that counts: `10.0.0.0/8`, `fd00::/8` |
 | ratio | a number from 0 to 1, never a percentage |
 | secret | text that appears in no log, error, page or metric; the `..._file` key beside it keeps it out of this file |
 

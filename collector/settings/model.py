@@ -11,7 +11,7 @@ from collector.settings.deployments import DeploymentConfig
 from collector.settings.jobs import ScrapeConfig
 from collector.settings.notifications import NotificationConfig
 from collector.settings.section import Ratio, Section
-from collector.settings.units import Duration, Size
+from collector.settings.units import Duration, Network, Size
 
 SMALLEST_SPOOL_BYTES = 16 * 1024 * 1024
 """Half of it is for the file's write-ahead log."""
@@ -23,6 +23,11 @@ class Global(Section):
     scrape_interval: Duration = Field(15.0, description="Distance between two polls of a target.")
     scrape_timeout: Duration = Field(10.0, description="One deadline for the whole poll; at most the interval.")
     evaluation_interval: Duration = Field(60.0, description="Distance between two recomputations of the report.")
+    allowed_networks: tuple[Network, ...] = Field(
+        (),
+        description="Networks, such as `10.0.0.0/8`, that polls and `http_sd_configs` may connect to, whatever name "
+        "leads there; else all but link-local addresses, which no poll ever connects to.",
+    )
 
 
 class Retention(Section):
@@ -127,6 +132,12 @@ class Gpu(Section):
     timeout: Duration = Field(1.0, description="Deadline of one reading.")
     gpm: bool = Field(
         False, description="Also read Hopper's and newer GPUs' profiling counters: DRAM, tensor and SM activity."
+    )
+
+    exit_after: Duration | None = Field(
+        None,
+        description="End with status 1 once GPUs that were read could not be for this long, so that whoever started "
+        "the daemon starts it anew: a container that lost its GPUs gets them back in no other way. Never by default.",
     )
 
     @field_validator("nvml", mode="before")

@@ -1,7 +1,8 @@
-"""Durations (`1h30m`) and sizes (`10MB`) as Prometheus writes them."""
+"""Durations (`1h30m`) and sizes (`10MB`) as Prometheus writes them, dates, and networks (`10.0.0.0/8`)."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
@@ -52,6 +53,15 @@ def date_s(value: Any) -> float:
     return datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
 
 
+def network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """A network such as `10.0.0.0/8` or `fd00::/8`. Raises ValueError for anything else."""
+    try:
+        return ipaddress.ip_network(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError("write a network with its length and no more bits than that, such as 10.0.0.0/8") from None
+
+
 Duration = Annotated[float, BeforeValidator(_positive_duration_s)]
 Size = Annotated[int, BeforeValidator(size_bytes)]
 Date = Annotated[float, BeforeValidator(date_s)]
+Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(network)]

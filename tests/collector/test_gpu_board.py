@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from analyzer.samples import GpuSample
+from collector.errors import GpusLostError, Kind, SourceError
 from collector.export.snapshot import State
 from collector.gpu.readings import GpuOwner, GpuReading
 from collector.gpu.replay import ReplayReader
@@ -155,3 +156,32 @@ def test_a_gpu_that_the_driver_has_shown_before_is_missed(board: GpuBoard, state
     asyncio.run(poll.run())
 
     assert state.health.gpus["GPU-2"].reason == "missing"
+
+
+@pytest.mark.fault(
+    "1",
+    "NVML answers Unknown Error",
+    promise="with `gpu.exit_after` the daemon ends once GPUs that it read are gone for that long, and only then",
+)
+def test_gpus_that_were_read_may_be_gone_for_so_long(board: GpuBoard, state: State) -> None:
+    """Down from the start for an hour: nothing to lose. Then read, and down for 59 s of the 60, read, and for 60 s."""
+    clock, shown = HandClock(), list[GpuReading]()
+
+    async def local() -> list[GpuReading]:
+        if not shown:
+            raise SourceError(Kind.TIMEOUT, "no answer")
+        return shown
+
+    poll = PollGpus(ReplayReader(local), board, state.health.gpu, clock, 5.0, exit_after_s=60.0)
+    asyncio.run(poll.run())
+    clock.advance(3600)
+    asyncio.run(poll.run())
+    for _ in range(2):
+        shown.append(driver(power_w=300.0))
+        asyncio.run(poll.run())
+        shown.clear()
+        clock.advance(59)
+        asyncio.run(poll.run())
+    clock.advance(1)
+    with pytest.raises(GpusLostError, match="could not be read for 60 s"):
+        asyncio.run(poll.run())

@@ -44,10 +44,12 @@ def test_targets_are_spread_over_the_interval_and_always_alike() -> None:
     assert max(tenths) < 150
 
 
-@pytest.mark.fault("3", "a job is slower than its interval", promise="turns are skipped, never hurried after")
+@pytest.mark.fault(
+    "3", "a job is slower than its interval", promise="turns are skipped and counted, never hurried after"
+)
 def test_a_poll_that_overruns_skips_turns_and_does_not_hurry_after_them() -> None:
-    """Interval 10 s, the first poll takes 25 s: the next turn is at 30 s, not at 10 or 20."""
-    clock, begun = HandClock(), []
+    """Interval 10 s, the first poll takes 25 s: the next turn is at 30 s, not at 10 or 20, which are counted."""
+    clock, begun, skipped = HandClock(), [], list[int]()
 
     async def poll() -> None:
         begun.append(clock.monotonic_s() - start_s)
@@ -65,12 +67,13 @@ def test_a_poll_that_overruns_skips_turns_and_does_not_hurry_after_them() -> Non
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("collector.jobs.ticks.asyncio.sleep", sleep)
             with pytest.raises(asyncio.CancelledError):
-                await every(10.0, 0.0, clock, poll)
+                await every(10.0, 0.0, clock, poll, skipped.append)
 
     start_s = clock.monotonic_s()
     asyncio.run(main())
 
     assert begun == [0.0, 30.0, 40.0]
+    assert skipped == [2]
 
 
 def test_a_worker_hands_back_results_and_errors() -> None:

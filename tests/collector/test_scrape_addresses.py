@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import os
 import socket
 import ssl
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from collector.errors import Kind
+from collector.jobs.targets import tls_context
 from collector.scrape.fetch import Fetcher, Response, client_session
+from collector.settings.jobs import TlsConfig
 from tests.fakes import rude
+from tests.fakes.fake_time import FakeTime
 from tests.fakes.fetching import PATIENT, failure, failure_at
 
 
@@ -31,7 +37,9 @@ def test_a_name_that_does_not_resolve_is_dns() -> None:
     )
 
 
-@pytest.mark.fault("2", "discovery names a link-local address", promise="no connection is made")
+@pytest.mark.fault(
+    "2", "discovery names an address that is not to be polled", promise="none is made to a link-local one"
+)
 @pytest.mark.parametrize(
     "host", ["169.254.169.254", "[fe80::1]", "[fe80::1%25lo]", "[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]"]
 )
@@ -43,7 +51,7 @@ def test_link_local_addresses_are_never_connected_to(host: str) -> None:
 
 @pytest.mark.fault(
     "2",
-    "discovery names a link-local address",
+    "discovery names an address that is not to be polled",
     promise="the address that is connected to is what counts, whatever name led there",
 )
 def test_a_name_that_leads_to_a_link_local_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,6 +65,33 @@ def test_a_name_that_leads_to_a_link_local_address_is_refused(monkeypatch: pytes
     kind, text = failure_at("http://harmless.example/metrics")
     assert kind is Kind.REFUSED
     assert "169.254.169.254 is a link-local address" in text
+
+
+@pytest.mark.fault(
+    "2",
+    "discovery names an address that is not to be polled",
+    promise="with `global.allowed_networks` nothing beyond them is connected to",
+)
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+def test_only_allowed_networks_are_connected_to(host: str) -> None:
+    """A real server of loopback: by address, by name and in IPv6's clothes."""
+    asked: list[bytes] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await rude.request(reader))
+        writer.write(rude.page(rude.PAGE))
+        await writer.drain()
+
+    async def get(network: str) -> Response:
+        allowed = [ipaddress.ip_network(network)]
+        async with rude.serving(handler) as url, client_session(allowed=allowed) as session:
+            return await Fetcher(session).get(url.replace("127.0.0.1", host), limits=PATIENT)
+
+    kind, text = failure(lambda: asyncio.run(get("10.0.0.0/8")))
+    assert kind is Kind.REFUSED
+    assert "1 is in no network of global.allowed_networks" in text
+    assert asked == []
+    assert asyncio.run(get("127.0.0.0/8")).body == rude.PAGE
 
 
 @pytest.mark.parametrize(
@@ -82,20 +117,29 @@ def test_addresses_that_are_never_fetched_are_refused_without_being_repeated(url
     assert "passwd" not in text
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for localhost with its key in one file."""
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
+def certified(folder: Path, environment: Mapping[str, str] | None = None) -> Path:
+    """A self-signed certificate for localhost, valid for two days from now on, with its key in one file."""
+    path = folder / "server.pem"
     command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost")
     names = ("-addext", "subjectAltName=DNS:localhost", "-keyout", str(path) + ".key", "-out", str(path))
-    subprocess.run([*command, *names], check=True, capture_output=True)
+    own = {**os.environ, **(environment or {})}
+    subprocess.run([*command, *names], check=True, capture_output=True, env=own)
     path.write_text(path.read_text() + Path(str(path) + ".key").read_text())
     return path
 
 
-def over_tls(certificate: Path, host: str = "127.0.0.1", **options: object) -> Response:
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return certified(tmp_path_factory.mktemp("tls"))
+
+
+def over_tls(certificate: Path, host: str = "127.0.0.1", client: Path | None = None, **options: object) -> Response:
+    """The answer of a server with this certificate, which wants the client's where `client` is its authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
+    if client is not None:
+        context.load_verify_locations(client)
+        context.verify_mode = ssl.CERT_REQUIRED
 
     async def go() -> Response:
         handler = rude.answering(rude.page(rude.PAGE))
@@ -129,6 +173,33 @@ def test_a_certificate_must_carry_the_hosts_name_or_the_stated_one(certificate: 
     assert kind is Kind.TLS
     assert "127.0.0.1" in text
     assert over_tls(certificate, ssl=trusting, server_name="localhost").body == rude.PAGE
+
+
+@pytest.mark.fault(
+    "2",
+    "a certificate that is expired, self-signed or of another name",
+    promise="an expired one is refused, though its authority is trusted and its name is right",
+)
+def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
+    """Made ten days ago for two; what is trusted and named alike is else taken, as above."""
+    clock = FakeTime(tmp_path)
+    clock.step("-10d")
+    expired = certified(tmp_path, clock.environment)
+    trusting = ssl.create_default_context(cafile=str(expired))
+    kind, text = failure(lambda: over_tls(expired, ssl=trusting, server_name="localhost"))
+    assert kind is Kind.TLS
+    assert "certificate has expired" in text
+
+
+def test_a_server_that_wants_a_certificate_gets_the_jobs(certificate: Path, tmp_path: Path) -> None:
+    """By `ca_file`, `cert_file` and `key_file` of the job; without the latter two the server refuses us."""
+    own = certified(tmp_path)
+    stated = TlsConfig(ca_file=certificate, cert_file=own, key_file=Path(f"{own}.key"))
+    options = {"client": own, "server_name": "localhost"}
+    assert over_tls(certificate, ssl=tls_context(stated), **options).body == rude.PAGE  # type: ignore[arg-type]
+    bare = tls_context(TlsConfig(ca_file=certificate))
+    kind, _ = failure(lambda: over_tls(certificate, ssl=bare, **options))  # type: ignore[arg-type]
+    assert kind in {Kind.TLS, Kind.DISCONNECTED}
 
 
 def test_a_server_without_tls_is_told_as_such() -> None:

@@ -97,7 +97,7 @@ def beside(running_one: Beside) -> Iterator[Beside]:
 
 
 def source_fails(beside: Beside, reason: str, *lines: str) -> None:
-    """No GPU gives a figure any more, and the source is down for its reason."""
+    """No GPU gives a figure any more, and the source is down for its reason; whoever asks for life is told nothing."""
     beside.driver.say(*SOUND, *lines)
     beside.until("source_up", 0.0, f'reason="{reason}"')
     told = {name for name, _, _ in beside.gpu_series()}
@@ -110,6 +110,7 @@ def source_fails(beside: Beside, reason: str, *lines: str) -> None:
     health = beside.daemon.json("/api/v1/health")["gpu_source"]
     assert health["reason"] == reason
     assert health["message"]
+    assert beside.daemon.text("/-/healthy").startswith("Breakeven is healthy")
 
 
 @pytest.mark.fault("1", "an NVML call hangs", promise="the source is `timeout`, no figure stays, polls go on")
@@ -225,6 +226,25 @@ def test_a_library_without_newer_symbols_is_read(server: str, tmp_path: Path) ->
             assert beside.value("unreported_info", f'series="{series}"', 'reason="function_not_found"') == 1.0
         assert beside.value("source_up") == 1.0
         assert daemon.stop(limit_s=60) == 0
+
+
+@pytest.mark.fault(
+    "1", "NVML answers Unknown Error", promise="told to by `gpu.exit_after`, the daemon ends in order with status 1"
+)
+def test_a_daemon_that_is_to_end_without_its_gpus_ends(library: Path, server: str, tmp_path: Path) -> None:
+    """What it polled is stored all the same; an orchestrator starts it anew, in a container that has its GPUs again."""
+    driver = FakeDriver(library, tmp_path / "control")
+    driver.say(*SOUND)
+    (tmp_path / "config.yaml").write_text(CONFIG.format(address=server).replace("gpm: true", "exit_after: 500ms"))
+    with running(tmp_path, "run", "--config.file", "config.yaml", environment=driver.environment) as daemon:
+        beside = Beside(daemon, driver)
+        beside.until("source_up", 1.0)
+        driver.say(*SOUND, "gpu0.state 999", "gpu1.state 999")
+        assert daemon.process.wait(60) == 1
+    log = daemon.log.read_text()
+    assert "Traceback" not in log
+    assert re.search(r"msg=ended samples_written=[1-9]", log)
+    assert re.search(r"(?m)^breakeven: GPUs could not be read for \d+ s", log.splitlines()[-1])
 
 
 FAULTS: dict[str, tuple[str, ...]] = {
