@@ -112,6 +112,7 @@ def _daemon() -> list[Panel]:
         return f"sum by (instance) (rate({series(name, DAEMON)}[$__rate_interval]))"
 
     failures = series("breakeven_target_failures_total", TARGET)
+    turns = f"rate({series('breakeven_turns_skipped_total', DAEMON)}[$__rate_interval])"
     return [
         timeseries(
             "Failed polls",
@@ -137,11 +138,12 @@ def _daemon() -> list[Panel]:
         ),
         timeseries(
             "Recomputing the report",
-            "How long the last recomputation took, failed ones per second, and 1 at the daemon that makes the reports.",
+            "How long the last took, failures and skipped turns per second; 1 at the daemon that makes the reports.",
             "s",
             [
                 Query(series("breakeven_analysis_duration_seconds", DAEMON), "{{instance}} duration"),
                 Query(rate("breakeven_analysis_failures_total"), "{{instance}} failures per second"),
+                Query(f"sum by (instance, work) ({turns})", "{{instance}} {{work}} turns skipped"),
                 Query(f"max by (instance) ({series('breakeven_analyser', DAEMON)})", "{{instance}} analyses"),
             ],
             low=0,
