@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import click
 
 from collector import __version__
-from collector.cli.alerts import alerts
-from collector.cli.database import database
-from collector.cli.doctor import doctor
-from collector.cli.explain import explain
-from collector.cli.inspect import capture, check_config, servers
-from collector.cli.report import report
-from collector.cli.run import demo, run
-from collector.cli.score import score
-from collector.cli.what_if import what_if
 from collector.errors import BreakevenError, ConfigError
 
+_PLACES = {
+    "run": ("run", "run"),
+    "demo": ("demo", "demo"),
+    "report": ("report", "report"),
+    "explain": ("explain", "explain"),
+    "check-config": ("inspect", "check_config"),
+    "doctor": ("doctor", "doctor"),
+    "servers": ("inspect", "servers"),
+    "capture": ("inspect", "capture"),
+    "score": ("score", "score"),
+    "what-if": ("what_if", "what_if"),
+    "alerts": ("alerts", "alerts"),
+    "db": ("database", "database"),
+}
+"""The file of each command in this package, and its name there."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    """Imports a command when it is asked for: the daemon would keep what only the others need for months."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_PLACES})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.commands and cmd_name in _PLACES:
+            file, name = _PLACES[cmd_name]
+            self.add_command(getattr(import_module(f"collector.cli.{file}"), name))
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="breakeven", message="%(prog)s %(version)s")
 def commands() -> None:
     """Says from live traffic whether quantization will pay for your LLM inference servers."""
@@ -29,10 +50,6 @@ def commands() -> None:
 def version() -> None:
     """Print the version."""
     click.echo(f"breakeven {__version__}")
-
-
-for _command in (run, demo, report, explain, check_config, doctor, servers, capture, score, what_if, alerts, database):
-    commands.add_command(_command)
 
 
 def main() -> None:

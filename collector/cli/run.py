@@ -1,4 +1,4 @@
-"""`run` and `demo`: start the daemon, find servers on loopback, fall back to the simulator and say so."""
+"""`run`: start the daemon, find servers on loopback, fall back to the simulator and say so."""
 
 from __future__ import annotations
 
@@ -12,17 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from collector.cli.configured import (
-    DEFAULT_DATABASE,
-    DEMO_DATABASE,
-    config_option,
-    configured,
-    database_url,
-    refuse_shared_names,
-)
+from collector.cli.configured import DEFAULT_DATABASE, config_option, configured, database_url, refuse_shared_names
 from collector.cli.mounts import network_filesystem_of
 from collector.cli.opening import opened, opened_in_turn, opened_spool, wants_spool
 from collector.cli.stopping import Stop, to_the_end
@@ -33,14 +24,11 @@ from collector.errors import GpusLostError, StoreAwayError
 from collector.gpu.supervisor import Limits, NvmlReader
 from collector.jobs.discover import found_text, loopback_targets
 from collector.jobs.heap import one_arena
-from collector.jobs.serving import WebFlags, refuse_taken_address, with_web_flags
-from collector.jobs.simulate import Past, Simulation, demo_settings
+from collector.jobs.serving import WebFlags, with_web_flags
 from collector.jobs.targets import Target
-from collector.jobs.worker import Worker
 from collector.logs import configure, event
 from collector.settings import Settings
 from collector.settings.load import parse_settings
-from collector.simulator.dialects import DIALECTS, VLLM
 from collector.store import Store
 
 _log = logging.getLogger("breakeven")
@@ -49,9 +37,6 @@ EMBEDDED = "global: {scrape_interval: 5s, scrape_timeout: 4s, evaluation_interva
 SIMULATED_NOTICE = (
     "SIMULATED: no inference server was found, so the bundled simulator is the target; figures are invented"
 )
-DEMO_NOTICE = "SIMULATED: the bundled simulator is the target; figures are invented"
-
-REAL_SERVER_CHECK_S = 30.0
 GPUS_SEEN_S = 3600.0
 """GPUs seen this long before the start are expected: one that is gone since is missing, not forgotten."""
 
@@ -101,7 +86,7 @@ def run(
     settings = parse_settings(EMBEDDED, "default") if config_file is None else configured(config_file)
     settings = with_web_flags(settings, listen_address, web_config_file)
     clock = SystemClock()
-    _logging(settings, clock, level, style)
+    set_up_logging(settings, clock, level, style)
     if config_file is not None:
         load = partial(configured, config_file)
         url, flags = database_url(settings), WebFlags(lifecycle)
@@ -112,94 +97,16 @@ def run(
         event(_log, logging.INFO, "found servers on loopback", targets=found_text(targets))
         to_the_end(_serve(settings, DEFAULT_DATABASE, clock, targets, standby=standby))
         return
-    demo_web = with_web_flags(demo_settings(), listen_address, web_config_file)
-    to_the_end(_simulate(demo_web, clock, SIMULATED_NOTICE))
+    # Only here: a daemon on real servers would keep the simulator in memory for nothing.
+    from collector.cli.demo import simulated
+
+    to_the_end(simulated(listen_address, web_config_file, clock, SIMULATED_NOTICE))
 
 
-@click.command()
-@listen_option
-@web_config_option
-@level_option
-@format_option
-@click.option(
-    "--dialect", type=click.Choice(list(DIALECTS)), default=VLLM, show_default=True, help="What its servers speak."
-)
-def demo(
-    listen_address: str | None, web_config_file: Path | None, level: str | None, style: str | None, dialect: str
-) -> None:
-    """Run the daemon on the bundled simulator: every figure is invented, and says so."""
-    refuse_shared_names()
-    one_arena()
-    settings = with_web_flags(demo_settings(), listen_address, web_config_file)
-    clock = SystemClock()
-    _logging(settings, clock, level, style)
-    to_the_end(_simulate(settings, clock, DEMO_NOTICE, dialect))
-
-
-def _logging(settings: Settings, clock: Clock, level: str | None, style: str | None) -> None:
+def set_up_logging(settings: Settings, clock: Clock, level: str | None, style: str | None) -> None:
+    """Log as the command line says, else as the settings do."""
     chosen = settings.log.format if style is None else "json" if style == "json" else "logfmt"
     configure(settings.log.level if level is None else level, chosen, clock)
-
-
-class _StoppedError(Exception):
-    """The past was to be given up half-way."""
-
-
-async def _simulate(settings: Settings, clock: Clock, notice: str, dialect: str = VLLM) -> None:
-    """Simulate a past day into the store, then go on live."""
-    event(_log, logging.WARNING, notice)
-    stop = Stop()
-    await refuse_taken_address(settings)
-    store = await opened(partial(Store.open, DEMO_DATABASE, clock), stop.asked)
-    if store is None:
-        return
-    simulation = Simulation(clock, dialect=dialect)
-    try:
-        try:
-            past = await Worker("simulator").run(_past_with_progress, simulation, stop)
-        except _StoppedError:
-            return
-        await simulation.serve()
-        targets = simulation.targets(settings)
-        simulation.write_past(store, targets, past)
-        daemon = Daemon(
-            settings, store, clock, targets=targets, gpus=simulation.gpus(settings.gpu.interval), notices=(notice,)
-        )
-        watch = asyncio.create_task(_watch_for_real_servers(daemon, settings))
-        await _run(daemon, stop)
-        watch.cancel()
-    finally:
-        await simulation.close()
-        store.close()
-
-
-def _past_with_progress(simulation: Simulation, stop: Stop) -> tuple[Past, ...]:
-    """Simulate the past: with a bar on a terminal, with one line elsewhere. Raises _StoppedError."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        event(_log, logging.INFO, "simulating the past day, so that a verdict has a history; this takes half a minute")
-    columns = (TextColumn("Simulating the past day"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("past", total=1.0)
-
-        def advance(done: float) -> None:
-            if stop.asked.is_set():
-                raise _StoppedError
-            progress.update(task, completed=done)
-
-        return simulation.past(advance)
-
-
-async def _watch_for_real_servers(daemon: Daemon, settings: Settings) -> None:
-    """While the simulator stands in, say when a real server appears."""
-    own = {target.url for target in daemon.extra_targets}
-    while True:
-        await asyncio.sleep(REAL_SERVER_CHECK_S)
-        found = [target for target in await loopback_targets(settings) if target.url not in own]
-        if found:
-            text = f"a real inference server answers at {found_text(found)}: start again to watch it"
-            daemon.notice(text)
-            event(_log, logging.WARNING, text, about="real server")
 
 
 async def _serve(
@@ -240,12 +147,12 @@ async def _serve(
     try:
         spool = opened_spool(settings, clock) if spooled else None
         daemon = Daemon(settings, store, clock, targets=targets, gpus=gpus, load=load, flags=flags, spool=spool)
-        await _run(daemon, stop)
+        await run_daemon(daemon, stop)
     finally:
         store.close()
 
 
-async def _run(daemon: Daemon, stop: Stop) -> None:
+async def run_daemon(daemon: Daemon, stop: Stop) -> None:
     """Run the daemon under systemd's eyes, where it was started by it; SIGHUP reloads."""
     systemd = Systemd.from_environment(os.environ)
     reloads: set[asyncio.Task[None]] = set()

@@ -49,7 +49,10 @@ def test_commands_md_is_what_the_commands_say() -> None:
 def test_every_command_has_its_section_and_every_option_says_what_it_does() -> None:
     def all_of(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
         if isinstance(command, click.Group):
-            for part, below in command.commands.items():
+            context = click.Context(command)
+            for part in command.list_commands(context):
+                below = command.get_command(context, part)
+                assert below is not None, part
                 yield from all_of(below, f"{name} {part}")
         else:
             yield name, command
