@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from analyzer.capacity.costs import Array, Costs
 from analyzer.capacity.load import Load, chunks
 from analyzer.capacity.mix import Limits, Mix
+from analyzer.normal import below
 
 CONTEXT_SPREAD = 0.6
 """Standard deviation of one sequence's context over its mean, about: lengths differ, and outputs grow."""
@@ -48,8 +48,8 @@ class Gaps:
     def within(self, limit_s: Array | float) -> Array:
         """Share of gaps of at most `limit_s` (k, 1)."""
         limit = np.broadcast_to(np.asarray(limit_s, dtype=np.float64), self._share.shape)
-        decode = ndtr((limit - self._base) / self._sd)
-        carrying = (ndtr((limit[..., None] - self._carrying) / self._sd[..., None]) * self._chunks[:, None]).sum(axis=2)
+        decode = below((limit - self._base) / self._sd)
+        carrying = (below((limit[..., None] - self._carrying) / self._sd[..., None]) * self._chunks[:, None]).sum(axis=2)
         mixed = decode * (1 - self._share) + carrying * self._share
         return np.asarray((mixed * self._weights).sum(axis=1, keepdims=True))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
+from analyzer.capacity.monotone import monotone
 from analyzer.histograms import Counts
 from analyzer.samples import ReplicaSample, bounds_of
 
@@ -35,7 +35,7 @@ def points(counts: Counts | None, name: str, mean: float) -> Points:
     first, last = int(filled[0]), int(filled[-1]) + 1
     ends, shares = ends[first : last + 1], shares[first : last + 1]
     places = np.linspace(ends[0], ends[-1], FINE)
-    told = PchipInterpolator(ends, shares)(places) if len(ends) > 2 else np.interp(places, ends, shares)
+    told = monotone(ends, shares, places) if len(ends) > 2 else np.interp(places, ends, shares)
     quantiles = (np.arange(FINE) + 0.5) / FINE
     lengths = np.exp(np.interp(quantiles, told, places)).reshape(POINTS, -1).mean(axis=1)
     return tuple(map(float, lengths * mean / lengths.mean()))

@@ -6,14 +6,15 @@ Whole GPUs make steps, over which an interval's ends do not simply map: the draw
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
-from scipy.stats import qmc
 
 from analyzer.capacity.answer import SOLVER_SD
 from analyzer.evidence import Estimate, Evidence
+from analyzer.money.sobol import points
+from analyzer.normal import even_scores
 
 Array = NDArray[np.float64]
 COUNT_LOG2 = 9
@@ -32,8 +33,7 @@ def draws(figures: Sequence[Estimate]) -> Array:
     """
     if any(one.low <= 0 for one in figures):
         raise ValueError("only positive figures can be drawn")
-    points = qmc.Sobol(len(figures), scramble=False).random_base2(COUNT_LOG2) + 0.5 / COUNT
-    scores = ndtri(points.T)
+    scores = _scores(len(figures))
     rows = []
     for one, score in zip(figures, scores, strict=True):
         below, above = np.log(one.value / one.low) / Z80, np.log(one.high / one.value) / Z80
@@ -50,10 +50,15 @@ def cases(load: Estimate, ratio: Estimate, apart: Array | None) -> tuple[Array, 
     if apart is None or apart.shape[1] == 0:
         first, second = draws([load, ratio])
         return first, second
-    points = qmc.Sobol(apart.shape[1] + 1, scramble=False).random_base2(COUNT_LOG2) + 0.5 / COUNT
-    scores = ndtri(points.T)
+    scores = _scores(apart.shape[1] + 1)
     before, after = apart @ scores[:-1]
     return load.value * np.exp(SOLVER_SD * scores[-1] - before), ratio.value * np.exp(after - before)
+
+
+@cache
+def _scores(dimensions: int) -> Array:
+    """Standard normal scores of the points, (dimensions, COUNT)."""
+    return np.asfortranarray(even_scores(COUNT)[(points(dimensions, COUNT_LOG2).T * COUNT).astype(np.intp)])
 
 
 def summary(values: Array, evidence: Evidence, method: str) -> Estimate:
