@@ -17,10 +17,11 @@ from analyzer.crosscheck import activity_of
 from analyzer.elsewhere import on_other
 from analyzer.histograms import HISTOGRAM_SPAN_S
 from analyzer.replicas import ReplicaHistory
-from analyzer.report import Report, analyse, as_plain
+from analyzer.report import Report, analyse
 from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
 from analyzer.verdict import VerdictState
 from analyzer.windows import DIP_WINDOWS, MAX_GAP_INTERVALS, Totals, add_up_whole
+from analyzer.written import pieces
 from collector.jobs.duty import HOUR_S, DutyCycles
 from collector.jobs.polled import Polled
 from collector.jobs.stated import deployment_of
@@ -140,7 +141,8 @@ class Analyse:
 
         Raises what `guard` raises, and StoreError.
         """
-        self._store.writer.conclude(_states(report), report.made_at_s, as_plain(report), guard, sparing=sparing)
+        body = pieces(report, compact=True)
+        self._store.writer.conclude(_states(report), report.made_at_s, body, guard, sparing=sparing)
 
     def _history(self, polled: Polled, epoch: int, now_s: float, *, alone: bool) -> ReplicaHistory:
         """What is stored of one replica. Only one that is `alone` at its target has the target's GPUs to itself."""

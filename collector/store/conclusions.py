@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
@@ -36,8 +36,8 @@ def verdict_rows(states: Mapping[tuple[str, str], VerdictState], at_s: float) ->
     ]
 
 
-def report_row(made_at_s: float, body: Mapping[str, Any]) -> dict[str, Any]:
-    """A report as a row. Raises ValueError for what JSON has no word for."""
+def report_row(made_at_s: float, body: Iterable[str]) -> dict[str, Any]:
+    """A report as a row; `body` is its JSON in pieces. Raises what they raise."""
     return {"made_at_us": microseconds(made_at_s), "body": packed_report(body)}
 
 
@@ -50,6 +50,13 @@ def add_report(connection: Connection, row: Mapping[str, Any], *, sparing: bool 
     connection.execute(insert_into(connection, reports).on_conflict_do_nothing(), row)
 
 
-def packed_report(body: Mapping[str, Any]) -> bytes:
-    """A report as it is kept. Raises ValueError for what JSON has no word for."""
-    return zlib.compress(json.dumps(body, allow_nan=False, separators=(",", ":")).encode())
+def packed_report(body: Iterable[str]) -> bytes:
+    """A report as it is kept."""
+    squeeze = zlib.compressobj()
+    packed = [squeeze.compress(piece.encode()) for piece in body]
+    return b"".join([*packed, squeeze.flush()])
+
+
+def report_text(body: Mapping[str, Any]) -> str:
+    """The JSON of a report given as JSON-ready values. Raises ValueError for what JSON has no word for."""
+    return json.dumps(body, allow_nan=False, separators=(",", ":"))

@@ -13,7 +13,7 @@ from analyzer.verdict import Verdict, VerdictState
 from analyzer.windows import Totals
 from collector.errors import StoreError, UnknownEpochError
 from collector.store.codec import Row, bucket_ms, gpu_row, microseconds, replica_row, totals_row
-from collector.store.conclusions import add_report, report_row, verdict_rows
+from collector.store.conclusions import add_report, report_row, report_text, verdict_rows
 from collector.store.engine import Engines
 from collector.store.identity import fingerprint, identity_text
 from collector.store.names import storable, storable_key
@@ -117,7 +117,7 @@ class Writer:
         One report a quarter of an hour stays; the newest is always there.
         Raises StoreError, and ValueError for what JSON has no word for.
         """
-        row = report_row(made_at_s, body)
+        row = report_row(made_at_s, [report_text(body)])
         self._engines.write(lambda connection: add_report(connection, row))
 
     def save_verdicts(self, states: Mapping[tuple[str, str], VerdictState], at_s: float) -> None:
@@ -129,15 +129,15 @@ class Writer:
         self,
         states: Mapping[tuple[str, str], VerdictState],
         made_at_s: float,
-        body: Mapping[str, Any],
+        body: Iterable[str],
         guard: Callable[[Connection], None],
         *,
         sparing: bool = False,
     ) -> None:
         """Keep a report and its verdicts as `append_report` and `save_verdicts` do, together, or neither.
 
-        `sparing` puts the report in place of the newest in any case: the disk is nearly full. `guard` goes first in the
-        transaction. Raises what it raises, and as those do.
+        `body` is the report's JSON in pieces. `sparing` puts the report in place of the newest in any case: the disk
+        is nearly full. `guard` goes first in the transaction. Raises what it raises, and as those do.
         """
         row, rows = report_row(made_at_s, body), verdict_rows(states, made_at_s)
 

@@ -36,7 +36,7 @@ def test_a_nearly_full_disk_gets_no_further_report_but_the_newest(store: Store) 
     """Four quarters of an hour: those of 0 and 15 were there, and each later one takes the newest's place."""
     for quarter in range(5):
         at_s = START_S + 900 * quarter
-        store.writer.conclude({}, at_s, {"quarter": quarter}, lambda _connection: None, sparing=quarter > 1)
+        store.writer.conclude({}, at_s, [f'{{"quarter": {quarter}}}'], lambda _connection: None, sparing=quarter > 1)
 
     assert store.reader.report_times() == [START_S, START_S + 3600]
     assert store.reader.latest_report() == StoredReport(START_S + 3600, {"quarter": 4})
