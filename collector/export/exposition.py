@@ -6,16 +6,21 @@ hundred thousand series, and building an object for each takes longer than a scr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client.utils import floatToGoString
 
 from collector.export.catalogue import Metric, by_name
 from collector.export.health_series import Series
+from collector.export.pressed import Part, Pressed, pressed, pressed_whole
 
 Blocks = Mapping[str, bytes]
 """The text of each family, by the metric's name."""
+PressedBlocks = Mapping[str, Pressed]
+"""The same, compressed."""
+_LINES = 400
+"""So many lines of a family are gathered before they are compressed."""
 END = b"# EOF\n"
 """What an OpenMetrics page ends with."""
 
@@ -39,6 +44,26 @@ class Exposition:
     def blocks(self, series: Iterable[Series]) -> Blocks:
         """The families that have a series now. Raises KeyError for a series that the catalogue has not so."""
         lines: dict[str, list[str]] = {}
+        for name, line in self._lines(series):
+            lines.setdefault(name, []).append(line)
+        return {name: (self._families[name].head + "".join(found)).encode() for name, found in lines.items()}
+
+    def pressed(self, series: Iterable[Series]) -> PressedBlocks:
+        """The same compressed, of so many series that their text is not to be in memory at once."""
+        held: dict[str, list[str]] = {}
+        pieces: dict[str, list[Pressed]] = {}
+        for name, line in self._lines(series):
+            lines = held.get(name)
+            if lines is None:
+                lines, pieces[name] = [self._families[name].head], []
+                held[name] = lines
+            lines.append(line)
+            if len(lines) >= _LINES:
+                pieces[name].append(pressed("".join(lines).encode()))
+                lines.clear()
+        return {name: pressed_whole([*pieces[name], pressed("".join(lines).encode())]) for name, lines in held.items()}
+
+    def _lines(self, series: Iterable[Series]) -> Iterator[tuple[str, str]]:
         written: dict[str, str] = {}
         for name, labels, value in series:
             if name not in self._families:
@@ -54,14 +79,20 @@ class Exposition:
                     shown = written[text] = _escaped(text)
                 values.append(shown)
             number = floatToGoString(value)  # type: ignore[no-untyped-call]
-            lines.setdefault(name, []).append(family.line % (*values, number))
-        return {name: (self._families[name].head + "".join(found)).encode() for name, found in lines.items()}
+            yield name, family.line % (*values, number)
 
 
-def joined(*parts: Blocks) -> bytes:
-    """A page of families in the catalogue's order; each family comes whole from one part."""
-    whole = {name: block for part in parts for name, block in part.items()}
-    return b"".join(whole[name] for name in by_name() if name in whole)
+def joined(live: Blocks, reported: PressedBlocks) -> list[Part]:
+    """A page of families in the catalogue's order; each family comes whole from one of both."""
+    parts: list[Part] = []
+    held: list[bytes] = []
+    for name in by_name():
+        if name in live:
+            held.append(live[name])
+        elif name in reported:
+            parts += [b"".join(held), reported[name]]
+            held = []
+    return [*parts, b"".join(held)]
 
 
 def _family(metric: Metric, openmetrics: bool) -> _Family:

@@ -1,4 +1,4 @@
-"""The page of /metrics: what the report says is written once per report, what changes with every poll each time."""
+"""The page of /metrics: what the report says is compressed once per report, what changes with every poll each time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from prometheus_client.exposition import choose_encoder
 
 from analyzer.report import Report
 from collector.clock import Clock
-from collector.export.exposition import END, Blocks, Exposition, joined
+from collector.export.exposition import END, Exposition, PressedBlocks, joined
 from collector.export.once import OncePerReport
+from collector.export.pressed import Part
 from collector.export.render import is_stale, live_series, report_series
 from collector.export.snapshot import State
 
@@ -28,18 +29,18 @@ class MetricsPage:
             for openmetrics, exposition in self._expositions.items()
         }
 
-    async def body(self, accept: str) -> tuple[bytes, str]:
+    async def parts(self, accept: str) -> tuple[list[Part], str]:
         """The page in the format that the Accept header asks for, and its content type."""
         _, content_type = choose_encoder(accept)
         openmetrics = content_type.startswith("application/openmetrics-text")
         report = self._state.report
-        reported: Blocks = {}
+        reported: PressedBlocks = {}
         if report is not None and not is_stale(report, self._clock, self._evaluation_interval_s):
             reported = await self._reported[openmetrics].of(report)
         # Health changes on this loop alone, so it is read here and not in the thread.
         live = self._expositions[openmetrics].blocks(live_series(self._state))
-        return joined(live, reported) + (END if openmetrics else b""), content_type
+        return [*joined(live, reported), END if openmetrics else b""], content_type
 
 
-def _reported(how: Exposition, report: Report) -> Blocks:
-    return how.blocks(report_series(report))
+def _reported(how: Exposition, report: Report) -> PressedBlocks:
+    return how.pressed(report_series(report))

@@ -69,8 +69,8 @@ async def _with_headers(request: web.Request, handler: Handler) -> web.StreamRes
 
 def _metrics(page: MetricsPage, executor: Executor) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        body, content_type = await page.body(request.headers.get("Accept", ""))
-        return await answer(request, body, content_type, executor)
+        parts, content_type = await page.parts(request.headers.get("Accept", ""))
+        return await answer(request, parts, content_type, executor)
 
     return handle
 
@@ -90,6 +90,6 @@ def _ready(state: State) -> Handler:
 
 def _asset(asset: Asset, executor: Executor) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        return await answer(request, asset.body, asset.content_type, executor, tag=asset.tag)
+        return await answer(request, [asset.body], asset.content_type, executor, tag=asset.tag)
 
     return handle

@@ -15,6 +15,7 @@ from collector.clock import Clock
 from collector.export.catalogue import by_name
 from collector.export.health_series import Series
 from collector.export.metrics_page import MetricsPage
+from collector.export.pressed import plain
 from collector.export.snapshot import State
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -23,8 +24,8 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 def served_text(state: State, clock: Clock, accept: str = "") -> str:
     """The page that the daemon answers with, its report stale after five intervals of 60 s."""
     with ThreadPoolExecutor(1) as executor:
-        body, _ = asyncio.run(MetricsPage(state, clock, 60.0, executor).body(accept))
-    return body.decode()
+        parts, _ = asyncio.run(MetricsPage(state, clock, 60.0, executor).parts(accept))
+    return plain(parts).decode()
 
 
 class _Series(Collector):
