@@ -9,7 +9,7 @@ follow from five-minute totals in the same way, by `stale_hours`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from operator import attrgetter
 from statistics import median
 
@@ -42,10 +42,19 @@ from collector.store.schema import (
     stale_buckets,
     stale_hours,
 )
-from collector.store.spans import grid_rows, last_row_before, rows_at_once, rows_between
+from collector.store.spans import (
+    grid_rows,
+    last_row_before,
+    members_between,
+    rows_at_once,
+    rows_between,
+    ticks_between,
+)
 from collector.store.write import upsert_hours, upsert_totals
 
 MEMBERS_AT_ONCE = 10_000
+MEMBERS_TOGETHER = 100
+"""So many epochs are rolled up together: a thousand, with their samples as rows and as arrays, took 100 MB."""
 FEW_OF_AN_HOUR = 0.2
 """Largest share of an hour left out for a series that the rest has: a missed answer touches two buckets of twelve."""
 LOOK_BACK_MS = 60_000
@@ -122,30 +131,57 @@ def _taken(connection: Connection, marks: Table, closed_ms: int) -> tuple[int | 
 def hour_rows(connection: Connection, hour_ms: int) -> list[Row]:
     """The rows of one hour, one per epoch, from its five-minute totals; their last figure is the number of pairs."""
     keys = replica_of_epoch(connection)
+    members = select(replica_totals.c.epoch_id).where(
+        replica_totals.c.bucket_ms.between(hour_ms, hour_ms + HOUR_MS - 1)
+    )
+    known = sorted(keys.keys() & set(connection.execute(members.distinct()).scalars()))
+    found: list[Row] = []
+    for begin in range(0, len(known), MEMBERS_TOGETHER):
+        found += _hour_rows_of(connection, hour_ms, known[begin : begin + MEMBERS_TOGETHER], keys)
+    return found
+
+
+def _hour_rows_of(
+    connection: Connection, hour_ms: int, members: Sequence[int], keys: Mapping[int, ReplicaKey]
+) -> Iterator[Row]:
     parts: dict[int, list[Totals]] = defaultdict(list)
     pairs: dict[int, int] = defaultdict(int)
-    rows = [row for row in grid_rows(connection, replica_totals, hour_ms, hour_ms + HOUR_MS) if row[1] in keys]
+    rows = grid_rows(connection, replica_totals, hour_ms, hour_ms + HOUR_MS, members)
     for row, totals in zip(rows, totals_of_rows(rows, keys), strict=True):
         parts[totals.epoch].append(totals)
         pairs[totals.epoch] += pairs_of(row)
-    return [
-        (*totals_row(hour_ms, whole), pairs[epoch])
-        for epoch, found in sorted(parts.items())
-        if (whole := add_up_whole(found, FEW_OF_AN_HOUR)) is not None
-    ]
+    for epoch, found in sorted(parts.items()):
+        whole = add_up_whole(found, FEW_OF_AN_HOUR)
+        if whole is not None:
+            yield (*totals_row(hour_ms, whole), pairs[epoch])
 
 
 def bucket_totals(connection: Connection, bucket_ms: int) -> list[Totals]:
     """The totals of the windows that end in one bucket, one per epoch."""
     start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
-    within = rows_at_once(connection, replica_samples, start_us, end_us)
+    ticks = ticks_between(connection, replica_samples, start_us - BUCKET_MS * 1000, end_us)
+    keys = replica_of_epoch(connection)
+    members = [one for one in members_between(connection, replica_samples, start_us, end_us) if one in keys]
+    found: list[Totals] = []
+    for begin in range(0, len(members), MEMBERS_TOGETHER):
+        some = members[begin : begin + MEMBERS_TOGETHER]
+        found += _bucket_totals_of(connection, bucket_ms, ticks, range(some[0], some[-1] + 1), keys)
+    return found
+
+
+def _bucket_totals_of(
+    connection: Connection, bucket_ms: int, ticks: Sequence[int], members: range, keys: Mapping[int, ReplicaKey]
+) -> list[Totals]:
+    start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
+    within = rows_at_once(connection, replica_samples, start_us, end_us, ticks, members)
     if not within:
         return []
     usual_ms = median(row[3] for row in within)
     look_us = round(min(BUCKET_MS, LOOK_BACK_MS + LOOK_BACK_POLLS * usual_ms) * 1000)
-    rows = [*rows_at_once(connection, replica_samples, start_us - look_us, start_us), *within]
-    keys = replica_of_epoch(connection)
+    rows = [*rows_at_once(connection, replica_samples, start_us - look_us, start_us, ticks, members), *within]
     rows = [row for row in rows if row[1] in keys]
+    if not rows:
+        return []
     stacked, epoch_of, _ = stacked_samples(rows)
     found = totals_by_owner(stacked, [(keys[epoch], epoch) for epoch in epoch_of], seconds(start_us))
     left = {epoch_of[number] for number in found.left}

@@ -41,14 +41,39 @@ def rows_between(
     return connection.execute(wanted).fetchall()
 
 
-def rows_at_once(connection: Connection, table: Table, since_us: int, until_us: int) -> Rows:
-    """All rows with `since_us` <= instant < `until_us` in no order, as the driver gives them: the quick way to many."""
+def rows_at_once(
+    connection: Connection, table: Table, since_us: int, until_us: int, ticks: Sequence[int], members: range
+) -> Rows:
+    """Rows of some members with `since_us` <= instant < `until_us` in no order, as the driver gives them.
+
+    `ticks` has all ticks with rows of that span, and may have others.
+    """
+    first_ms, last_ms = since_us // 1000 - BUCKET_MS, (until_us - 1) // 1000
+    among = [tick for tick in ticks if first_ms <= tick <= last_ms]
+    if not among:
+        return []
     statement = (
-        f"SELECT {_columns(table)} FROM {table.name} WHERE tick_ms BETWEEN {since_us // 1000 - BUCKET_MS}"
-        f" AND {(until_us - 1) // 1000} AND tick_ms * 1000 + offset_us >= {since_us}"
-        f" AND tick_ms * 1000 + offset_us < {until_us}"
+        f"SELECT {_columns(table)} FROM {table.name} WHERE tick_ms IN ({_numbers(among)})"
+        f" AND {_member(table).name} BETWEEN {members.start} AND {members.stop - 1}"
+        f" AND tick_ms * 1000 + offset_us >= {since_us} AND tick_ms * 1000 + offset_us < {until_us}"
     )
     return connection.exec_driver_sql(statement).fetchall()
+
+
+def ticks_between(connection: Connection, table: Table, since_us: int, until_us: int) -> list[int]:
+    """Every tick that rows with `since_us` <= instant < `until_us` have, in order; some have none."""
+    return _distinct(connection, table, "tick_ms", since_us, until_us)
+
+
+def members_between(connection: Connection, table: Table, since_us: int, until_us: int) -> list[int]:
+    """Every member that has rows with `since_us` <= instant < `until_us`, in order; some have none."""
+    return _distinct(connection, table, _member(table).name, since_us, until_us)
+
+
+def _distinct(connection: Connection, table: Table, column: str, since_us: int, until_us: int) -> list[int]:
+    first_ms, last_ms = since_us // 1000 - BUCKET_MS, (until_us - 1) // 1000
+    statement = f"SELECT DISTINCT {column} FROM {table.name} WHERE tick_ms BETWEEN {first_ms} AND {last_ms}"
+    return sorted(connection.exec_driver_sql(statement).scalars())
 
 
 def grid_rows(
