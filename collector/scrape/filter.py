@@ -5,13 +5,15 @@ from __future__ import annotations
 from enum import StrEnum
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from collector.scrape.layout import Layout
-from collector.scrape.page import Page
+from collector.scrape.layout import Layout, Series
+from collector.scrape.page import Page, Sample
 
 _URL_CHARS = 6000
 """Servers and proxies commonly refuse request lines of 8 kB."""
 
 _SeriesKeys = frozenset[tuple[str, frozenset[tuple[str, str]]]]
+_Shown = Layout | _SeriesKeys
+"""The wanted series of a page: all of its layout's, which targets share, or some of them."""
 
 
 class State(StrEnum):
@@ -35,7 +37,7 @@ class NameFilter:
         self._url = filtered_url(url, wanted)
         self._allowed = enabled and len(self._url) <= _URL_CHARS
         self._state = State.UNTRIED
-        self._expected: _SeriesKeys | None = None
+        self._expected: _Shown | None = None
         self._layout: Layout | None = None
         self._process_start: str | None = None
 
@@ -55,7 +57,7 @@ class NameFilter:
             self.forget()
             self._process_start = process_start
         if self._allowed and self._state is State.UNTRIED and page.samples:
-            self._expected = _keys(page)
+            self._expected = _shown(page)
 
     def accepts(self, page: Page, process_start: str | None) -> bool:
         """Whether a filtered page can stand for the plain one; if not, ask the plain one."""
@@ -64,11 +66,11 @@ class NameFilter:
             return False
         if self._state is State.HONOURED and page.layout is self._layout:
             return True
-        keys = _keys(page)
-        if self._expected is None or not keys >= self._expected:
+        shown = _shown(page)
+        if self._expected is None or not _keys(shown) >= _keys(self._expected):
             self.refuse()
             return False
-        self._state, self._expected, self._layout = State.HONOURED, keys, page.layout
+        self._state, self._expected, self._layout = State.HONOURED, shown, page.layout
         return True
 
     def refuse(self) -> None:
@@ -92,5 +94,13 @@ def filtered_url(url: str, wanted: frozenset[str]) -> str:
     )
 
 
-def _keys(page: Page) -> _SeriesKeys:
-    return frozenset((sample.name, frozenset(sample.labels.items())) for sample in page.samples)
+def _shown(page: Page) -> _Shown:
+    return page.layout if page.whole else frozenset(map(_key, page.samples))
+
+
+def _keys(shown: _Shown) -> _SeriesKeys:
+    return frozenset(map(_key, shown.series)) if isinstance(shown, Layout) else shown
+
+
+def _key(one: Sample | Series) -> tuple[str, frozenset[tuple[str, str]]]:
+    return one.name, frozenset(one.labels.items())

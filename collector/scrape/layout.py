@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from collector.errors import Kind, SourceError
 from collector.scrape.limits import Limits
 from collector.scrape.lines import COMMENT, SAMPLE, TYPE, BadLineError, Labels, decoded, excerpt, labels, number
 
+T = TypeVar("T")
 _COMMENT_LINES_PER_SAMPLE = 4
 """An honest page has at most HELP, TYPE, UNIT and a blank line per family."""
 _LINES_WITHOUT_SAMPLES = 10_000
@@ -29,17 +30,17 @@ class Layout:
 
     __slots__ = (
         "__weakref__",
-        "_fixed_of",
-        "_lines",
-        "_varying_of",
         "at",
         "fixed",
+        "fixed_of",
+        "line_count",
         "names",
         "openmetrics",
         "places",
         "prefixes",
         "series",
         "types",
+        "varying_of",
     )
 
     def __init__(
@@ -52,12 +53,12 @@ class Layout:
         openmetrics: bool,
     ) -> None:
         """`starts` gives for each sample's line, in order, where its value starts; all other lines are fixed."""
-        self._lines = len(lines)
+        self.line_count = len(lines)
         self.at = tuple(starts)
-        self._varying_of = _picker(self.at)
-        self._fixed_of = _picker(tuple(index for index in range(len(lines)) if index not in starts))
+        self.varying_of = _picker(self.at)
+        self.fixed_of = _picker(tuple(index for index in range(len(lines)) if index not in starts))
         self.prefixes = tuple(lines[index][:start] for index, start in starts.items())
-        self.fixed = tuple(self._fixed_of(lines))
+        self.fixed = tuple(self.fixed_of(lines))
         self.places: dict[str, Any] = {}
         """What readers of such pages remember of where their figures stand, by engine."""
         self.series = series
@@ -70,14 +71,31 @@ class Layout:
         """What two layouts have in common when they are the same."""
         return self.at, self.prefixes, self.fixed, self.openmetrics
 
+    def share(self, like: Layout) -> None:
+        """Hold the very lines and series that another layout holds, where they are equal.
+
+        The pages of two servers often differ in one line, such as the number of their KV blocks.
+        """
+        if (self.line_count, self.at) != (like.line_count, like.at) or len(self.series) != len(like.series):
+            return
+        self.at, self.varying_of, self.fixed_of = like.at, like.varying_of, like.fixed_of
+        self.prefixes = tuple(map(_held, self.prefixes, like.prefixes))
+        self.fixed = tuple(map(_held, self.fixed, like.fixed))
+        self.series = tuple(map(_held, self.series, like.series))
+        self.types, self.names = _held(self.types, like.types), _held(self.names, like.names)
+
     def holds(self, lines: list[bytes], declared_openmetrics: bool) -> bool:
         """Whether a page of these lines has this shape, so that only values differ."""
         return (
-            len(lines) == self._lines
+            len(lines) == self.line_count
             and (self.openmetrics or not declared_openmetrics)
-            and tuple(self._fixed_of(lines)) == self.fixed
-            and all(map(bytes.startswith, self._varying_of(lines), self.prefixes))
+            and tuple(self.fixed_of(lines)) == self.fixed
+            and all(map(bytes.startswith, self.varying_of(lines), self.prefixes))
         )
+
+
+def _held(mine: T, theirs: T) -> T:
+    return theirs if mine == theirs else mine
 
 
 def _picker(indices: tuple[int, ...]) -> Callable[[Sequence[bytes]], Sequence[bytes]]:

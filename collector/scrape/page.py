@@ -57,10 +57,18 @@ class LayoutPool:
 
     def __init__(self) -> None:
         self._layouts: WeakValueDictionary[object, Layout] = WeakValueDictionary()
+        self._newest: WeakValueDictionary[object, Layout] = WeakValueDictionary()
 
     def intern(self, key: object, layout: Layout) -> Layout:
-        """The pool's own object for a layout."""
-        return self._layouts.setdefault((key, layout.shape), layout)
+        """The pool's own object for a layout; a new one shares what it can with the one that came before it."""
+        known = self._layouts.get((key, layout.shape))
+        if known is not None:
+            return known
+        like = self._newest.get(key)
+        if like is not None:
+            layout.share(like)
+        self._layouts[key, layout.shape] = self._newest[key] = layout
+        return layout
 
 
 class PageParser:

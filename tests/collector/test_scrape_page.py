@@ -95,6 +95,22 @@ def test_pages_of_one_shape_share_their_layout_between_parsers() -> None:
     assert [sample.name for sample in other.parse(b"a 1\nb 2\n").samples] == ["b"]
 
 
+def test_pages_that_differ_in_one_line_share_all_others() -> None:
+    """As servers do that had room for different numbers of KV blocks: a layout is 150 kB, one of its lines is not."""
+    pool = LayoutPool()
+    page = b'# TYPE blocks gauge\nblocks{number="%d"} 1\n# TYPE steps counter\nsteps{engine="0"} 7\n'
+    first, second = (PageParser(None, Limits(), pool).parse(page % number).layout for number in (1000, 1001))
+
+    assert first is not second
+    assert first.prefixes == (b'blocks{number="1000"} ', b'steps{engine="0"} ')
+    assert second.prefixes == (b'blocks{number="1001"} ', b'steps{engine="0"} ')
+    assert second.prefixes[1] is first.prefixes[1]
+    assert second.series[1] is first.series[1]
+    assert (second.at, second.fixed, second.types) == (first.at, first.fixed, first.types)
+    assert second.fixed[0] is first.fixed[0]
+    assert second.types is first.types
+
+
 @pytest.mark.fault("3", "NaN in a counter", promise="not reported")
 def test_values_that_are_not_numbers_are_absent_and_infinity_is_kept() -> None:
     page = parse("a NaN\nb +Inf\nc -inf\nd 0\n")
