@@ -49,7 +49,8 @@ class Gaps:
         """Share of gaps of at most `limit_s` (k, 1)."""
         limit = np.broadcast_to(np.asarray(limit_s, dtype=np.float64), self._share.shape)
         decode = below((limit - self._base) / self._sd)
-        carrying = (below((limit[..., None] - self._carrying) / self._sd[..., None]) * self._chunks[:, None]).sum(axis=2)
+        shares = below((limit[..., None] - self._carrying) / self._sd[..., None])
+        carrying = (shares * self._chunks[:, None]).sum(axis=2)
         mixed = decode * (1 - self._share) + carrying * self._share
         return np.asarray((mixed * self._weights).sum(axis=1, keepdims=True))
 
