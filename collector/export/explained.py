@@ -11,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from collector.export.link import Link
 from collector.export.step_line import CHARGES, duration, model_line, significant
 
 Plain = Mapping[str, Any]
@@ -25,14 +26,6 @@ class Ends:
 
     first: Plain | None = None
     last: Plain | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One link of the chain: its title, and its lines for a fixed-width font."""
-
-    title: str
-    text: str
 
 
 PAGE_COLUMNS = 130

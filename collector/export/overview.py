@@ -13,7 +13,7 @@ from analyzer.replicas import ReplicaReport
 from analyzer.report import Report, as_plain
 from analyzer.samples import ReplicaKey
 from analyzer.stepsizes import StepSizes
-from collector.export.explained import Link, links
+from collector.export.link import Link
 
 SHARE_DIGITS = 4
 """Digits of an hour's share in an answer: a plot of a week needs no more."""
@@ -129,6 +129,9 @@ def replica_shown(report: Report, wanted: str, *, stale: bool = False) -> Replic
     found = next((one for one in report.replicas if replica_id(one.replica) == wanted), None)
     if found is None:
         return None
+    # Only here: what sets these lines takes 3 MB, and nobody may ever look.
+    from collector.export.explained import links
+
     return ReplicaShown(stale, report.made_at_s, found.simulated, wanted, found, links(as_plain(found)))
 
 

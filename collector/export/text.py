@@ -15,17 +15,12 @@ from collector.export.article_lines import article_lines, beside_line
 from collector.export.capacity_lines import fleet_lines, scheme_line
 from collector.export.option_lines import option_lines
 from collector.export.step_line import evidence_line
+from collector.export.words import WORDS
 
 Plain = Mapping[str, Any]
 STALE_S = 900.0
 WIDE_COLUMNS = 120
 """From this width on the reasons have room in a table; below it they stand under each scheme."""
-WORDS = {
-    "worth_it": ("worth it", "bold green"),
-    "evaluate": ("evaluate", "bold yellow"),
-    "no": ("no", "bold"),
-    "insufficient_data": ("not enough data", "dim"),
-}
 
 
 def print_report(report: Plain, console: Console, now_s: float) -> None:

@@ -13,7 +13,7 @@ from analyzer.evidence import Estimate, Figure
 from analyzer.report import Report, as_plain
 from analyzer.scheme_report import SchemeReport
 from analyzer.verdict import Verdict
-from collector.export.text import WORDS
+from collector.export.words import WORDS
 
 Told = Mapping[tuple[str, str], Verdict]
 """By (deployment, scheme)."""

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from collector.export.text import WORDS, print_deployment
+from collector.export.text import print_deployment
+from collector.export.words import WORDS
 
 Plain = Mapping[str, Any]
 

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import dns.asyncresolver
-import dns.exception
 import yaml
 
 from collector.errors import SourceError
@@ -130,6 +128,9 @@ class DnsSource:
 
     async def read(self) -> tuple[list[Named], list[str]]:
         """As of `Source`, each name by itself."""
+        # Only here, as below: few daemons have such a source, and it takes 3 MB.
+        import dns.exception
+
         problems = []
         for name in self._config.names:
             try:
@@ -150,6 +151,8 @@ class DnsSource:
 
 async def system_resolve(name: str, kind: str) -> list[Any]:
     """The records of a name by this machine's resolvers and search list. Raises DNSException or OSError."""
+    import dns.asyncresolver
+
     answer = await dns.asyncresolver.resolve(name, kind, search=True, lifetime=DNS_LIMIT_S)
     return list(answer)
 
