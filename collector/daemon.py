@@ -53,6 +53,8 @@ ROOM_INTERVAL_S = 60
 """So often old samples are deleted while a nearly full disk keeps new ones out."""
 RESTART_PART_S = 5.0
 DISCOVERY_CHECK_S = 30.0
+FIRST_POLLS_PER_S = 200.0
+"""Many targets are begun one after another: their pages are not in memory all at once."""
 FIRST_REPORT_S = 12.0
 """After two polls at the usual short intervals: a first report that says something."""
 _log = logging.getLogger("breakeven")
@@ -209,12 +211,13 @@ class Daemon:
             self._board.forget(url)
             self._health.targets.pop(url, None)
             self._roster.forget(url)
-        for url, target in wanted.items():
-            if url not in self._polls:
-                self._targets_polled[url] = target
-                self._polls[url] = asyncio.create_task(self._poll(target, self._fetcher))
+        fresh = [target for url, target in wanted.items() if url not in self._polls]
+        for number, target in enumerate(fresh):
+            self._targets_polled[target.url] = target
+            begin_s = number / FIRST_POLLS_PER_S
+            self._polls[target.url] = asyncio.create_task(self._poll(target, self._fetcher, begin_s))
 
-    async def _poll(self, target: Target, fetcher: Fetcher) -> None:
+    async def _poll(self, target: Target, fetcher: Fetcher, begin_s: float) -> None:
         health = TargetHealth(url=target.url, job=target.job.job_name, simulated=target.simulated)
         self._health.targets[target.url] = health
         try:
@@ -223,6 +226,7 @@ class Daemon:
             reason = error.kind.value if isinstance(error, SourceError) else "tls"
             health.failed(self._clock.wall_s(), reason, str(error))
             return
+        await asyncio.sleep(begin_s)
         await poll.run()
         first_s = first_delay_s(target.url, target.interval_s, self._clock.wall_s())
         await every(target.interval_s, first_s, self._clock, poll.run, partial(self._health.skipped, Work.POLL))

@@ -12,6 +12,9 @@ from collector.scrape.layout import Layout, learn
 from collector.scrape.limits import Limits
 from collector.scrape.lines import BadLineError, number
 
+_USUAL_LINES = 20_000
+"""A page of more lines is forgotten with its target: nobody's is like it."""
+
 
 class Sample(NamedTuple):
     """One series of the page. The labels are shared between samples and pages: never change them."""
@@ -57,7 +60,11 @@ class LayoutPool:
 
     def __init__(self) -> None:
         self._layouts: WeakValueDictionary[object, Layout] = WeakValueDictionary()
-        self._newest: WeakValueDictionary[object, Layout] = WeakValueDictionary()
+        self._newest: dict[object, Layout] = {}
+
+    def newest(self, key: object) -> Layout | None:
+        """The layout that was added last, unless it was a huge one."""
+        return self._newest.get(key)
 
     def intern(self, key: object, layout: Layout) -> Layout:
         """The pool's own object for a layout; a new one shares what it can with the one that came before it."""
@@ -67,7 +74,9 @@ class LayoutPool:
         like = self._newest.get(key)
         if like is not None:
             layout.share(like)
-        self._layouts[key, layout.shape] = self._newest[key] = layout
+        self._layouts[key, layout.shape] = layout
+        if layout.line_count <= _USUAL_LINES:
+            self._newest[key] = layout
         return layout
 
 
@@ -93,15 +102,22 @@ class PageParser:
         """
         declared_openmetrics = content_type.startswith("application/openmetrics-text")
         lines = body.split(b"\n")
-        layout = self._layout
+        layout = self._known()
         values: list[float] | None = None
         if layout is not None and layout.holds(lines, declared_openmetrics):
             values = _values(layout, lines)
+            self._layout = layout
         if layout is None or values is None:
             layout = self._learn(body, lines, content_type, declared_openmetrics)
             values = _values(layout, lines)
             assert values is not None  # the full parse has read them all
         return Page(layout.types, layout.names, values, len(layout.prefixes), layout.openmetrics, layout)
+
+    def _known(self) -> Layout | None:
+        """The layout of this target's last page, else of another's: a thousand like servers are learnt once."""
+        if self._layout is None and self._pool is not None:
+            return self._pool.newest((self._wanted, self._limits))
+        return self._layout
 
     def _learn(self, body: bytes, lines: list[bytes], content_type: str, declared_openmetrics: bool) -> Layout:
         self._layout = None

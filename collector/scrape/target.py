@@ -232,7 +232,7 @@ class TargetScraper:
             if self._engine.signatures & page.names:
                 return self._engine, page
         else:
-            page = PageParser(frozenset(), self._limits).parse(response.body, response.content_type)
+            page = PageParser(frozenset(), self._limits, self._layouts).parse(response.body, response.content_type)
         spec = self._detect(page.names | page.types.keys(), self._stated_engine)
         if self._engine is not None and spec is self._engine.spec:
             return self._engine, page
