@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
+from functools import cache
 from math import isfinite
 from typing import Any
 
 from analyzer.assumptions import Deployment, Policy
 from analyzer.deployments import DeploymentReport, report_deployment
 from analyzer.elsewhere import elsewhere
+from analyzer.evidence import Missing
 from analyzer.replicas import ReplicaHistory, ReplicaReport, busy_weight, report_replica
 from analyzer.verdict import VerdictState
 from analyzer.workload import Workload, workload
@@ -87,16 +89,26 @@ def _has_choices(deployment: Deployment) -> bool:
 
 def as_plain(value: Any) -> Any:
     """A report as JSON-ready dicts, lists and scalars: a missing figure is `{"missing": reason}`, infinity a word."""
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, float) and not isfinite(value):
-        return "infinite" if value > 0 else "-infinite"
-    if is_dataclass(value) and not isinstance(value, type):
-        shown = [one.name for one in fields(value) if one.metadata.get("plain", True)]
-        plain = {name: as_plain(getattr(value, name)) for name in shown}
-        return {"missing": plain["reason"]} if type(value).__name__ == "Missing" else plain
-    if isinstance(value, Mapping):
-        return {str(key): as_plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
+    kind: Any = type(value)
+    if kind is str or value is None:
+        return value
+    if isinstance(value, float):
+        return value if isfinite(value) else "infinite" if value > 0 else "-infinite"
+    shown = _shown(kind)
+    if shown is not None:
+        return {name: as_plain(getattr(value, attribute)) for name, attribute in shown}
+    if isinstance(value, (tuple, list, set, frozenset)):
         return [as_plain(item) for item in value]
-    return value
+    if kind is dict or isinstance(value, Mapping):
+        return {str(key): as_plain(item) for key, item in value.items()}
+    return value.value if isinstance(value, Enum) else value
+
+
+@cache
+def _shown(kind: Any) -> tuple[tuple[str, str], ...] | None:
+    """What is shown of a dataclass: names, and the attributes that they stand for; None for what is none."""
+    if not is_dataclass(kind):
+        return None
+    if kind is Missing:
+        return (("missing", "reason"),)
+    return tuple((one.name, one.name) for one in fields(kind) if one.metadata.get("plain", True))

@@ -12,17 +12,17 @@ import numpy as np
 from sqlalchemy import Connection
 
 from analyzer.assumptions import Deployment, Policy
-from analyzer.columns import sum_of_windows, totals_by_span
+from analyzer.columns import Columns, since, sum_of_columns, totals_of_columns
 from analyzer.crosscheck import activity_of
 from analyzer.elsewhere import on_other
 from analyzer.histograms import HISTOGRAM_SPAN_S
 from analyzer.replicas import ReplicaHistory
 from analyzer.report import Report, analyse
-from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
+from analyzer.samples import GpuSample, ReplicaKey
 from analyzer.verdict import VerdictState
 from analyzer.windows import DIP_WINDOWS, MAX_GAP_INTERVALS, Totals, add_up_whole
 from analyzer.written import pieces
-from collector.jobs.duty import HOUR_S, DutyCycles
+from collector.jobs.duty import BUCKET_S, HOUR_S, DutyCycles
 from collector.jobs.polled import Polled
 from collector.jobs.stated import deployment_of
 from collector.jobs.step_models import StepModels
@@ -39,6 +39,16 @@ class Spans:
     history_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """Some replicas' samples from `since_s` on, by epoch."""
+
+    since_s: float
+    columns: Mapping[int, Columns]
+
+
+READ_TOGETHER = 50
+"""The newest samples of so many replicas are read at once."""
 MINUTE_S = 60.0
 """What one missed answer of the last minutes silences at most, until they are in a bucket."""
 BY_BUCKET_S = 86_400.0
@@ -113,9 +123,13 @@ class Analyse:
         by_name = {deployment.name: deployment for deployment in deployments}
 
         def histories() -> Iterator[ReplicaHistory]:
-            for key, polled in members.items():
-                known = self._history(polled, epochs[key], now_s, alone=crowd[key.target] == 1)
-                yield self._models.prepared(known, by_name[known.deployment], epochs[key], now_s)
+            keys = list(members)
+            for begin in range(0, len(keys), READ_TOGETHER):
+                some = keys[begin : begin + READ_TOGETHER]
+                fresh = self._fresh({epochs[key]: members[key] for key in some}, now_s)
+                for key in some:
+                    known = self._history(members[key], epochs[key], now_s, fresh, alone=crowd[key.target] == 1)
+                    yield self._models.prepared(known, by_name[known.deployment], epochs[key], now_s)
 
         return histories(), deployments
 
@@ -144,7 +158,15 @@ class Analyse:
         body = pieces(report, compact=True)
         self._store.writer.conclude(_states(report), report.made_at_s, body, guard, sparing=sparing)
 
-    def _history(self, polled: Polled, epoch: int, now_s: float, *, alone: bool) -> ReplicaHistory:
+    def _fresh(self, members: Mapping[int, Polled], now_s: float) -> Fresh:
+        """The newest samples by epoch, from where those of a replica begin whose last bucket is in the store."""
+        overlap_s = max((_overlap_s(polled) for polled in members.values()), default=0.0)
+        closed_s = now_s // BUCKET_S * BUCKET_S - BUCKET_S
+        since_s = min(closed_s - overlap_s, now_s - self._spans.recent_s)
+        keys = {epoch: polled.replica for epoch, polled in members.items()}
+        return Fresh(since_s, self._store.reader.columns(since_s, now_s + 1, keys))
+
+    def _history(self, polled: Polled, epoch: int, now_s: float, newest: Fresh, *, alone: bool) -> ReplicaHistory:
         """What is stored of one replica. Only one that is `alone` at its target has the target's GPUs to itself."""
         reader, spans = self._store.reader, self._spans
         since_s, recent_since_s = now_s - spans.history_s, now_s - spans.recent_s
@@ -152,10 +174,14 @@ class Analyse:
         stored = self._buckets(polled.replica, epoch, since_s, now_s)
         least_s = since_s if begun_s is None else max(since_s, begun_s - polled.interval_s)
         cut_s = max((totals.end_s for _, totals in stored), default=least_s)
-        overlap_s = max((MAX_GAP_INTERVALS + DIP_WINDOWS) * polled.interval_s, HISTOGRAM_SPAN_S)
-        fresh = reader.samples(min(cut_s - overlap_s, recent_since_s), now_s + 1, polled.replica, epoch)
-        recent = sum_of_windows([one for one in fresh if one.at_s >= recent_since_s])
-        history = add_up_whole([*(totals for _, totals in stored), *_after(fresh, cut_s)])
+        fresh_s = min(cut_s - _overlap_s(polled), recent_since_s)
+        found = newest.columns
+        if fresh_s < newest.since_s:
+            found = reader.columns(fresh_s, now_s + 1, {epoch: polled.replica})
+        fresh = None if epoch not in found else since(found[epoch], fresh_s)
+        recent = None if fresh is None else sum_of_columns(since(fresh, recent_since_s))
+        after = [] if fresh is None else _after(fresh, cut_s)
+        history = add_up_whole([*(totals for _, totals in stored), *after])
         name = self._deployment_of(polled)
         identity = polled.identity
         own = polled.gpu_uuids if alone else ()
@@ -169,7 +195,7 @@ class Analyse:
             deployment=name,
             identity=identity,
             simulated=polled.simulated,
-            last=fresh[-1] if fresh else None,
+            last=None if fresh is None or not len(fresh.at_s) else fresh.sample(len(fresh.at_s) - 1),
             recent=recent,
             history=history,
             joined_gpus=len(own) if own else None,
@@ -231,9 +257,14 @@ def matches(config: DeploymentConfig, polled: Polled) -> bool:
     return all(pattern is None or fnmatchcase(value, pattern) for pattern, value in wanted)
 
 
-def _after(fresh: Sequence[ReplicaSample], cut_s: float) -> list[Totals]:
+def _overlap_s(polled: Polled) -> float:
+    """So much before a bucket's end is read as well: to know a dip by, and what a histogram grew from."""
+    return max((MAX_GAP_INTERVALS + DIP_WINDOWS) * polled.interval_s, HISTOGRAM_SPAN_S)
+
+
+def _after(fresh: Columns, cut_s: float) -> list[Totals]:
     """By the minute, the windows that end after the last stored bucket's: earlier ones are in the buckets already."""
-    spans = totals_by_span(fresh, lambda ends_s: np.maximum(np.ceil((ends_s - cut_s - 1e-6) / MINUTE_S), 0))
+    spans = totals_of_columns(fresh, lambda ends_s: np.maximum(np.ceil((ends_s - cut_s - 1e-6) / MINUTE_S), 0))
     return [totals for minute, totals in spans.items() if minute > 0]
 
 

@@ -137,9 +137,11 @@ class StepModels:
         if not known.parts:
             return []
         since_s = max(now_s - FINE_HOUR_S, known.parts[0].totals.start_s)
-        samples = self._reader.samples(since_s, now_s + 1, known.replica, epoch)
+        found = self._reader.columns(since_s, now_s + 1, {epoch: known.replica})
+        if epoch not in found:
+            return []
         gpus = [self._reader.gpu_samples(since_s, now_s + 1, uuid) for uuid in known.gpu_uuids]
-        return in_spans(samples, mean_gpu(gpus), FINE_SPAN_S)
+        return in_spans(found[epoch], mean_gpu(gpus), FINE_SPAN_S)
 
 
 def mean_gpu(gpus: Sequence[Sequence[GpuSample]]) -> Sequence[GpuSample]:

@@ -165,12 +165,16 @@ def bucket_totals(connection: Connection, bucket_ms: int) -> list[Totals]:
     found: list[Totals] = []
     for begin in range(0, len(members), MEMBERS_TOGETHER):
         some = members[begin : begin + MEMBERS_TOGETHER]
-        found += _bucket_totals_of(connection, bucket_ms, ticks, range(some[0], some[-1] + 1), keys)
+        found += _bucket_totals_of(connection, bucket_ms, ticks, some, keys)
     return found
 
 
 def _bucket_totals_of(
-    connection: Connection, bucket_ms: int, ticks: Sequence[int], members: range, keys: Mapping[int, ReplicaKey]
+    connection: Connection,
+    bucket_ms: int,
+    ticks: Sequence[int],
+    members: Sequence[int],
+    keys: Mapping[int, ReplicaKey],
 ) -> list[Totals]:
     start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
     within = rows_at_once(connection, replica_samples, start_us, end_us, ticks, members)
@@ -179,9 +183,6 @@ def _bucket_totals_of(
     usual_ms = median(row[3] for row in within)
     look_us = round(min(BUCKET_MS, LOOK_BACK_MS + LOOK_BACK_POLLS * usual_ms) * 1000)
     rows = [*rows_at_once(connection, replica_samples, start_us - look_us, start_us, ticks, members), *within]
-    rows = [row for row in rows if row[1] in keys]
-    if not rows:
-        return []
     stacked, epoch_of, _ = stacked_samples(rows)
     found = totals_by_owner(stacked, [(keys[epoch], epoch) for epoch in epoch_of], seconds(start_us))
     left = {epoch_of[number] for number in found.left}

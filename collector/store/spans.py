@@ -42,37 +42,43 @@ def rows_between(
 
 
 def rows_at_once(
-    connection: Connection, table: Table, since_us: int, until_us: int, ticks: Sequence[int], members: range
+    connection: Connection, table: Table, since_us: int, until_us: int, ticks: Sequence[int], members: Sequence[int]
 ) -> Rows:
-    """Rows of some members with `since_us` <= instant < `until_us` in no order, as the driver gives them.
+    """Rows of some members with `since_us` <= instant < `until_us`, each member's together and oldest first.
 
-    `ticks` has all ticks with rows of that span, and may have others.
+    As the driver gives them. `ticks` has all ticks with rows of that span, and may have others.
     """
     first_ms, last_ms = since_us // 1000 - BUCKET_MS, (until_us - 1) // 1000
     among = [tick for tick in ticks if first_ms <= tick <= last_ms]
-    if not among:
+    if not among or not members:
         return []
+    at_us, member = "tick_ms * 1000 + offset_us", _member(table).name
     statement = (
         f"SELECT {_columns(table)} FROM {table.name} WHERE tick_ms IN ({_numbers(among)})"
-        f" AND {_member(table).name} BETWEEN {members.start} AND {members.stop - 1}"
-        f" AND tick_ms * 1000 + offset_us >= {since_us} AND tick_ms * 1000 + offset_us < {until_us}"
+        f" AND {member} IN ({_numbers(members)}) AND {at_us} >= {since_us} AND {at_us} < {until_us}"
+        f" ORDER BY {member}, {at_us}"
     )
     return connection.exec_driver_sql(statement).fetchall()
 
 
 def ticks_between(connection: Connection, table: Table, since_us: int, until_us: int) -> list[int]:
-    """Every tick that rows with `since_us` <= instant < `until_us` have, in order; some have none."""
-    return _distinct(connection, table, "tick_ms", since_us, until_us)
+    """Every tick that rows with `since_us` <= instant < `until_us` have, in order, found by hopping; some have none."""
+    first_ms, last_ms = since_us // 1000 - BUCKET_MS, (until_us - 1) // 1000
+    following = f"SELECT min(tick_ms) FROM {table.name} WHERE tick_ms > at_ms AND tick_ms <= {last_ms}"
+    statement = (
+        f"WITH RECURSIVE ticks(at_ms) AS ("
+        f"SELECT min(tick_ms) FROM {table.name} WHERE tick_ms BETWEEN {first_ms} AND {last_ms}"
+        f" UNION ALL SELECT ({following}) FROM ticks WHERE at_ms IS NOT NULL)"
+        " SELECT at_ms FROM ticks WHERE at_ms IS NOT NULL"
+    )
+    return list(connection.exec_driver_sql(statement).scalars())
 
 
 def members_between(connection: Connection, table: Table, since_us: int, until_us: int) -> list[int]:
     """Every member that has rows with `since_us` <= instant < `until_us`, in order; some have none."""
-    return _distinct(connection, table, _member(table).name, since_us, until_us)
-
-
-def _distinct(connection: Connection, table: Table, column: str, since_us: int, until_us: int) -> list[int]:
     first_ms, last_ms = since_us // 1000 - BUCKET_MS, (until_us - 1) // 1000
-    statement = f"SELECT DISTINCT {column} FROM {table.name} WHERE tick_ms BETWEEN {first_ms} AND {last_ms}"
+    member = _member(table).name
+    statement = f"SELECT DISTINCT {member} FROM {table.name} WHERE tick_ms BETWEEN {first_ms} AND {last_ms}"
     return sorted(connection.exec_driver_sql(statement).scalars())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +11,10 @@ import pytest
 from analyzer.assumptions import Deployment
 from analyzer.capacity import Side
 from analyzer.capacity.live import ReplicaCapacity
+from analyzer.columns import Columns
 from analyzer.evidence import Missing
 from analyzer.replicas import ReplicaHistory, capacity_of_replica
-from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
+from analyzer.samples import GpuSample, Identity, ReplicaKey
 from analyzer.steptime.fit import StepModel
 from analyzer.steptime.parts import Part, duty_of
 from analyzer.windows import Totals
@@ -40,9 +41,9 @@ class Stored:
         self.asked = 0
         self._utilization = utilization
 
-    def samples(self, since_s: float, until_s: float, replica: ReplicaKey, epoch: int) -> list[ReplicaSample]:
+    def columns(self, since_s: float, until_s: float, epochs: Mapping[int, ReplicaKey]) -> dict[int, Columns]:
         self.asked += 1
-        return []
+        return {}
 
     def gpu_samples(self, since_s: float, until_s: float, uuid: str | None = None) -> list[GpuSample]:
         if self._utilization is None:
