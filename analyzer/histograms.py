@@ -11,9 +11,12 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from operator import attrgetter, sub
 
-from analyzer.samples import ReplicaSample, histogram_names
+from analyzer.samples import ReplicaSample, bounds_of, histogram_names
 
 HISTOGRAMS = histogram_names(ReplicaSample)
+BUCKETS = {name: len(bounds_of(ReplicaSample, name)) + 1 for name in HISTOGRAMS}
+WIDEST = max(BUCKETS.values())
+"""Where several histograms are one array, each has so many buckets, 0 beyond its own."""
 HISTOGRAM_SPAN_S = 300.0
 """Further apart, two samples that are no neighbours tell no increase: nobody could say when it happened, and whoever
 adds up five minutes would have to look back without end for the sample to begin with.

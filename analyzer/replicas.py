@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
 
 from analyzer.assumptions import DEFAULT_SCHEMES, Deployment
 from analyzer.batching import decode_batch, mean_gauge, mean_per
@@ -19,6 +18,7 @@ from analyzer.predict import Prediction
 from analyzer.samples import Identity, ReplicaKey, ReplicaSample
 from analyzer.stepsizes import StepSizes, step_sizes
 from analyzer.steptime.account import StepTime, step_time
+from analyzer.steptime.counted import Counted, counted_in
 from analyzer.steptime.fit import StepModel, fit
 from analyzer.steptime.parts import Part, merged
 from analyzer.throughput import cached_prompt_ratio, generation_tokens_per_s, prefill_tokens_per_s, prompt_tokens_per_s
@@ -139,15 +139,17 @@ _NO_WINDOW = Missing("no usable pair of samples in this span yet")
 _NO_CHECK = CrossCheck(_NO_WINDOW, _NO_WINDOW)
 
 
-def fit_replica(known: ReplicaHistory, deployment: Deployment, fine: Sequence[Part] = ()) -> StepModel | Missing:
+def fit_replica(known: ReplicaHistory, deployment: Deployment, fine: Counted | None = None) -> StepModel | Missing:
     """The step-time model of one replica's current epoch, or why there is none.
 
-    `fine` are shorter parts of the newest stretch: they take the place of the history's parts from there on.
+    `fine` are shorter spans of the newest stretch: they take the place of the history's parts from there on.
     """
-    begin_s = fine[0].totals.start_s if fine else inf
-    older = [part for part in known.parts if part.totals.end_s <= begin_s]
+    told = counted_in(known.parts)
+    if fine is not None and len(fine):
+        older = told["end_s"] <= fine["start_s"][0]
+        told = told.take(older).then(fine) if older.any() else fine
     mixed = known.identity.mixed_steps is not False
-    return fit([*older, *fine], resolve(known.identity, deployment, known.joined_gpus), mixed=mixed)
+    return fit(told, resolve(known.identity, deployment, known.joined_gpus), mixed=mixed)
 
 
 def predict_replica(known: ReplicaHistory, deployment: Deployment, busy: Figure) -> Mapping[str, Prediction | Missing]:

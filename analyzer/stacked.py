@@ -1,6 +1,6 @@
 """Samples of many replicas, stacked -> each one's `Totals` since an instant, all windows of all of them at once.
 
-The sums are those of `columns.totals_of_columns`; a replica for which that would have to look window by window (a
+The sums are those of `spans.totals_of_columns`; a replica for which that would have to look window by window (a
 counter fell, a sum is no number) is left to it.
 """
 
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.columns import SERIES, Column, known_sums, totals_of_sums
+from analyzer.columns import SERIES, Column
 from analyzer.histograms import HISTOGRAM_SPAN_S, HISTOGRAMS, UNTOLD, Counts
 from analyzer.samples import ReplicaKey
+from analyzer.spans import known_sums, totals_of_sums
 from analyzer.windows import COUNTERS, MAX_GAP_INTERVALS, Totals
 
 _COUNTERS = len(COUNTERS)

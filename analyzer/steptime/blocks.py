@@ -12,15 +12,16 @@ seconds per wall second (Little's law), and the share of prefills that meet no d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.columns import Column
 from analyzer.evidence import Missing
-from analyzer.steptime.counted import Column, Counted, counted_in
+from analyzer.steptime.counted import Counted, counted_in
 from analyzer.steptime.lengths import Lengths, lengths_of
 from analyzer.steptime.parts import Part
 
@@ -79,50 +80,48 @@ class Blocks:
         return Blocks(**values)
 
 
-def blocks(parts: Sequence[Part], *, mixed: bool = True, pair_ratio: float = 0.0) -> Blocks | Missing:
+def blocks(parts: Sequence[Part] | Counted, *, mixed: bool = True, pair_ratio: float = 0.0) -> Blocks | Missing:
     """The blocks of one epoch's parts, or what the engine would have to report for there to be any.
 
     `mixed`: whether a step may carry prompt and decode tokens at once. `pair_ratio`: cost of attending to one more
     token, over the cost of a token without attention; 0 where the model's shape is not known.
     """
-    usable = [part for part in parts if part.totals.windows > 0 and part.totals.covered_s > 0]
-    if not usable:
+    told = parts if isinstance(parts, Counted) else counted_in(parts)
+    told = told.take((told["windows"] > 0) & (told["covered_s"] > 0))
+    if not len(told):
         return Missing("no usable pair of samples yet")
-    told = counted_in(usable)
     for name, what in (("steps_total", "steps"), ("decode_sequence_steps_total", "decode batches")):
-        if np.isnan(told.deltas[name]).all():
+        if np.isnan(told[name]).all():
             return Missing(f"the engine counts no {what}, so the cost of a step cannot be told")
-    steps = told.deltas["steps_total"]
+    steps = told["steps_total"]
     ran = ~np.isnan(steps) & (steps != 0)
     if not ran.any():
         return Missing("the server was idle")
-    if not ran.all():
-        told = counted_in([usable[place] for place in np.flatnonzero(ran).tolist()])
-    lengths = lengths_of(told)
-    column, covered_s = told.deltas, told.covered_s
+    told = told.take(ran)
+    lengths, covered_s = lengths_of(told), told["covered_s"]
     prefill = np.where(
-        np.isnan(column["prefill_tokens_total"]), column["prompt_tokens_total"], column["prefill_tokens_total"]
+        np.isnan(told["prefill_tokens_total"]), told["prompt_tokens_total"], told["prefill_tokens_total"]
     )
     # A preempted request is computed again from scratch, which no token counter shows.
-    preempted = column["preemptions_total"]
+    preempted = told["preemptions_total"]
     prefill = prefill + np.where(np.isnan(preempted), 0.0, preempted) * lengths.context
-    prefill = prefill * _attention(column, prefill, lengths, pair_ratio)
-    gap_s = column["inter_token_s_total"]
+    prefill = prefill * _attention(told, prefill, lengths, pair_ratio)
+    gap_s = told["inter_token_s_total"]
     in_flight = gap_s / covered_s
     single = not mixed or _one_at_a_time(told)
     busy_s, busy_sd_s = _busy(told, in_flight)
     request_s, overlap = _request_prefill(told)
-    decoding = np.where(np.isnan(in_flight), column["decode_sequence_steps_total"] / column["steps_total"], in_flight)
+    decoding = np.where(np.isnan(in_flight), told["decode_sequence_steps_total"] / told["steps_total"], in_flight)
     active_s = np.where(np.isnan(busy_s), covered_s * (1 - np.exp(-decoding)), busy_s)
     idle = 1 - np.minimum(np.maximum(active_s / covered_s, 0), 1)
     met = np.zeros_like(decoding) if single else decoding + _ahead(told, overlap)
     drafted, draft_steps = told.sum("draft_tokens_total"), told.sum("draft_steps_total")
     return Blocks(
         covered_s=covered_s,
-        steps=column["steps_total"],
-        sequence_steps=column["decode_sequence_steps_total"],
+        steps=told["steps_total"],
+        sequence_steps=told["decode_sequence_steps_total"],
         prefill_tokens=prefill,
-        prefills=column["prefills_total"],
+        prefills=told["prefills_total"],
         # Where prompts have steps of their own, decoding sequences wait for whole prompts in between.
         gap_s=gap_s if mixed else np.full_like(gap_s, np.nan),
         busy_s=busy_s,
@@ -134,17 +133,17 @@ def blocks(parts: Sequence[Part], *, mixed: bool = True, pair_ratio: float = 0.0
         drafts=drafted / draft_steps if drafted is not None and draft_steps else 0.0,
         prefill_request_s=request_s,
         prefill_overlap=overlap,
-        prefill_s=column["prefill_s_total"],
+        prefill_s=told["prefill_s_total"],
         mixed=mixed,
     )
 
 
-def _attention(column: Mapping[str, Column], prefill: Column, lengths: Lengths, pair_ratio: float) -> Column:
+def _attention(told: Counted, prefill: Column, lengths: Lengths, pair_ratio: float) -> Column:
     """What a prompt token of each block costs over what it costs on average: longer prompts have dearer tokens."""
-    prefills = column["prefills_total"]
+    prefills = told["prefills_total"]
     with np.errstate(invalid="ignore", divide="ignore"):
         own = prefill / prefills
-        cached = np.maximum(column["prompt_tokens_total"] - prefill, 0) / prefills
+        cached = np.maximum(told["prompt_tokens_total"] - prefill, 0) / prefills
     spread = (lengths.prefill_context - max(0.0, lengths.prompt - lengths.prefill)) / max(lengths.prefill, 1e-9)
     seen = np.where(np.isfinite(own) & np.isfinite(cached), cached + own * spread, lengths.prefill_context)
     return (1 + pair_ratio * seen) / (1 + pair_ratio * lengths.prefill_context)
@@ -154,34 +153,34 @@ def _batch_spread(told: Counted, in_flight: Column) -> Column:
     """Arrivals by chance make the batch Poisson, its variance its mean, unless a full batch holds it; a block shorter
     than requests last sees only a part of that.
     """
-    column, covered_s = told.deltas, told.covered_s
-    batch = column["decode_sequence_steps_total"] / column["steps_total"]
+    covered_s = told["covered_s"]
+    batch = told["decode_sequence_steps_total"] / told["steps_total"]
     with np.errstate(invalid="ignore", divide="ignore"):
-        lasting_s = in_flight * covered_s / column["prefills_total"]
+        lasting_s = in_flight * covered_s / told["prefills_total"]
         seen = covered_s / (covered_s + 2 * lasting_s)
-        spread = np.where(told.means["waiting_requests"] < FEW_WAITING, seen / batch, 0.0)
+        spread = np.where(told.mean("waiting_requests") < FEW_WAITING, seen / batch, 0.0)
     return np.where(np.isfinite(spread), np.minimum(spread, 1.0), 0.0)
 
 
 def _one_at_a_time(told: Counted) -> bool:
     """Whether the batch never exceeded one, so that no prefill can have met a decoding sequence."""
-    batches = told.deltas["decode_sequence_steps_total"] / told.deltas["steps_total"]
+    batches = told["decode_sequence_steps_total"] / told["steps_total"]
     never_more = bool((batches <= 1).any()) and not (batches > 1).any()
-    return never_more and bool((told.means["running_requests"] <= 1).all())
+    return never_more and bool((told.mean("running_requests") <= 1).all())
 
 
 def _busy(told: Counted, in_flight: Column) -> tuple[Column, Column]:
     """Busy seconds and their standard deviation, best source first: timers, a crowded server, the GPU's duty cycle."""
-    column, covered_s = told.deltas, told.covered_s
+    covered_s = told["covered_s"]
     timed = np.where(
-        np.isnan(column["busy_s_total"]), column["prefill_s_total"] + column["decode_s_total"], column["busy_s_total"]
+        np.isnan(told["busy_s_total"]), told["prefill_s_total"] + told["decode_s_total"], told["busy_s_total"]
     )
-    active, duty = told.active_s / covered_s, np.clip(told.duty, 0, 1)
-    batch = column["decode_sequence_steps_total"] / column["steps_total"]
+    active, duty = told["active_s"] / covered_s, np.clip(told["duty"], 0, 1)
+    batch = told["decode_sequence_steps_total"] / told["steps_total"]
     crowd = np.where(np.isnan(in_flight), batch, in_flight)
     crowded = (crowd >= CROWDED_BATCH) & ((active >= ACTIVE_SHARE) | (np.isnan(active) & (duty >= ACTIVE_SHARE)))
     busy = duty * covered_s
-    sd = np.maximum(told.duty_error, LEAST_DUTY_ERROR) * covered_s
+    sd = np.maximum(told["duty_error"], LEAST_DUTY_ERROR) * covered_s
     # Without a GPU, requests running at both ends of nearly every window: idle only when the last one left.
     unseen = np.isnan(busy) & (active >= ACTIVE_SHARE)
     empty = np.exp(-crowd)
@@ -198,7 +197,7 @@ def _ahead(told: Counted, overlap: float) -> float:
     The number in a queue with Poisson arrivals and equal service (M/D/1), its load being the mean number in prefill.
     """
     load = min(LARGEST_LOAD, overlap)
-    waiting = told.means["waiting_requests"]
+    waiting = told.mean("waiting_requests")
     waiting = waiting[~np.isnan(waiting)]
     most = overlap + float(waiting.mean()) if len(waiting) else overlap
     return min(load + load**2 / (2 * (1 - load)), most)
@@ -208,5 +207,5 @@ def _request_prefill(told: Counted) -> tuple[float | None, float]:
     total_s, finished = told.sum("request_prefill_s_total"), told.sum("requests_finished_total")
     if total_s is None or not finished:
         return None, 0.0
-    overlap = float(total_s / told.covered_s.sum())
+    overlap = float(total_s / told["covered_s"].sum())
     return (total_s / finished if overlap < SELDOM_OVERLAPPING and total_s > 0 else None), overlap

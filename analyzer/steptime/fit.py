@@ -16,6 +16,7 @@ from analyzer.evidence import Missing
 from analyzer.hardware import Hardware
 from analyzer.steptime.blocks import Blocks, blocks
 from analyzer.steptime.coefficients import Coefficient, coefficients
+from analyzer.steptime.counted import Counted
 from analyzer.steptime.equations import Equations, equations
 from analyzer.steptime.laws import Law
 from analyzer.steptime.lengths import NO_LENGTHS
@@ -85,7 +86,7 @@ class StepModel:
 
 
 def fit(
-    parts: Sequence[Part], hardware: Hardware | Missing, *, mixed: bool = True, max_blocks: int = MAX_BLOCKS
+    parts: Sequence[Part] | Counted, hardware: Hardware | Missing, *, mixed: bool = True, max_blocks: int = MAX_BLOCKS
 ) -> StepModel | Missing:
     """The model of one epoch from its parts (some minutes each, warm-up left out), or why there is none.
 

@@ -17,8 +17,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.columns import Column
 from analyzer.steptime.blocks import LARGEST_SHARE_ALONE, Blocks
-from analyzer.steptime.counted import Column
 from analyzer.steptime.overlapped import ALONE, Classes, Priced, often
 
 Array = NDArray[np.float64]

@@ -8,9 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from analyzer.columns import Column
 from analyzer.evidence import Missing
 from analyzer.samples import ReplicaSample, bounds_of
-from analyzer.steptime.counted import Column, Counted
+from analyzer.steptime.counted import Counted
 
 UNTOLD_PROMPT_TOKENS = 512.0
 """Prompt tokens of a step where no request's are counted: llama.cpp's physical batch, whatever a prompt's length."""
@@ -59,8 +60,7 @@ def lengths_of(told: Counted) -> Lengths:
 
 def _second_moment(told: Counted, name: str) -> float:
     """Mean square over squared mean, values taken at the middle of their buckets; 1 when no histogram tells."""
-    counts = [one for part in told.parts if (one := part.totals.histograms[name]) is not None]
-    weights = np.sum(counts, axis=0)
+    weights = told.lengths[name].sum(axis=0)
     whole = weights.sum()
     if whole <= 0:
         return 1.0

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from math import inf, sqrt
+from math import inf, isnan, sqrt
 from operator import attrgetter
 
 import numpy as np
-from numpy.typing import NDArray
 
-from analyzer.columns import Column, Columns, totals_by_span, totals_of_columns
+from analyzer.columns import Column, Columns
 from analyzer.samples import GpuSample, ReplicaSample
+from analyzer.spans import SpanOf, totals_by_span, totals_of_columns
 from analyzer.windows import Totals, add_up
 
 READING_ERROR = 0.01
@@ -80,19 +80,20 @@ def in_spans(samples: Columns | Sequence[ReplicaSample], gpus: Sequence[GpuSampl
     Raises ValueError for samples of several replicas or epochs.
     """
     if isinstance(samples, Columns):
-        begin_s = float(samples.at_s[0])
-        spans = totals_of_columns(samples, lambda ends_s: (ends_s - begin_s - 1e-6) // span_s)
+        spans = totals_of_columns(samples, numbered(float(samples.at_s[0]), span_s))
     else:
-        begin_s = min((one.at_s for one in samples), default=0.0)
-        spans = totals_by_span(samples, lambda ends_s: (ends_s - begin_s - 1e-6) // span_s)
-    times, ratios = _readings(gpus)
-    begins = np.searchsorted(times, [one.start_s for one in spans.values()], side="right")
-    ends = np.searchsorted(times, [one.end_s for one in spans.values()], side="right")
-    means, errors = _duties(ratios, begins, ends)
+        spans = totals_by_span(samples, numbered(min((one.at_s for one in samples), default=0.0), span_s))
+    starts_s, ends_s = (np.array([getattr(one, end) for one in spans.values()]) for end in ("start_s", "end_s"))
+    duties = (one.tolist() for one in duties_within(gpus, starts_s, ends_s))
     return [
-        Part(totals) if begin == end else Part(totals, mean, error)
-        for totals, begin, end, mean, error in zip(spans.values(), begins, ends, means, errors, strict=True)
+        Part(totals) if isnan(mean) else Part(totals, mean, error)
+        for totals, mean, error in zip(spans.values(), *duties, strict=True)
     ]
+
+
+def numbered(begin_s: float, span_s: float) -> SpanOf:
+    """Spans of `span_s` from `begin_s` on, by number."""
+    return lambda ends_s: (ends_s - begin_s - 1e-6) // span_s
 
 
 def _readings(gpus: Sequence[GpuSample]) -> tuple[Column, Column]:
@@ -105,12 +106,16 @@ def _readings(gpus: Sequence[GpuSample]) -> tuple[Column, Column]:
     return times[order], ratios[order]
 
 
-def _duties(ratios: Column, begins: NDArray[np.intp], ends: NDArray[np.intp]) -> tuple[list[float], list[float]]:
-    """`duty_of` of the readings from each begin to its end; 0 where there are none."""
-    counts = np.maximum(ends - begins, 1)
+def duties_within(gpus: Sequence[GpuSample], starts_s: Column, ends_s: Column) -> tuple[Column, Column]:
+    """`duty_of` the readings after each start up to its end (shape (n,) each); NaN and 0 where there are none."""
+    times, ratios = _readings(gpus)
+    begins = np.searchsorted(times, starts_s, side="right")
+    ends = np.searchsorted(times, ends_s, side="right")
+    told = ends - begins
+    counts = np.maximum(told, 1)
     sums, squares = (np.concatenate([[0.0], np.cumsum(one)]) for one in (ratios, ratios**2))
     means = (sums[ends] - sums[begins]) / counts
     scatter = np.maximum(squares[ends] - squares[begins] - counts * means**2, 0.0) / np.maximum(counts - 1, 1)
-    alone = counts == 1
-    variance = np.where(alone, means * (1 - means), scatter / counts)
-    return means.tolist(), np.sqrt(variance + READING_ERROR**2 / counts).tolist()
+    variance = np.where(counts == 1, means * (1 - means), scatter / counts)
+    errors = np.sqrt(variance + READING_ERROR**2 / counts)
+    return np.where(told > 0, means, np.nan), np.where(told > 0, errors, 0.0)

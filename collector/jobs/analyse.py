@@ -12,13 +12,14 @@ import numpy as np
 from sqlalchemy import Connection
 
 from analyzer.assumptions import Deployment, Policy
-from analyzer.columns import Columns, since, sum_of_columns, totals_of_columns
+from analyzer.columns import Columns, since
 from analyzer.crosscheck import activity_of
 from analyzer.elsewhere import on_other
 from analyzer.histograms import HISTOGRAM_SPAN_S
 from analyzer.replicas import ReplicaHistory
 from analyzer.report import Report, analyse
 from analyzer.samples import GpuSample, ReplicaKey
+from analyzer.spans import sum_of_columns, totals_of_columns
 from analyzer.verdict import VerdictState
 from analyzer.windows import DIP_WINDOWS, MAX_GAP_INTERVALS, Totals, add_up_whole
 from analyzer.written import pieces

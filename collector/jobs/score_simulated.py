@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 
 from analyzer.assumptions import Deployment
-from analyzer.columns import sum_of_windows
+from analyzer.columns import columns_of
 from analyzer.evidence import Estimate, Evidence, Figure, Missing
 from analyzer.replicas import ReplicaHistory, ReplicaReport, fit_replica, report_replica
 from analyzer.samples import GpuSample
+from analyzer.spans import sum_of_windows
+from analyzer.steptime.counted import counted_by_span
 from analyzer.steptime.parts import in_spans
 from collector.jobs.duty import BUCKET_S
 from collector.jobs.simulated_polls import Watched, watch
@@ -136,7 +138,8 @@ def history_of(watched: Watched, deployment: Deployment) -> ReplicaHistory:
         unreported=watched.unreported,
         parts=tuple(in_spans(watched.samples, watched.first_gpu, BUCKET_S)),
     )
-    fine = in_spans(watched.samples, watched.first_gpu, FINE_SPAN_S)
+    columns = columns_of(watched.samples)
+    fine = None if columns is None else counted_by_span(columns, watched.first_gpu, FINE_SPAN_S)
     return replace(known, model=fit_replica(known, deployment, fine))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from analyzer.assumptions import Deployment
 from analyzer.capacity.live import ReplicaCapacity
 from analyzer.evidence import Missing
@@ -12,8 +14,9 @@ from analyzer.hours import ReplicaHours, replica_hours
 from analyzer.predict import Prediction
 from analyzer.replicas import NO_BUSY, ReplicaHistory, capacity_of_replica, fit_replica, predict_replica
 from analyzer.samples import GpuSample, ReplicaKey
+from analyzer.steptime.counted import Counted, counted_by_span, counted_in
 from analyzer.steptime.fit import StepModel
-from analyzer.steptime.parts import Part, in_spans
+from analyzer.steptime.parts import Part
 from analyzer.windows import Totals
 from collector.jobs.duty import DutyCycles, duty_within
 from collector.store.read import Reader
@@ -80,7 +83,7 @@ class StepModels:
             fine = self._fine(known, epoch, now_s)
             model, predicted = _made(known, deployment, fine)
             hours = _hours(model, known)
-            seen_to_s = None if isinstance(model, Missing) else _last_traffic_s([*known.parts, *fine])
+            seen_to_s = None if isinstance(model, Missing) else _last_traffic_s(known.parts, fine)
             load, load_at_s = None, None
             if former is not None and not isinstance(model, Missing):
                 load, load_at_s = former.capacity, former.capacity_at_s
@@ -132,16 +135,16 @@ class StepModels:
                 parts.append(Part(totals))
         return tuple(parts)
 
-    def _fine(self, known: ReplicaHistory, epoch: int, now_s: float) -> list[Part]:
+    def _fine(self, known: ReplicaHistory, epoch: int, now_s: float) -> Counted | None:
         """The last hour by the minute, as far as it lies within the warm parts."""
         if not known.parts:
-            return []
+            return None
         since_s = max(now_s - FINE_HOUR_S, known.parts[0].totals.start_s)
         found = self._reader.columns(since_s, now_s + 1, {epoch: known.replica})
         if epoch not in found:
-            return []
+            return None
         gpus = [self._reader.gpu_samples(since_s, now_s + 1, uuid) for uuid in known.gpu_uuids]
-        return in_spans(found[epoch], mean_gpu(gpus), FINE_SPAN_S)
+        return counted_by_span(found[epoch], mean_gpu(gpus), FINE_SPAN_S)
 
 
 def mean_gpu(gpus: Sequence[Sequence[GpuSample]]) -> Sequence[GpuSample]:
@@ -150,7 +153,7 @@ def mean_gpu(gpus: Sequence[Sequence[GpuSample]]) -> Sequence[GpuSample]:
 
 
 def _made(
-    known: ReplicaHistory, deployment: Deployment, fine: Sequence[Part]
+    known: ReplicaHistory, deployment: Deployment, fine: Counted | None
 ) -> tuple[StepModel | Missing, Mapping[str, Prediction | Missing] | None]:
     """A model that cannot be computed leaves the replica without one and touches no other."""
     try:
@@ -169,8 +172,11 @@ def _hours(model: StepModel | Missing, known: ReplicaHistory) -> ReplicaHours | 
         return Missing(f"the hours could not be computed: {error}")
 
 
-def _last_traffic_s(parts: Sequence[Part]) -> float | None:
-    return max((part.totals.end_s for part in parts if part.totals.deltas["steps_total"]), default=None)
+def _last_traffic_s(parts: Sequence[Part], fine: Counted | None) -> float | None:
+    """When the last span ended in which a step was counted."""
+    told = [counted_in(parts)] if fine is None else [counted_in(parts), fine]
+    ends = np.concatenate([one["end_s"][one["steps_total"] > 0] for one in told])
+    return float(ends.max()) if len(ends) else None
 
 
 def _stale(former: _Fitted, now_s: float) -> bool:

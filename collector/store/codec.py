@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.columns import SERIES, Columns
+from analyzer.histograms import WIDEST
 from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample, bounds_of
 from analyzer.stacked import Stacked, Told
 from analyzer.windows import Totals
@@ -91,6 +92,7 @@ _WIDTH = 4 + len(REPLICA_MEASURES)
 _SERIES_AT = [4 + _REPLICA_FIELDS.index(name) for name in SERIES]
 _SERIES_DIVISORS = np.array([[_REPLICA_SCALES[at - 4] or 1.0] for at in _SERIES_AT])
 """A measure without a scale is kept as it is."""
+_NOTHING_PACKED = (None,) * len(_BUCKETS)
 _HEAD = 7
 """Columns of a row of totals before its refusals: bucket, epoch, start, end, covered, active, windows."""
 _DELTAS = tuple(one.field for one in DELTA_MEASURES)
@@ -136,10 +138,21 @@ def replica_columns(rows: Sequence[Sequence[Any]], replica: ReplicaKey) -> Colum
         at_s=(figures[0] * 1000 + figures[2]) / MICRO,
         interval_s=figures[3] / 1000,
         series=figures[_SERIES_AT] / _SERIES_DIVISORS,
-        carrying=np.array([any(packed is not None for packed in row[_WIDTH:]) for row in rows]),
+        carrying=np.array([row[_WIDTH:] != _NOTHING_PACKED for row in rows]),
         sample=lambda number: replica_sample(rows[number], replica),
-        told=lambda number: tuple(map(unpack, rows[number][_WIDTH:], _BUCKETS.values())),
+        told=lambda numbers: _counts([rows[number][_WIDTH:] for number in numbers.tolist()]),
     )
+
+
+def _counts(packed: Sequence[Sequence[bytes | None]]) -> NDArray[np.float64]:
+    """All histograms of some rows, as `Columns` tells them."""
+    flat = list(chain.from_iterable(packed))
+    told = [place for place, one in enumerate(flat) if one is not None]
+    counts = np.full((len(flat), WIDEST), np.nan)
+    buckets = [*_BUCKETS.values()] * len(packed)
+    found = unpack_many([one for one in flat if one is not None], [buckets[place] for place in told])
+    counts[told, : found.shape[1]] = found
+    return counts.reshape(len(packed), len(_BUCKETS), WIDEST)
 
 
 def gpu_row(sample: GpuSample, gpu_id: int) -> Row:

@@ -42,9 +42,13 @@ def unpack(packed: bytes | None, buckets: int) -> tuple[float, ...] | None:
     return tuple(counts + [0.0] * (buckets - len(counts)))
 
 
-def unpack_many(packed: Sequence[bytes], buckets: int) -> NDArray[np.float64]:
-    """The counts of many histograms at once (shape (histograms, buckets)); NaN where bytes are no such counts."""
-    counts = np.zeros((len(packed), buckets))
+def unpack_many(packed: Sequence[bytes], buckets: int | Sequence[int]) -> NDArray[np.float64]:
+    """The counts of many histograms at once (shape (histograms, buckets)); NaN where bytes are no such counts.
+
+    Where each has its own number of `buckets`, the shape has the largest.
+    """
+    limits = np.broadcast_to(buckets, len(packed))
+    counts = np.zeros((len(packed), buckets if isinstance(buckets, int) else max(buckets, default=0)))
     lengths = np.array([len(one) for one in packed], dtype=np.int64)
     octets = np.frombuffer(b"".join(packed), dtype=np.uint8)
     if not len(octets):
@@ -60,7 +64,7 @@ def unpack_many(packed: Sequence[bytes], buckets: int) -> NDArray[np.float64]:
     values = np.add.reduceat((octets & 0x7F).astype(np.float64) * 2.0**shift, begins)
     owners = whose[begins]
     place = np.arange(len(begins)) - np.searchsorted(owners, owners)
-    fits = place < buckets
+    fits = place < limits[owners]
     counts[owners[fits], place[fits]] = values[fits]
     counts[np.unique(np.concatenate([owners[~fits], whose[ends & ~last]]))] = np.nan
     return counts

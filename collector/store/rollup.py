@@ -16,8 +16,8 @@ from statistics import median
 import numpy as np
 from sqlalchemy import Connection, Table, delete, select, update
 
-from analyzer.columns import totals_of_columns
 from analyzer.samples import ReplicaKey
+from analyzer.spans import totals_of_columns
 from analyzer.stacked import Stacked, totals_by_owner
 from analyzer.windows import DIP_WINDOWS, Totals, add_up_whole
 from collector.store.codec import (

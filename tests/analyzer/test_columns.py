@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analyzer import columns
-from analyzer.columns import sum_of_windows, totals_by_span
 from analyzer.histograms import HISTOGRAMS, Counts
 from analyzer.samples import STEP_TOKENS_BOUNDS, ReplicaKey, ReplicaSample
+from analyzer.spans import sum_of_windows, sums_by_span, totals_by_span
 from analyzer.windows import COUNTERS, GAUGES, Refusal, Totals, add_up, pairwise_totals
 
 KEY = ReplicaKey("http://127.0.0.1:8000/metrics", "m")
@@ -114,7 +114,7 @@ def test_only_a_fall_or_a_number_that_is_not_finite_is_looked_at_one_by_one(hist
         return
     made = columns._columns(samples)
     assert made is not None
-    assert columns._at_once(made, spans) is not None
+    assert sums_by_span(made, spans) is not None
 
 
 @given(histories())

@@ -9,21 +9,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from analyzer.assumptions import Deployment, Policy, Price
-from analyzer.columns import columns_of, sum_of_columns
+from analyzer.columns import Columns
 from analyzer.replicas import NO_BUSY, ReplicaHistory, capacity_of_replica, fit_replica, predict_replica
 from analyzer.report import Report, analyse
+from analyzer.spans import sum_of_columns
+from analyzer.steptime.counted import Counted, counted_by_span
 from analyzer.steptime.parts import Part, in_spans
 from analyzer.windows import Totals, add_up_whole
 from collector.jobs.duty import BUCKET_S
 from collector.jobs.simulated_polls import Watched
 from collector.jobs.step_models import FINE_SPAN_S, REFIT_S
 from collector.store import Store
+from collector.store.codec import replica_columns, replica_row
 from tests.bench.fleet import POLL_S, Member, member
 from tests.bench.measure import Timing, timed
 from tests.bench.table import Row
 from tests.fakes.hand_clock import HandClock
 
 RECENT_S = 300.0
+MOST_S = 5.0
+"""What a thousand replicas are to take at most."""
 FLEET = Deployment("fleet", gpu="H100 SXM 80GB", gpus_per_replica=1, weight_bits=16, price=Price(2.0, "bench", 0.0))
 PARTS = ("live windows", "windows", "fit", "account")
 """What turns samples into phases, batch sizes and step costs; predictions and capacity come on top."""
@@ -49,19 +54,20 @@ class Spent:
 def analysed(replicas: int, hour: Sequence[Watched]) -> tuple[Report, Spent]:
     """One recomputation in which every model is due: live span, the hour by the minute, fit, accounts and report.
 
+    Samples come as rows of the store's table, as the daemon reads them; the reading itself is not in it.
     Predictions and capacity are of the schemes that are judged where none is named; both stand as long as a model.
     """
     spent = Spent()
     fleet = []
     for number in range(replicas):
         one = member(number, hour)
-        buckets = in_spans(one.samples, one.gpus, BUCKET_S)
+        buckets, stored = in_spans(one.samples, one.gpus, BUCKET_S), list(map(replica_row, one.samples))
+        since_s = one.samples[-1].at_s - RECENT_S
+        newest = [row for row, sample in zip(stored, one.samples, strict=True) if sample.at_s >= since_s]
         with spent.on("live windows"):
-            live = columns_of([sample for sample in one.samples if sample.at_s >= one.samples[-1].at_s - RECENT_S])
-            assert live is not None
-            recent = sum_of_columns(live)
+            recent = sum_of_columns(replica_columns(newest, one.key))
         with spent.on("windows"):
-            known, fine = _windows(one, buckets, recent)
+            known, fine = _windows(one, replica_columns(stored, one.key), buckets, recent)
         with spent.on("fit"):
             model = fit_replica(known, FLEET, fine)
         known = replace(known, model=model)
@@ -76,11 +82,11 @@ def analysed(replicas: int, hour: Sequence[Watched]) -> tuple[Report, Spent]:
     return report, spent
 
 
-def _windows(one: Member, buckets: Sequence[Part], recent: Totals | None) -> tuple[ReplicaHistory, list[Part]]:
+def _windows(
+    one: Member, columns: Columns, buckets: Sequence[Part], recent: Totals | None
+) -> tuple[ReplicaHistory, Counted]:
     last = one.samples[-1]
-    columns = columns_of(one.samples)
-    assert columns is not None
-    fine = in_spans(columns, one.gpus, FINE_SPAN_S)
+    fine = counted_by_span(columns, one.gpus, FINE_SPAN_S)
     known = ReplicaHistory(
         replica=one.key,
         job="bench",
@@ -111,7 +117,7 @@ def rows(replicas: int, runs: int, hour: Sequence[Watched]) -> tuple[list[Row], 
 
     made = [row(f"{part}, {replicas:,} replicas", part) for part in PARTS]
     beyond = [row(f"on top, as often as a model is fitted: {part}", part) for part in BEYOND]
-    whole = row("all of that together", *PARTS)
+    whole = replace(row("all of that together", *PARTS), bound=MOST_S * replicas / 1000)
     steady = [
         sum(one[part] for part in ("live windows", "account"))
         + FITS_PER_REPORT * sum(one[part] for part in ("windows", "fit"))

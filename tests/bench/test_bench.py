@@ -29,7 +29,7 @@ def test_a_small_run_tells_every_figure(tmp_path: Path, monkeypatch: pytest.Monk
         "account",
         "capacity",
         "one bucket",
-        "one answer",
+        "one gzipped answer",
         "the page whole",
         "raw samples of a target and day, every 15 s, SQLite",
         "latest state of 3 replicas",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from math import inf, nan
+from math import inf, isnan, nan
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analyzer.columns import SERIES
+from analyzer.histograms import BUCKETS
 from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample, bounds_of, histogram_names
 from collector.errors import StoreError
 from collector.store import Appended, Store
@@ -28,6 +31,14 @@ def test_a_replica_sample_comes_back_exactly(store: Store, data: st.DataObject) 
     store.writer.append([written])
     assert [written] == store.reader.samples(written.at_s, written.at_s + 1, key)
     assert written == store.reader.last_sample(key)
+    columns = store.reader.columns(written.at_s, written.at_s + 1, {epoch: key})[epoch]
+    assert (written.at_s, written.interval_s) == (columns.at_s[0], columns.interval_s[0])
+    series = [None if isnan(value) else value for value in columns.series[:, 0].tolist()]
+    assert [getattr(written, name) for name in SERIES] == series
+    told = columns.told(np.array([0]))[0]
+    for counts, (name, buckets) in zip(told.tolist(), BUCKETS.items(), strict=True):
+        assert getattr(written, name) == (None if isnan(counts[0]) else tuple(counts[:buckets]))
+    assert written == columns.sample(0)
 
 
 @shared_store
