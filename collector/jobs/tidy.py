@@ -1,4 +1,4 @@
-"""The periodic job under APScheduler that deletes what is old. It never raises into the scheduler."""
+"""The periodic job under APScheduler that seals and deletes what is old. It never raises into the scheduler."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from collector.logs import event
 from collector.store import Keep, Store
 
 _log = logging.getLogger("breakeven.store")
+SEALED_AT_ONCE = 60
+"""Five minutes so often: five hours in all, of which one has passed and the others were there before an upgrade."""
 
 
 class Tidy:
-    """Deletes what need not be kept any longer, where it is this daemon's turn."""
+    """Seals what is no longer added to and deletes what need not be kept, where it is this daemon's turn."""
 
     def __init__(
         self, store: Store, keep: Keep, writer: Worker, health: DaemonHealth, turn: Turn, clock: Clock
@@ -33,12 +35,12 @@ class Tidy:
         health.max_bytes = keep.max_bytes
 
     async def early(self) -> None:
-        """Delete once if samples have stopped since the disk is nearly full."""
+        """Tidy once if samples have stopped since the disk is nearly full."""
         if self._health.disk_nearly_full:
             await self.run()
 
     async def run(self) -> None:
-        """Delete once; not after a step of the wall clock that nobody has had the time to put right."""
+        """Seal and delete once; not after a step of the wall clock that nobody has had the time to put right."""
         if not self._turn.mine():
             return
         now_s, started_s, tight = self._clock.wall_s(), self._clock.monotonic_s(), self._health.disk_nearly_full
@@ -46,17 +48,32 @@ class Tidy:
         if abs(self._offset_s - before_s) > STEP_S:
             return
         try:
+            if not tight:
+                await self._seal(now_s)
             pruned = await self._writer.run(partial(self._store.prune, self._keep, now_s, tight=tight))
         except asyncio.CancelledError:  # at the daemon's end, which APScheduler would log with a traceback
             return
         except StoreError as error:
             self._health.tidy.failed(now_s, "store", str(error))
-            event(_log, logging.ERROR, "old samples could not be deleted", about="store", reason="store", error=error)
+            event(
+                _log,
+                logging.ERROR,
+                "old samples could not be sealed or deleted",
+                about="store",
+                reason="store",
+                error=error,
+            )
             return
         except Exception:  # noqa: BLE001 - a bug must not end the loop; it is counted and logged
             self._health.tidy.failed(now_s, "bug", "an unexpected error; the log has its traceback")
-            _log.exception("old samples could not be deleted", extra={"fields": {"reason": "bug"}})
+            _log.exception("old samples could not be sealed or deleted", extra={"fields": {"reason": "bug"}})
             return
         self._health.tidy.succeeded(now_s, self._clock.monotonic_s() - started_s)
         self._health.used_bytes = pruned.used_bytes
         event(_log, logging.DEBUG, "deleted what is old", pruned=pruned)
+
+    async def _seal(self, now_s: float) -> None:
+        """Five minutes after five minutes: samples are written in between. Raises StoreError."""
+        for _ in range(SEALED_AT_ONCE):
+            if await self._writer.run(self._store.seal, now_s) == 0:
+                return

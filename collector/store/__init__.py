@@ -1,7 +1,7 @@
 """What was measured and concluded, kept in SQLite or Postgres.
 
-`Store.open` is the way in: `writer`, `reader`, `roll_up` and `prune`. Everything here is synchronous; a daemon calls
-the writing side from one thread of its own. Every failure of the database is a `StoreError`.
+`Store.open` is the way in: `writer`, `reader`, `roll_up`, `seal` and `prune`. Everything here is synchronous; a daemon
+calls the writing side from one thread of its own. Every failure of the database is a `StoreError`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from collector.store.recover import set_aside_if_unusable
 from collector.store.retention import Keep, Pruned, prune, used_bytes
 from collector.store.rollup import roll_up
 from collector.store.room import Room, room_beside
+from collector.store.sealing import seal
 from collector.store.write import Writer
 
 __all__ = [
@@ -151,6 +152,14 @@ class Store:
         """
         self.prepare()
         return roll_up(self._engines, now_s, check)
+
+    def seal(self, now_s: float) -> int:
+        """Put the oldest five minutes of raw rows that are old enough at `now_s` into blocks; how many rows.
+
+        0 when none are left. Readers see no difference. Raises StoreError.
+        """
+        self.prepare()
+        return seal(self._engines, now_s)
 
     def prune(self, keep: Keep, now_s: float, *, tight: bool = False) -> Pruned:
         """Delete what is too old at `now_s`; `tight` gives all space that this frees back to the disk.

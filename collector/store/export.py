@@ -102,9 +102,10 @@ def _from_postgres(connection: Connection, statement: str, file: BinaryIO) -> in
 def _days(connection: Connection, table: Table) -> list[int]:
     """The UTC days (start in ms) that rows are of, each found by one seek."""
     days: list[int] = []
-    first = select(func.min(table.c.tick_ms))
-    tick_ms = connection.execute(first).scalar()
-    while tick_ms is not None:
-        days.append(tick_ms // DAY_MS * DAY_MS)
-        tick_ms = connection.execute(first.where(table.c.tick_ms >= days[-1] + DAY_MS)).scalar()
+    moment = next(iter(table.primary_key.columns))
+    first = select(func.min(moment))
+    at_ms = connection.execute(first).scalar()
+    while at_ms is not None:
+        days.append(at_ms // DAY_MS * DAY_MS)
+        at_ms = connection.execute(first.where(moment >= days[-1] + DAY_MS)).scalar()
     return days

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, func, select
 
-from collector.store.schema import HOUR_MS, epochs, replica_samples, replicas, stale_buckets, stale_hours
+from collector.store.schema import (
+    HOUR_MS,
+    epochs,
+    replica_blocks,
+    replica_samples,
+    replicas,
+    stale_buckets,
+    stale_hours,
+)
 
 EPOCHS_AT_ONCE = 10_000
 
@@ -26,8 +34,12 @@ def forget_epochs(connection: Connection, samples_since_ms: int, hours_since_ms:
     long_gone = select(epochs.c.id).where(never | (epochs.c.last_hour_ms < hours_since_ms - HOUR_MS))
     gone = set(connection.execute(long_gone).scalars())
     if gone and unadded:
-        came_back = select(replica_samples.c.epoch_id).where(replica_samples.c.tick_ms >= min(unadded)).distinct()
-        gone -= set(connection.execute(came_back).scalars())
+        for since_ms, member in (
+            (replica_samples.c.tick_ms, replica_samples.c.epoch_id),
+            (replica_blocks.c.bucket_ms, replica_blocks.c.epoch_id),
+        ):
+            came_back = select(member).where(since_ms >= min(unadded)).distinct()
+            gone -= set(connection.execute(came_back).scalars())
     for begin in range(0, len(gone), EPOCHS_AT_ONCE):
         some = sorted(gone)[begin : begin + EPOCHS_AT_ONCE]
         connection.execute(delete(epochs).where(epochs.c.id.in_(some)))

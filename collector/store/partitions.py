@@ -13,10 +13,10 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from collector.errors import StoreError
-from collector.store.schema import gpu_samples, replica_samples
+from collector.store.schema import BLOCKS, gpu_samples, replica_samples
 
 DAY_MS = 86_400_000
-PARTITIONED = (replica_samples, gpu_samples)
+PARTITIONED = (replica_samples, gpu_samples, *BLOCKS.values())
 DROP_LOCK_TIMEOUT = "5s"
 """A day is dropped when nobody reads the table just then; else an hour later."""
 _LOCK = 0x627265616B7061
@@ -60,14 +60,20 @@ def lacks_day(error: StoreError) -> bool:
 
 
 def drop_days(connection: Connection, table: Table, before_ms: int, most: int | None = None) -> int:
-    """Drop the days that ended by `before_ms`, oldest first and `most` of them at most; how many rows that were."""
+    """Drop the days that ended by `before_ms`, oldest first; how many samples that were.
+
+    At most `most` days that hold any: of one that was sealed, nothing but an empty partition is left.
+    """
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{DROP_LOCK_TIMEOUT}'")
     if not connection.execute(_NATIVE, {"name": table.name}).scalar():
         return _drop_chunks(connection, table, before_ms)
-    rows = 0
-    for name in [name for name, day in _days(connection, table) if day + DAY_MS <= before_ms][:most]:
-        rows += int(connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one())
+    rows = days = 0
+    for name in [name for name, day in _days(connection, table) if day + DAY_MS <= before_ms]:
+        if days == most:
+            break
+        found = int(connection.exec_driver_sql(f"SELECT {_samples_in(table)} FROM {name}").scalar_one())
         connection.exec_driver_sql(f"DROP TABLE {name}")
+        rows, days = rows + found, days + (found > 0)
     return rows
 
 
@@ -76,8 +82,13 @@ def table_bytes(connection: Connection, name: str) -> int:
     return int(connection.execute(_SIZE, {"name": name}).scalar_one())
 
 
+def _samples_in(table: Table) -> str:
+    """The expression for how many samples some rows of a table hold: a block has many."""
+    return "coalesce(sum(samples), 0)" if "samples" in table.columns else "count(*)"
+
+
 def _drop_chunks(connection: Connection, table: Table, before_ms: int) -> int:
-    held = text(f"SELECT count(*) FROM {table.name}")
+    held = text(f"SELECT {_samples_in(table)} FROM {table.name}")
     before = int(connection.execute(held).scalar_one())
     connection.execute(
         text("SELECT drop_chunks(CAST(:name AS regclass), older_than => CAST(:before AS bigint))"),

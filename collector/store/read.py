@@ -17,6 +17,7 @@ from analyzer.verdict import Verdict, VerdictState
 from analyzer.windows import Totals
 from collector.store.codec import gpu_sample, microseconds, replica_columns, replica_sample, seconds, totals_of_rows
 from collector.store.engine import Engines
+from collector.store.grid import grid_rows
 from collector.store.identity import identity_of
 from collector.store.names import storable, storable_key
 from collector.store.records import Epoch, RegisteredReplica, StoredReport
@@ -35,15 +36,7 @@ from collector.store.schema import (
     told_verdicts,
     verdicts,
 )
-from collector.store.spans import (
-    grid_rows,
-    last_row_before,
-    newest_rows,
-    rows_at_once,
-    rows_between,
-    span_us,
-    ticks_between,
-)
+from collector.store.spans import last_row_before, newest_rows, rows_at_once, rows_between, span_us, ticks_between
 
 _ALWAYS_S = 2.0**43
 """Later than any stored instant."""
@@ -102,7 +95,7 @@ class Reader:
             keys = _keys(connection, replica, epoch)
             members = None if replica is None else list(keys)
             rows = rows_between(connection, replica_samples, since_us, until_us, members)
-            return [replica_sample(row, keys[row.epoch_id]) for row in rows if row.epoch_id in keys]
+            return [replica_sample(row, keys[row[1]]) for row in rows if row[1] in keys]
 
         return self._engines.read(work)
 
@@ -156,7 +149,7 @@ class Reader:
                 known = {number: (uuid, name) for number, (kept, name) in known.items() if kept == storable(uuid)}
             members = None if uuid is None else list(known)
             rows = rows_between(connection, gpu_samples, since_us, until_us, members)
-            return [gpu_sample(row, *known[row.gpu_id]) for row in rows if row.gpu_id in known]
+            return [gpu_sample(row, *known[row[1]]) for row in rows if row[1] in known]
 
         return self._engines.read(work)
 

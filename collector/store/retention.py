@@ -1,6 +1,6 @@
 """Deletes what is older than it must be kept, from the old end and in small steps; bounds the database's size.
 
-Postgres keeps raw samples in whole days: a day goes when all of it is too old, without a row being touched.
+Postgres keeps raw samples, sealed or not, in whole days: one goes when all of it is too old, no row being touched.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from collector.store.engine import Engines
 from collector.store.forget import forget_epochs
 from collector.store.partitions import drop_days, table_bytes
 from collector.store.schema import (
+    BLOCKS,
     BUCKET_MS,
     HOUR_MS,
+    gpu_blocks,
     gpu_samples,
     metadata,
+    replica_blocks,
     replica_hours,
     replica_samples,
     replica_totals,
@@ -30,8 +33,12 @@ from collector.store.schema import (
 
 BATCH_ROWS = 5_000
 """About so many rows go in one transaction, so that samples can be written in between."""
+BATCH_BLOCKS = BATCH_ROWS // 20
+"""Of blocks so many: as many samples, where one comes every 15 seconds."""
 KEPT_WHATEVER_SIZE_S = 3_600.0
 """Samples younger than this stay, however small the size limit is: without them nothing can be said at all."""
+_RAW = (replica_blocks, replica_samples, gpu_blocks, gpu_samples)
+"""Sealed rows are the older ones."""
 _DAY_US = 86_400_000_000
 _SHRINK_ABOVE = 0.25
 """Free pages are used again; only a file with a larger free share than this gives space back to the disk."""
@@ -86,10 +93,9 @@ def prune(engines: Engines, keep: Keep, now_s: float, *, tight: bool = False) ->
     if unadded is not None:
         totals_ms = min(totals_ms, unadded)
     hours_ms = _aligned(now_s - keep.hours_s, HOUR_MS)
-    samples = _forget_samples(engines, replica_samples, oldest_kept_ms)
-    readings = _forget_samples(engines, gpu_samples, oldest_kept_ms)
-    totals = _delete_before(engines, replica_totals, totals_ms)
-    hours = _delete_before(engines, replica_hours, hours_ms)
+    gone = {table.name: _forget_samples(engines, table, oldest_kept_ms) for table in _RAW}
+    gone[replica_totals.name] = _delete_before(engines, replica_totals, totals_ms)
+    gone[replica_hours.name] = _delete_before(engines, replica_hours, hours_ms)
     old_reports = engines.write(
         lambda connection: _thin_reports(connection, microseconds(now_s - keep.samples_s), hours_ms * 1000)
     )
@@ -97,22 +103,23 @@ def prune(engines: Engines, keep: Keep, now_s: float, *, tight: bool = False) ->
     stale = delete(verdicts).where(verdicts.c.saved_at_us < microseconds(now_s - keep.samples_s))
     unrenewed = engines.write(lambda connection: connection.execute(stale).rowcount)
     engines.write(_forget_told)
-    limit_ms = _aligned(now_s - KEPT_WHATEVER_SIZE_S, BUCKET_MS)
-    if not engines.sqlite and keep.max_bytes is not None:
-        for table in (replica_samples, gpu_samples):
-            while used_bytes(engines) > keep.max_bytes and (gone := _forget_samples(engines, table, limit_ms, most=1)):
-                samples += gone if table is replica_samples else 0
-                readings += gone if table is gpu_samples else 0
-    if engines.sqlite and keep.max_bytes is not None:
-        for table in (replica_samples, gpu_samples, replica_totals, replica_hours):
-            while used_bytes(engines) > keep.max_bytes and (gone := _delete_batch(engines, table, limit_ms)):
-                samples += gone if table is replica_samples else 0
-                readings += gone if table is gpu_samples else 0
-                totals += gone if table is replica_totals else 0
-                hours += gone if table is replica_hours else 0
+    if keep.max_bytes is not None:
+        limit_ms = _aligned(now_s - KEPT_WHATEVER_SIZE_S, BUCKET_MS)
+        for table in (*_RAW, replica_totals, replica_hours) if engines.sqlite else _RAW:
+            while used_bytes(engines) > keep.max_bytes and (more := _forget_some(engines, table, limit_ms)):
+                gone[table.name] += more
     if engines.sqlite:
         shrink(engines, tight=tight)
-    return Pruned(samples, readings, totals, hours, old_reports, forgotten, unrenewed, used_bytes(engines))
+    return Pruned(
+        samples=gone[replica_blocks.name] + gone[replica_samples.name],
+        gpu_samples=gone[gpu_blocks.name] + gone[gpu_samples.name],
+        totals=gone[replica_totals.name],
+        hours=gone[replica_hours.name],
+        reports=old_reports,
+        replicas=forgotten,
+        verdicts=unrenewed,
+        used_bytes=used_bytes(engines),
+    )
 
 
 def used_bytes(engines: Engines) -> int:
@@ -136,10 +143,16 @@ def _oldest(engines: Engines, marks: Table) -> int | None:
     return engines.read(lambda connection: connection.execute(select(func.min(marks.c.bucket_ms))).scalar())
 
 
-def _forget_samples(engines: Engines, table: Table, before_ms: int, most: int | None = None) -> int:
+def _forget_samples(engines: Engines, table: Table, before_ms: int) -> int:
     if engines.sqlite:
         return _delete_before(engines, table, before_ms)
-    return engines.write(lambda connection: drop_days(connection, table, before_ms, most))
+    return engines.write(lambda connection: drop_days(connection, table, before_ms))
+
+
+def _forget_some(engines: Engines, table: Table, before_ms: int) -> int:
+    if engines.sqlite:
+        return _delete_batch(engines, table, before_ms)
+    return engines.write(lambda connection: drop_days(connection, table, before_ms, most=1))
 
 
 def _delete_before(engines: Engines, table: Table, before_ms: int) -> int:
@@ -150,14 +163,17 @@ def _delete_before(engines: Engines, table: Table, before_ms: int) -> int:
 
 
 def _delete_batch(engines: Engines, table: Table, before_ms: int) -> int:
-    """Delete the oldest rows before a tick, whole ticks at a time; how many."""
+    """Delete the oldest rows before a tick, whole ticks at a time; how many, of blocks how many samples."""
     moment = next(iter(table.primary_key.columns))
+    blocks = table in BLOCKS.values()
 
     def work(connection: Connection) -> int:
         ordered = select(moment).where(moment < before_ms).order_by(moment)
-        last = connection.execute(ordered.offset(BATCH_ROWS - 1).limit(1)).scalar()
-        within = moment < before_ms if last is None else moment <= last
-        return connection.execute(delete(table).where(within)).rowcount
+        last = connection.execute(ordered.offset((BATCH_BLOCKS if blocks else BATCH_ROWS) - 1).limit(1)).scalar()
+        oldest = delete(table).where(moment < before_ms if last is None else moment <= last)
+        if blocks:
+            return sum(connection.execute(oldest.returning(table.c.samples)).scalars())
+        return connection.execute(oldest).rowcount
 
     return engines.write(work)
 

@@ -31,6 +31,7 @@ from collector.store.codec import (
     totals_row,
 )
 from collector.store.engine import Engines
+from collector.store.grid import grid_rows
 from collector.store.read import replica_of_epoch
 from collector.store.schema import (
     BUCKET_MS,
@@ -42,14 +43,7 @@ from collector.store.schema import (
     stale_buckets,
     stale_hours,
 )
-from collector.store.spans import (
-    grid_rows,
-    last_row_before,
-    members_between,
-    rows_at_once,
-    rows_between,
-    ticks_between,
-)
+from collector.store.spans import last_row_before, members_between, rows_at_once, rows_between, ticks_between
 from collector.store.write import upsert_hours, upsert_totals
 
 MEMBERS_AT_ONCE = 10_000

@@ -6,6 +6,7 @@ drops a day's partition or forgets an epoch need not search the others. In Postg
 Values other than counts are whole numbers of a small unit (fixed point), which SQLite keeps in as few bytes as they
 need; counts are exact doubles, which it keeps just as short when they are whole. A histogram is one packed value.
 NULL is "not reported", 0 is zero.
+Raw samples come as rows and are sealed after two hours: a member's rows of five minutes become one compressed block.
 """
 
 from __future__ import annotations
@@ -204,6 +205,28 @@ gpu_samples = Table(
     sqlite_with_rowid=False,
     postgresql_partition_by="RANGE (tick_ms)",
 )
+
+
+def _blocks(name: str, member: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("bucket_ms", BigInteger, nullable=False),
+        Column(member, Integer, nullable=False),
+        Column("samples", Integer, nullable=False),
+        Column("block", LargeBinary, nullable=False),
+        PrimaryKeyConstraint("bucket_ms", member),
+        postgresql_partition_by="RANGE (bucket_ms)",
+    )
+
+
+replica_blocks = _blocks("replica_blocks", "epoch_id")
+gpu_blocks = _blocks("gpu_blocks", "gpu_id")
+BLOCKS: Mapping[str, Table] = {replica_samples.name: replica_blocks, gpu_samples.name: gpu_blocks}
+"""Where a table's rows lie once they are sealed: those with ticks in the five minutes from `bucket_ms` (unix time) on.
+
+With rowids: SQLite would put all but the shortest blocks of a table without them on a page of their own.
+"""
 
 replica_totals = Table(
     "replica_totals",

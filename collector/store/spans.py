@@ -1,7 +1,7 @@
 """Reads spans of rows whose key starts with the tick: all replicas by range, one replica by seeking tick after tick.
 
 A range holds every replica's rows. For one replica it is far quicker to hop from tick to tick (each found by one seek
-in the key) and to seek its row there: a fleet's replicas share their ticks.
+in the key) and to seek its row there: a fleet's replicas share their ticks. Rows that were sealed are found as well.
 """
 
 from __future__ import annotations
@@ -10,20 +10,26 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, Row, Select, Table, and_, func, select
+from sqlalchemy import Connection, FromClause, Select, Table, and_, func, select
 
-from collector.store.codec import microseconds
-from collector.store.schema import BUCKET_MS, HOUR_MS, replica_hours, replica_totals
+from collector.store.codec import Row, microseconds
+from collector.store.grid import FEW_MEMBERS, Rows, column_names, member_of, members_of, numbers
+from collector.store.schema import BLOCKS, BUCKET_MS
+from collector.store.sealed import (
+    bucket_of,
+    last_of_each,
+    last_sealed_before,
+    newest_sealed,
+    sealed_rows,
+    sealed_span_ms,
+    taken_us,
+    together,
+)
 
-_FEW_MEMBERS = 50
-"""More epochs than this are found by reading a span than by seeking each."""
 _FIRST_LOOK_MS = (600_000, 7_200_000)
 """How far back the last row is looked for at first: it is nearly always recent, and a hop has its price."""
-
-Rows = Sequence[Any]
 _LATEST_MS = 60_000
 """Nearly every replica that is polled has a row within so long before the newest one."""
-_STEP_MS = {replica_totals.name: BUCKET_MS, replica_hours.name: HOUR_MS}
 
 
 def rows_between(
@@ -37,8 +43,10 @@ def rows_between(
         chosen = select(table).where(table.c.tick_ms.between(first_ms, last_ms))
     else:
         chosen = _hops(table, first_ms, last_ms, members)
-    wanted = chosen.where(at_us >= since_us, at_us < until_us).order_by(at_us, _member(table))
-    return connection.execute(wanted).fetchall()
+    wanted = chosen.where(at_us >= since_us, at_us < until_us).order_by(at_us, member_of(table))
+    rows = connection.execute(wanted).fetchall()
+    sealed = _sealed_between(connection, table, since_us, until_us, members)
+    return sorted(together(rows, sealed), key=lambda row: (taken_us(row), row[1])) if sealed else rows
 
 
 def rows_at_once(
@@ -50,19 +58,29 @@ def rows_at_once(
     """
     first_ms, last_ms = since_us // 1000 - BUCKET_MS, (until_us - 1) // 1000
     among = [tick for tick in ticks if first_ms <= tick <= last_ms]
-    if not among or not members:
-        return []
-    at_us, member = "tick_ms * 1000 + offset_us", _member(table).name
+    at_us, member = "tick_ms * 1000 + offset_us", member_of(table).name
     statement = (
-        f"SELECT {_columns(table)} FROM {table.name} WHERE tick_ms IN ({_numbers(among)})"
-        f" AND {member} IN ({_numbers(members)}) AND {at_us} >= {since_us} AND {at_us} < {until_us}"
+        f"SELECT {column_names(table)} FROM {table.name} WHERE tick_ms IN ({numbers(among)})"
+        f" AND {member} IN ({numbers(members)}) AND {at_us} >= {since_us} AND {at_us} < {until_us}"
         f" ORDER BY {member}, {at_us}"
     )
-    return connection.exec_driver_sql(statement).fetchall()
+    rows = connection.exec_driver_sql(statement).fetchall() if among and members else []
+    sealed = _sealed_between(connection, table, since_us, until_us, members)
+    return sorted(together(rows, sealed), key=lambda row: (row[1], taken_us(row))) if sealed else rows
+
+
+def _sealed_between(
+    connection: Connection, table: Table, since_us: int, until_us: int, members: Sequence[int] | None = None
+) -> Rows:
+    sealed = sealed_rows(connection, table, since_us // 1000 - BUCKET_MS, (until_us - 1) // 1000, members)
+    return [row for row in sealed if since_us <= taken_us(row) < until_us]
 
 
 def ticks_between(connection: Connection, table: Table, since_us: int, until_us: int) -> list[int]:
-    """Every tick that rows with `since_us` <= instant < `until_us` have, in order, found by hopping; some have none."""
+    """Every tick that rows with `since_us` <= instant < `until_us` have, in order, found by hopping; some have none.
+
+    Of sealed rows no tick is needed.
+    """
     first_ms, last_ms = since_us // 1000 - BUCKET_MS, (until_us - 1) // 1000
     following = f"SELECT min(tick_ms) FROM {table.name} WHERE tick_ms > at_ms AND tick_ms <= {last_ms}"
     statement = (
@@ -77,71 +95,29 @@ def ticks_between(connection: Connection, table: Table, since_us: int, until_us:
 def members_between(connection: Connection, table: Table, since_us: int, until_us: int) -> list[int]:
     """Every member that has rows with `since_us` <= instant < `until_us`, in order; some have none."""
     first_ms, last_ms = since_us // 1000 - BUCKET_MS, (until_us - 1) // 1000
-    member = _member(table).name
-    statement = f"SELECT DISTINCT {member} FROM {table.name} WHERE tick_ms BETWEEN {first_ms} AND {last_ms}"
-    return sorted(connection.exec_driver_sql(statement).scalars())
+    rows = members_of(connection, table, first_ms, last_ms)
+    return sorted({*rows, *members_of(connection, BLOCKS[table.name], bucket_of(first_ms), last_ms)})
 
 
-def grid_rows(
-    connection: Connection, table: Table, since_ms: int, until_ms: int, members: Sequence[int] | None = None
-) -> Rows:
-    """Rows of totals with `since_ms` <= start < `until_ms` in order of time, as the driver gives them.
-
-    Starts are multiples of the table's span, so a few members' rows are sought start after start: a range would hold
-    every replica's.
-    """
-    # Asked for both at once, SQLite would read the whole table.
-    least, most = (f"(SELECT {end}(bucket_ms) FROM {table.name})" for end in ("min", "max"))
-    ends = connection.exec_driver_sql(f"SELECT {least}, {most}").one()
-    if ends[0] is None or members == []:
-        return []
-    step_ms = _STEP_MS[table.name]
-    first_ms, last_ms = max(-(-since_ms // step_ms) * step_ms, ends[0]), min(until_ms - 1, ends[1])
-    if first_ms > last_ms:
-        return []
-    columns, name = _columns(table), table.name
-    if members is None or len(members) > _FEW_MEMBERS:
-        among = "" if members is None else f" AND epoch_id IN ({_numbers(members)})"
-        statement = f"SELECT {columns} FROM {name} WHERE bucket_ms BETWEEN {first_ms} AND {last_ms}{among}"
-    elif connection.dialect.name == "sqlite":
-        statement = (
-            f"WITH RECURSIVE grid(at_ms) AS (SELECT {first_ms} UNION ALL"
-            f" SELECT at_ms + {step_ms} FROM grid WHERE at_ms + {step_ms} <= {last_ms})"
-            f" SELECT {columns} FROM grid CROSS JOIN {name}"
-            f" WHERE bucket_ms = at_ms AND epoch_id IN ({_numbers(members)})"
-        )
-    else:
-        # OFFSET 0 keeps the planner from reading the whole table for what it takes to be many rows.
-        statement = (
-            f"SELECT {columns} FROM generate_series({first_ms}::bigint, {last_ms}, {step_ms}) AS at_ms,"
-            f" LATERAL (SELECT * FROM {name} WHERE bucket_ms = at_ms AND epoch_id IN ({_numbers(members)}) OFFSET 0)"
-            " AS found"
-        )
-    return connection.exec_driver_sql(f"{statement} ORDER BY bucket_ms, epoch_id").fetchall()
-
-
-def _numbers(members: Sequence[int]) -> str:
-    return ",".join(str(int(member)) for member in members)
-
-
-@cache
-def _columns(table: Table) -> str:
-    return ", ".join(column.name for column in table.columns)
-
-
-def last_row_before(connection: Connection, table: Table, before_us: int, members: Sequence[int]) -> Row[Any] | None:
+def last_row_before(connection: Connection, table: Table, before_us: int, members: Sequence[int]) -> Row | None:
     """The newest row of the members taken before an instant; None when there is none."""
     oldest_ms = connection.execute(select(func.min(table.c.tick_ms))).scalar()
     newest_ms = connection.execute(select(func.max(table.c.tick_ms))).scalar()
+    sealed_ms = sealed_span_ms(connection, table)
+    if sealed_ms is not None:
+        oldest_ms = sealed_ms[0] if oldest_ms is None else min(oldest_ms, sealed_ms[0])
+        newest_ms = sealed_ms[1] if newest_ms is None else max(newest_ms, sealed_ms[1])
     if oldest_ms is None or newest_ms is None:
         return None
     last_ms = min((before_us - 1) // 1000, newest_ms)
     at_us = table.c.tick_ms * 1000 + table.c.offset_us
     for look_ms in (*_FIRST_LOOK_MS, max(0, last_ms - oldest_ms)):
         hops = _hops(table, last_ms - look_ms, last_ms, members).where(at_us < before_us)
-        row = connection.execute(hops.order_by(at_us.desc(), _member(table).desc()).limit(1)).first()
-        if row is not None:
-            return row
+        row = connection.execute(hops.order_by(at_us.desc(), member_of(table).desc()).limit(1)).first()
+        sealed = last_sealed_before(connection, table, last_ms - look_ms, before_us, members)
+        found = [one for one in (sealed, row) if one is not None]
+        if found:
+            return max(found, key=lambda one: (taken_us(one), one[1]))
     return None
 
 
@@ -151,18 +127,27 @@ def newest_rows(connection: Connection, table: Table, keys: Mapping[int, Any], s
     Nearly all lie together at the end of the table; those of the few that have been silent since are sought.
     """
     newest_ms = connection.exec_driver_sql(f"SELECT max(tick_ms) FROM {table.name}").scalar()
+    sealed_ms = sealed_span_ms(connection, table)
+    if sealed_ms is not None:
+        newest_ms = sealed_ms[1] if newest_ms is None else max(newest_ms, sealed_ms[1])
     found: dict[Any, Any] = {}
     if newest_ms is None:
         return found
     silent = set(keys.values())
     for look_ms in (_LATEST_MS, *_FIRST_LOOK_MS, max(0, newest_ms - since_ms)):
-        if look_ms > _LATEST_MS and len(silent) <= _FEW_MEMBERS:
+        if look_ms > _LATEST_MS and len(silent) <= FEW_MEMBERS:
             break
-        _take_newest(found, _last_of_each(connection, table, max(since_ms, newest_ms - look_ms)), keys)
+        first_ms = max(since_ms, newest_ms - look_ms)
+        rows = last_of_each(connection, table, first_ms)
+        _take_newest(found, newest_sealed(connection, table, first_ms), keys)
+        _take_newest(found, rows, keys)
         silent -= found.keys()
     for member in [member for member, key in keys.items() if key in silent]:
         hops = _hops(table, since_ms, newest_ms, [member]).order_by(table.c.tick_ms.desc()).limit(1)
-        _take_newest(found, connection.execute(hops).fetchall(), keys)
+        rows = connection.execute(hops).fetchall()
+        sealed = last_sealed_before(connection, table, since_ms, (newest_ms + BUCKET_MS) * 1000, [member])
+        _take_newest(found, [] if sealed is None else [sealed], keys)
+        _take_newest(found, rows, keys)
     return found
 
 
@@ -173,24 +158,9 @@ def _take_newest(found: dict[Any, Any], rows: Rows, keys: Mapping[int, Any]) -> 
             found[key] = row
 
 
-def _last_of_each(connection: Connection, table: Table, since_ms: int) -> Rows:
-    member = _member(table).name
-    columns = ", ".join(f"found.{column.name}" for column in table.columns)
-    statement = (
-        f"SELECT {columns} FROM (SELECT {member} AS one, max(tick_ms) AS last_ms FROM {table.name}"
-        f" WHERE tick_ms >= {since_ms} GROUP BY {member}) AS latest"
-        f" JOIN {table.name} AS found ON found.tick_ms = latest.last_ms AND found.{member} = latest.one"
-    )
-    return connection.exec_driver_sql(statement).fetchall()
-
-
 def span_us(since_s: float, until_s: float) -> tuple[int, int]:
     """A span's ends in microseconds."""
     return microseconds(since_s), microseconds(until_s)
-
-
-def _member(table: Table) -> Any:
-    return list(table.primary_key.columns)[1]
 
 
 def _hops(table: Table, first_ms: int, last_ms: int, members: Sequence[int]) -> Select[Any]:
@@ -205,7 +175,7 @@ def _hops(table: Table, first_ms: int, last_ms: int, members: Sequence[int]) -> 
     )
     ticks = ticks.union_all(select(following).where(ticks.c.tick_ms.is_not(None)))
     return select(table).select_from(
-        ticks.join(table, and_(table.c.tick_ms == ticks.c.tick_ms, _member(table).in_(members)))
+        ticks.join(table, and_(table.c.tick_ms == ticks.c.tick_ms, member_of(table).in_(members)))
     )
 
 

@@ -35,6 +35,7 @@ from collector.store.schema import (
     told_verdicts,
     verdicts,
 )
+from collector.store.sealed import not_sealed
 from collector.store.statements import add, insert_into, put, upsert
 
 _KEY = itemgetter(0, 1)
@@ -88,7 +89,11 @@ class Writer:
             _mark_stale(connection, stale_buckets, marks)
             known = self._known_gpus(connection, readings)
             gpu_rows = [gpu_row(sample, known[sample.uuid][0]) for sample in readings]
-            return add(connection, replica_samples, rows) + add(connection, gpu_samples, gpu_rows), known
+            news = [
+                add(connection, table, not_sealed(connection, table, of))
+                for table, of in ((replica_samples, rows), (gpu_samples, gpu_rows))
+            ]
+            return sum(news), known
 
         self._make_days(days - self._days)
         try:

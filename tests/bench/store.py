@@ -1,4 +1,8 @@
-"""What a month of a thousand replicas takes in either database: bytes of raw samples, and how long questions take."""
+"""What a month of a thousand replicas takes in either database: bytes of raw samples, and how long questions take.
+
+An hour is written as the daemon does and sealed by its job, and lies there as the whole day before the last hour, which
+comes as rows. What Postgres' autovacuum does while the daemon runs is asked for, since no time passes here.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +19,26 @@ from collector.jobs.sink import FLUSH_S
 from collector.jobs.ticks import first_delay_s
 from collector.store import Store
 from collector.store.engine import open_engines
+from collector.store.partitions import days_of, make_days
 from collector.store.retention import used_bytes
-from collector.store.schema import BUCKET_MS, HOUR_MS, replica_hours, replica_totals
+from collector.store.schema import BUCKET_MS, HOUR_MS, replica_blocks, replica_hours, replica_totals
+from collector.store.sealing import SEALED_AFTER_S
 from tests.bench.fleet import member, watched_hour
-from tests.bench.measure import timed
+from tests.bench.measure import Timing, timed
 from tests.bench.table import Row
 from tests.contract.postgres_cluster import running_cluster
 from tests.fakes.hand_clock import HandClock
 
 INTERVAL_S = 15.0
 HOUR_S, DAY_S, MONTH_S = 3600.0, 86_400.0, 30 * 86_400.0
+DAY_HOURS = DAY_S / HOUR_S
 VARIANTS = 100
 """So many replicas differ in their figures; the others share theirs."""
 LARGEST_DAY_MB, LONGEST_LATEST_MS, LONGEST_MONTH_MS = 0.75, 50.0, 20.0
 _SPANS = {replica_totals: (BUCKET_MS, DAY_S), replica_hours: (HOUR_MS, MONTH_S)}
 """How long totals are, and how far back this month has them: by five minutes as far as they are read so."""
+ROW_HOURS = 3
+"""At most so many hours lie as rows: sealed after two, by an hourly job."""
 
 
 def rows(replicas: int, runs: int, folder: Path) -> list[Row]:
@@ -46,8 +55,13 @@ def of_database(name: str, url: str, replicas: int, runs: int) -> list[Row]:
         begin_s = clock.wall_s() // HOUR_S * HOUR_S
         fleet = registered(store, replicas, begin_s)
         empty = used(url)
+        fill(store, fleet, begin_s - HOUR_S)
+        hour_mb = (used(url) - empty) / replicas / 1e6
+        sealing = seal(store, begin_s)
+        repeat_blocks(url, begin_s)
+        sealed_mb = (used(url) - empty) / replicas / 1e6
+        day_mb = sealed_mb * (1 - ROW_HOURS / DAY_HOURS) + hour_mb * ROW_HOURS
         fill(store, fleet, begin_s)
-        day_mb = (used(url) - empty) / replicas * (DAY_S / HOUR_S) / 1e6
         now_s = begin_s + HOUR_S
         store.roll_up(now_s)
         repeat(url, begin_s)
@@ -65,12 +79,18 @@ def of_database(name: str, url: str, replicas: int, runs: int) -> list[Row]:
         month = asked(lambda: reader.hours(now_s - MONTH_S, now_s, one), round(MONTH_S / HOUR_S))
         day = asked(lambda: reader.totals(now_s - DAY_S, now_s, one), round(DAY_S * 1000 / BUCKET_MS))
         raw = asked(lambda: reader.samples(now_s - HOUR_S, now_s + 1, one), hour_polls)
+        old = asked(lambda: reader.samples(now_s - DAY_S, now_s - DAY_S + HOUR_S, one), hour_polls)
+        of = f"raw samples of a target and day, every {INTERVAL_S:g} s"
         return [
-            Row(f"raw samples of a target and day, every {INTERVAL_S:g} s, {name}", day_mb, "MB", LARGEST_DAY_MB),
+            Row(f"{of}, all but the last {ROW_HOURS} hours sealed, {name}", day_mb, "MB", LARGEST_DAY_MB),
+            Row(f"the same, all sealed, {name}", sealed_mb, "MB"),
+            Row(f"the same, none sealed, {name}", hour_mb * DAY_HOURS, "MB"),
+            Row(f"sealing five minutes of {replicas:,} replicas, {name}", sealing, "s"),
             _ms(f"latest state of {replicas:,} replicas, of {size}", latest, runs, LONGEST_LATEST_MS),
             _ms(f"30 days of one replica from hourly totals, {name}", month, runs, LONGEST_MONTH_MS),
             _ms(f"a day of one replica from five-minute totals, {name}", day, runs),
             _ms(f"an hour of one replica from raw samples, {name}", raw, runs),
+            _ms(f"the same from sealed samples, {name}", old, runs),
         ]
 
 
@@ -114,6 +134,29 @@ def fill(store: Store, fleet: Sequence[Stored], begin_s: float) -> None:
             for one in fleet
             if since_s <= one.offset_s < since_s + FLUSH_S
         )
+
+
+def seal(store: Store, begin_s: float) -> Timing:
+    """Seal the hour before, five minutes after five minutes; how long each took by the wall."""
+    taken = timed(lambda: store.seal(begin_s + SEALED_AFTER_S), round(HOUR_S * 1000 / BUCKET_MS) - 1, time.perf_counter)
+    assert store.seal(begin_s + SEALED_AFTER_S) == 0
+    return taken
+
+
+def repeat_blocks(url: str, begin_s: float) -> None:
+    """The sealed hour again and again until the day before `begin_s` is full, oldest first."""
+    hours = range(round(DAY_HOURS) - 1, 0, -1)
+    last_ms = round(begin_s * 1000) - HOUR_MS
+    with changing(url) as connection:
+        if connection.dialect.name != "sqlite":
+            make_days(connection, days_of([last_ms - back * HOUR_MS for back in hours]))
+        for back in hours:
+            columns = ", ".join(replica_blocks.columns.keys()).replace("bucket_ms", f"bucket_ms - {back * HOUR_MS}", 1)
+            of_hour = f"SELECT {columns} FROM replica_blocks WHERE bucket_ms >= {last_ms} ORDER BY 1, 2"
+            connection.exec_driver_sql(f"INSERT INTO replica_blocks {of_hour}")
+    with changing(url, "AUTOCOMMIT") as connection:
+        if connection.dialect.name != "sqlite":
+            connection.exec_driver_sql("VACUUM replica_samples, replica_blocks")
 
 
 def repeat(url: str, begin_s: float) -> None:

@@ -31,7 +31,7 @@ def test_a_small_run_tells_every_figure(tmp_path: Path, monkeypatch: pytest.Monk
         "one bucket",
         "one gzipped answer",
         "the page whole",
-        "raw samples of a target and day, every 15 s, SQLite",
+        "raw samples of a target and day, every 15 s, all but the last 3 hours sealed, SQLite",
         "latest state of 3 replicas",
         "30 days of one replica from hourly totals, Postgres",
     )

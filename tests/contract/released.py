@@ -18,6 +18,7 @@ from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
 from analyzer.verdict import Verdict, VerdictState
 from collector.store import Store
 from collector.store.migrate import head
+from collector.store.sealing import SEALED_AFTER_S
 from tests.contract.postgres_cluster import running_cluster
 from tests.contract.standing_clock import StandingClock
 
@@ -29,6 +30,8 @@ BEGIN_S = 1_795_428_000.0
 """2026-11-23 10:00:00 UTC."""
 POLLS, INTERVAL_S = 90, 60.0
 """An hour and a half."""
+SEALED_S = 1800.0
+"""Of that, so much is sealed."""
 STEPS_PER_POLL = 40.0
 STATE = VerdictState(Verdict.EVALUATE, BEGIN_S, BEGIN_S + 60, Verdict.NO, BEGIN_S + 120)
 BODY = {"made_at_s": BEGIN_S, "figures": [1.5, None, "infinite"]}
@@ -40,7 +43,7 @@ def at_s(poll: int) -> float:
 
 
 def fill(store: Store) -> None:
-    """An hour and a half of one replica and a GPU, added up, with a report and a verdict."""
+    """An hour and a half of one replica and a GPU, added up and in part sealed, with a report and a verdict."""
     epoch = store.writer.register(KEY, IDENTITY, PROCESS_START, "vllm", BEGIN_S)
     store.writer.append(
         [
@@ -50,6 +53,8 @@ def fill(store: Store) -> None:
         [GpuSample("GPU-1", at_s(n), INTERVAL_S, "NVIDIA L4", energy_j_total=0.5 * n) for n in range(POLLS)],
     )
     store.roll_up(at_s(POLLS))
+    while store.seal(BEGIN_S + SEALED_S + SEALED_AFTER_S):
+        pass
     store.writer.append_report(BEGIN_S, BODY)
     store.writer.save_verdicts({("chat", "w4a16"): STATE}, BEGIN_S)
 

@@ -15,6 +15,7 @@ from collector.errors import BreakevenError
 from collector.store import Store, checked
 from collector.store.engine import open_engines
 from collector.store.migrate import upgrade
+from collector.store.sealing import SEALED_AFTER_S
 from tests.contract.standing_clock import StandingClock
 from tests.contract.store_samples import START_S, VLLM, sample
 
@@ -43,8 +44,9 @@ def upgrade_at_once(url: str, scripts: Path | None, barrier: Barrier, said: Conn
 
 
 def write_until_killed(url: str, first: int, said: Connection) -> None:
-    """Append numbered batches for ever, one sample each of `BATCH` replicas, rolling up now and then.
+    """Append numbered batches for ever, one sample each of `BATCH` replicas, rolling up and sealing now and then.
 
+    The bucket that is being filled is sealed as well, again and again.
     Every sample's `steps_total` is its batch's number. A number is sent once its batch is acknowledged.
     """
     with closing(Store.open(url, StandingClock())) as store:
@@ -60,6 +62,8 @@ def write_until_killed(url: str, first: int, said: Connection) -> None:
             said.send(number)
             if number % 50 == 49:
                 store.roll_up(at_s)
+            if number % 50 == 24:
+                store.seal(at_s + 2 * SEALED_AFTER_S)
             number += 1
 
 

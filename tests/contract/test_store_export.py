@@ -70,6 +70,8 @@ def fill(store: Store) -> None:
             [GpuSample("GPU-1", at_s, 15.0, "L4", energy_j_total=at_s - START_S + 0.125) for at_s in at],
         )
     store.roll_up(START_S + (HOURS - 1.5) * 3600.0)
+    while store.seal(START_S + (HOURS - 1) * 3600.0):
+        pass
     store.writer.append_report(START_S, {"figures": [1.5, None, "infinite"]})
     store.writer.save_verdicts({("chat", "w4a16"): VerdictState(Verdict.NO, START_S, None)}, START_S)
     store.writer.save_told("operators", {("chat", "w4a16"): Verdict.NO})

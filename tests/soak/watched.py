@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection, Table, select
+
+from collector.store.blocks import unpacked
 from collector.store.engine import open_engines, read_only
+from collector.store.grid import grid_rows
+from collector.store.read import replica_of_epoch
+from collector.store.schema import BLOCKS, gpu_samples, replica_samples
 from tests.bench.proc import resident_bytes, usage
+
+_PAGE = replica_samples.columns.keys().index("kv_usage_ppm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +63,26 @@ def look(process_id: int, at_s: float) -> Seen:
 def kept(url: str) -> Kept:
     """What the database holds now. Raises StoreError while it does not answer."""
 
-    def work(connection: Any) -> Kept:
-        told = connection.exec_driver_sql(
-            "SELECT target, kv_usage_ppm, epoch_id, tick_ms, offset_us FROM replica_samples"
-            " JOIN epochs ON epochs.id = epoch_id JOIN replicas ON replicas.id = replica_id"
-        ).fetchall()
-        rows = frozenset(Row(target, page, (epoch, tick_ms, off_us)) for target, page, epoch, tick_ms, off_us in told)
-        return Kept(rows, len(told), connection.exec_driver_sql("SELECT count(*) FROM gpu_samples").scalar_one())
+    def work(connection: Connection) -> Kept:
+        targets = {epoch: key.target for epoch, key in replica_of_epoch(connection).items()}
+        rows = {
+            Row(targets[row[1]], row[_PAGE], (row[1], row[0], row[2]))
+            for row in _all(connection, replica_samples)
+            if row[1] in targets
+        }
+        keys = {(row.key[0], row.key[1]) for row in rows}
+        return Kept(frozenset(rows), len(keys), len({(row[0], row[1]) for row in _all(connection, gpu_samples)}))
 
     # No connection stays: those to Postgres are struck like the daemon's own.
     with closing(read_only(open_engines(url))) as engines:
         return engines.read(work)
+
+
+def _all(connection: Connection, table: Table) -> Iterator[Sequence[Any]]:
+    """Every row, those of the table before sealed ones: one that is sealed meanwhile may come twice."""
+    yield from connection.execution_options(stream_results=True).execute(select(table))
+    for block in grid_rows(connection, BLOCKS[table.name], 0, 2**62):
+        yield from unpacked(table, block)
 
 
 def integrity(path: Path) -> str:
