@@ -73,21 +73,23 @@ def joins_found(
     targets: Sequence[Target], readings: Sequence[GpuReading], served: Mapping[str, Served]
 ) -> dict[str, GpuJoin]:
     """By URL, what the processes tell, and else what the pods do."""
+    # Left out here once, not for each of a thousand targets.
+    listed = [one for one in readings if one.process_ids is not None]
+    owned = [one for one in readings if one.owners]
     by_process = _unshared(
-        {target.url: _by_process(served.get(target.address, Served()), readings) for target in targets}
+        {target.url: _by_process(served.get(target.address, Served()), listed) for target in targets}
     )
-    by_pod = _unshared({target.url: _by_pod(target.labels, readings) for target in targets})
+    by_pod = _unshared({target.url: _by_pod(target.labels, owned) for target in targets})
     return {
         url: by_process[url] if by_process[url].uuids or not (by_pod[url].uuids or by_pod[url].note) else by_pod[url]
         for url in by_process
     }
 
 
-def _by_process(served: Served, readings: Sequence[GpuReading]) -> GpuJoin:
-    """The GPUs on which only processes of this server run."""
+def _by_process(served: Served, listed: Sequence[GpuReading]) -> GpuJoin:
+    """The GPUs on which only processes of this server run; `listed` are those whose processes are known."""
     mine, shared, divided = [], [], []
-    listed = [one for one in readings if one.process_ids is not None]
-    for one in listed:
+    for one in listed if served.process_ids else ():
         on = served.process_ids.intersection(one.process_ids or ())
         others = set(one.process_ids or ()) - served.process_ids
         if on and one.mig_enabled:
@@ -105,12 +107,15 @@ def _by_process(served: Served, readings: Sequence[GpuReading]) -> GpuJoin:
     return GpuJoin(note=served.problem if any(one.process_ids for one in listed) else "")
 
 
-def _by_pod(labels: Mapping[str, str], readings: Sequence[GpuReading]) -> GpuJoin:
-    """The GPUs given to the target's pod alone, where the labels leave only one pod possible."""
+def _by_pod(labels: Mapping[str, str], owned: Sequence[GpuReading]) -> GpuJoin:
+    """The GPUs given to the target's pod alone, where the labels leave only one pod possible.
+
+    `owned` are those that are given to any.
+    """
     wanted = [next((labels[name] for name in names if labels.get(name)), "") for names in _LABELS]
     if not wanted[1]:
         return GpuJoin()
-    fitting = [one for one in readings if any(_fits(wanted, owner) for owner in one.owners)]
+    fitting = [one for one in owned if any(_fits(wanted, owner) for owner in one.owners)]
     owners = {(owner.namespace, owner.pod) for one in fitting for owner in one.owners if _fits(wanted, owner)}
     if len(owners) > 1:
         return GpuJoin(note=f"pods {wanted[1]!r} of several namespaces hold GPUs: label the target with its namespace")
