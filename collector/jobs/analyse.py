@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
-from operator import itemgetter
 
 import numpy as np
 from sqlalchemy import Connection
@@ -15,15 +14,15 @@ from analyzer.assumptions import Deployment, Policy
 from analyzer.columns import Columns, since
 from analyzer.crosscheck import activity_of
 from analyzer.elsewhere import on_other
-from analyzer.histograms import HISTOGRAM_SPAN_S
 from analyzer.replicas import ReplicaHistory
 from analyzer.report import Report, analyse
 from analyzer.samples import GpuSample, ReplicaKey
 from analyzer.spans import sum_of_columns, totals_of_columns
 from analyzer.verdict import VerdictState
-from analyzer.windows import DIP_WINDOWS, MAX_GAP_INTERVALS, Totals, add_up_whole
+from analyzer.windows import Totals, add_up_whole
 from analyzer.written import pieces
-from collector.jobs.duty import BUCKET_S, HOUR_S, DutyCycles
+from collector.jobs.duty import DutyCycles
+from collector.jobs.history_reads import Read, Spans, buckets_of, in_groups, overlap_s, read_at_once
 from collector.jobs.polled import Polled
 from collector.jobs.stated import deployment_of
 from collector.jobs.step_models import StepModels
@@ -31,29 +30,8 @@ from collector.settings.deployments import DeploymentConfig
 from collector.settings.model import Settings
 from collector.store import Store
 
-
-@dataclass(frozen=True, slots=True)
-class Spans:
-    """Lengths of the live and of the decision span."""
-
-    recent_s: float
-    history_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Fresh:
-    """Some replicas' samples from `since_s` on, by epoch."""
-
-    since_s: float
-    columns: Mapping[int, Columns]
-
-
-READ_TOGETHER = 50
-"""The newest samples of so many replicas are read at once."""
 MINUTE_S = 60.0
 """What one missed answer of the last minutes silences at most, until they are in a bucket."""
-BY_BUCKET_S = 86_400.0
-"""The last day is read by five minutes, what is older by the hour: a week in about 450 rows, not 2,016."""
 
 
 class Analyse:
@@ -124,12 +102,11 @@ class Analyse:
         by_name = {deployment.name: deployment for deployment in deployments}
 
         def histories() -> Iterator[ReplicaHistory]:
-            keys = list(members)
-            for begin in range(0, len(keys), READ_TOGETHER):
-                some = keys[begin : begin + READ_TOGETHER]
-                fresh = self._fresh({epochs[key]: members[key] for key in some}, now_s)
+            for some in in_groups(list(members), lambda key: self._age_s(epochs[key], now_s)):
+                known_members = {epochs[key]: members[key] for key in some}
+                read = read_at_once(self._store.reader, known_members, self._spans, now_s)
                 for key in some:
-                    known = self._history(members[key], epochs[key], now_s, fresh, alone=crowd[key.target] == 1)
+                    known = self._history(members[key], epochs[key], now_s, read, alone=crowd[key.target] == 1)
                     yield self._models.prepared(known, by_name[known.deployment], epochs[key], now_s)
 
         return histories(), deployments
@@ -159,25 +136,17 @@ class Analyse:
         body = pieces(report, compact=True)
         self._store.writer.conclude(_states(report), report.made_at_s, body, guard, sparing=sparing)
 
-    def _fresh(self, members: Mapping[int, Polled], now_s: float) -> Fresh:
-        """The newest samples by epoch, from where those of a replica begin whose last bucket is in the store."""
-        overlap_s = max((_overlap_s(polled) for polled in members.values()), default=0.0)
-        closed_s = now_s // BUCKET_S * BUCKET_S - BUCKET_S
-        since_s = min(closed_s - overlap_s, now_s - self._spans.recent_s)
-        keys = {epoch: polled.replica for epoch, polled in members.items()}
-        return Fresh(since_s, self._store.reader.columns(since_s, now_s + 1, keys))
-
-    def _history(self, polled: Polled, epoch: int, now_s: float, newest: Fresh, *, alone: bool) -> ReplicaHistory:
+    def _history(self, polled: Polled, epoch: int, now_s: float, read: Read, *, alone: bool) -> ReplicaHistory:
         """What is stored of one replica. Only one that is `alone` at its target has the target's GPUs to itself."""
         reader, spans = self._store.reader, self._spans
         since_s, recent_since_s = now_s - spans.history_s, now_s - spans.recent_s
         begun_s = self._epoch_start_s(epoch)
-        stored = self._buckets(polled.replica, epoch, since_s, now_s)
+        stored = buckets_of(reader, read, polled.replica, epoch, since_s, now_s)
         least_s = since_s if begun_s is None else max(since_s, begun_s - polled.interval_s)
         cut_s = max((totals.end_s for _, totals in stored), default=least_s)
-        fresh_s = min(cut_s - _overlap_s(polled), recent_since_s)
-        found = newest.columns
-        if fresh_s < newest.since_s:
+        fresh_s = min(cut_s - overlap_s(polled), recent_since_s)
+        found = read.fresh
+        if fresh_s < read.fresh_since_s:
             found = reader.columns(fresh_s, now_s + 1, {epoch: polled.replica})
         fresh = None if epoch not in found else since(found[epoch], fresh_s)
         recent = None if fresh is None else sum_of_columns(since(fresh, recent_since_s))
@@ -210,27 +179,16 @@ class Analyse:
             epoch_started_s=begun_s,
         )
 
+    def _age_s(self, epoch: int, now_s: float) -> float:
+        """How long a history may be."""
+        begun_s = self._epoch_start_s(epoch)
+        return self._spans.history_s if begun_s is None else min(now_s - begun_s, self._spans.history_s)
+
     def _epoch_start_s(self, epoch: int) -> float | None:
         """When an epoch began. That never changes, so all are asked for when one is not known."""
         if epoch not in self._epoch_starts:
             self._epoch_starts = self._store.reader.epoch_starts()
         return self._epoch_starts.get(epoch)
-
-    def _buckets(self, replica: ReplicaKey, epoch: int, since_s: float, now_s: float) -> list[tuple[float, Totals]]:
-        """What is stored of an epoch by start, each window in one: old hours, and five minutes of the last day.
-
-        The epoch's first hour comes by five minutes too, since its warm-up lies in it. Where five-minute totals are
-        not kept as long, hours stand for them.
-        """
-        reader = self._store.reader
-        cut_s = max((now_s - BY_BUCKET_S) // HOUR_S * HOUR_S, since_s)
-        hours = reader.hours(since_s, now_s, replica, epoch)
-        fine = reader.totals(cut_s, now_s, replica, epoch)
-        first_s = hours[0][0] if hours else cut_s
-        if first_s < cut_s:
-            fine = [*reader.totals(first_s, first_s + HOUR_S, replica, epoch), *fine]
-        told = {start_s // HOUR_S for start_s, _ in fine}
-        return sorted([*(one for one in hours if one[0] // HOUR_S not in told), *fine], key=itemgetter(0))
 
     def _long_utilization(self, uuids: Sequence[str], since_s: float, now_s: float) -> float | None:
         """Mean duty cycle of the joined GPUs while this epoch lasted; None when one of them has none."""
@@ -256,11 +214,6 @@ def matches(config: DeploymentConfig, polled: Polled) -> bool:
         (config.match.target, address),
     )
     return all(pattern is None or fnmatchcase(value, pattern) for pattern, value in wanted)
-
-
-def _overlap_s(polled: Polled) -> float:
-    """So much before a bucket's end is read as well: to know a dip by, and what a histogram grew from."""
-    return max((MAX_GAP_INTERVALS + DIP_WINDOWS) * polled.interval_s, HISTOGRAM_SPAN_S)
 
 
 def _after(fresh: Columns, cut_s: float) -> list[Totals]:

@@ -34,7 +34,7 @@ class NameFilter:
     """
 
     def __init__(self, url: str, wanted: frozenset[str], enabled: bool = True) -> None:
-        self._url = filtered_url(url, wanted)
+        self._url = filtered_url(url, wanted) if enabled else url
         self._allowed = enabled and len(self._url) <= _URL_CHARS
         self._state = State.UNTRIED
         self._expected: _Shown | None = None

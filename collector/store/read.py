@@ -181,6 +181,32 @@ class Reader:
 
         return self._engines.read(work)
 
+    def totals_of(
+        self, since_s: float, until_s: float, members: Mapping[int, ReplicaKey]
+    ) -> dict[int, list[tuple[float, Totals]]]:
+        """As `totals`, of some epochs of given replicas, by epoch: in one search."""
+        return self._totals_of(replica_totals, since_s, until_s, members)
+
+    def hours_of(
+        self, since_s: float, until_s: float, members: Mapping[int, ReplicaKey]
+    ) -> dict[int, list[tuple[float, Totals]]]:
+        """As `hours`, of some epochs of given replicas, by epoch: in one search."""
+        return self._totals_of(replica_hours, since_s, until_s, members)
+
+    def _totals_of(
+        self, table: Table, since_s: float, until_s: float, members: Mapping[int, ReplicaKey]
+    ) -> dict[int, list[tuple[float, Totals]]]:
+        since_us, until_us = span_us(since_s, until_s)
+
+        def work(connection: Connection) -> dict[int, list[tuple[float, Totals]]]:
+            rows = grid_rows(connection, table, -(-since_us // 1000), -(-until_us // 1000), list(members))
+            found: dict[int, list[tuple[float, Totals]]] = {epoch: [] for epoch in members}
+            for row, totals in zip(rows, totals_of_rows(rows, members), strict=True):
+                found[totals.epoch].append((row[0] / 1000, totals))
+            return found
+
+        return self._engines.read(work)
+
     def latest_report(self) -> StoredReport | None:
         """The newest report; None before the first."""
         newest = select(reports).order_by(reports.c.made_at_us.desc()).limit(1)

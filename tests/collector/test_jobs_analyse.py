@@ -10,6 +10,7 @@ import pytest
 
 from analyzer.samples import Identity, ReplicaKey, ReplicaSample
 from collector.jobs.analyse import Analyse
+from collector.jobs.history_reads import buckets_of, read_at_once
 from collector.jobs.polled import Polled
 from collector.settings.load import parse_settings
 from collector.store import Keep, Store
@@ -47,7 +48,8 @@ def rows(store: Store, epoch: int, now_s: float, settings: str = "") -> tuple[fl
     analyse = Analyse(store, parse_settings(settings, ""))
     one = Polled(KEY, "vllm", VLLM, "1", now_s, now_s, POLL_S, {})
     (report,) = analyse.run({KEY: one}, {KEY: epoch}, now_s).replicas
-    buckets = analyse._buckets(KEY, epoch, now_s - analyse._spans.history_s, now_s)
+    read = read_at_once(store.reader, {epoch: one}, analyse._spans, now_s)
+    buckets = buckets_of(store.reader, read, KEY, epoch, now_s - analyse._spans.history_s, now_s)
     return report.history_covered_s, report.history_span_s, len(buckets)
 
 
