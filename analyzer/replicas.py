@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from analyzer.assumptions import DEFAULT_SCHEMES, Deployment
 from analyzer.batching import decode_batch, mean_gauge, mean_per
@@ -144,10 +145,11 @@ def fit_replica(known: ReplicaHistory, deployment: Deployment, fine: Counted | N
 
     `fine` are shorter spans of the newest stretch: they take the place of the history's parts from there on.
     """
-    told = counted_in(known.parts)
-    if fine is not None and len(fine):
-        older = told["end_s"] <= fine["start_s"][0]
-        told = told.take(older).then(fine) if older.any() else fine
+    begin_s = float(fine["start_s"][0]) if fine is not None and len(fine) else inf
+    older = [part for part in known.parts if part.totals.end_s <= begin_s]
+    told = counted_in(older) if fine is None or older else fine
+    if fine is not None and older:
+        told = told.then(fine)
     mixed = known.identity.mixed_steps is not False
     return fit(told, resolve(known.identity, deployment, known.joined_gpus), mixed=mixed)
 

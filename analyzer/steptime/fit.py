@@ -101,7 +101,8 @@ def fit(
         return Missing(
             f"only {covered_s / 60:.0f} minutes of traffic in this epoch: {MIN_COVERED_S / 60:.0f} are needed"
         )
-    seen = seen.take(_thinned(len(seen), max_blocks))
+    if len(seen) > max_blocks:
+        seen = seen.take(_thinned(len(seen), max_blocks))
     before = prior(hardware, seen)
     laws = tuple(Law) if before.split else (Law.ADDITIVE,)
     limits = _limits(seen)
@@ -119,9 +120,7 @@ def fit(
 
 
 def _thinned(count: int, limit: int) -> NDArray[np.intp]:
-    """All of the newest half of the limit, and the older ones at even distances."""
-    if count <= limit:
-        return np.arange(count)
+    """Of more than the limit all of the newest half of it, and the older ones at even distances."""
     newest = limit // 2
     older = np.linspace(0, count - newest - 1, limit - newest).round().astype(np.intp)
     return np.concatenate([older, np.arange(count - newest, count)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from math import isfinite
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import numpy as np
@@ -89,6 +89,7 @@ _GPU_SCALES = tuple(one.scale for one in GPU_MEASURES)
 _BUCKETS = {name: len(bounds_of(ReplicaSample, name)) + 1 for name in HISTOGRAM_COLUMNS}
 _WIDTH = 4 + len(REPLICA_MEASURES)
 """Figures of a row of `replica_samples`: tick, epoch, offset and interval come first, packed histograms last."""
+_figures_of, _packed_of = itemgetter(slice(_WIDTH)), itemgetter(slice(_WIDTH, None))
 _SERIES_AT = [4 + _REPLICA_FIELDS.index(name) for name in SERIES]
 _SERIES_DIVISORS = np.array([[_REPLICA_SCALES[at - 4] or 1.0] for at in _SERIES_AT])
 """A measure without a scale is kept as it is."""
@@ -130,7 +131,7 @@ def replica_sample(row: Sequence[Any], replica: ReplicaKey) -> ReplicaSample:
 
 def replica_columns(rows: Sequence[Sequence[Any]], replica: ReplicaKey) -> Columns:
     """Rows of one epoch in `replica_samples`, oldest first, as columns: quicker by far than as samples."""
-    flat = chain.from_iterable(row[:_WIDTH] for row in rows)
+    flat = chain.from_iterable(map(_figures_of, rows))
     figures = np.fromiter(flat, np.float64, len(rows) * _WIDTH).reshape(len(rows), _WIDTH).T
     return Columns(
         replica=replica,
@@ -138,9 +139,9 @@ def replica_columns(rows: Sequence[Sequence[Any]], replica: ReplicaKey) -> Colum
         at_s=(figures[0] * 1000 + figures[2]) / MICRO,
         interval_s=figures[3] / 1000,
         series=figures[_SERIES_AT] / _SERIES_DIVISORS,
-        carrying=np.array([row[_WIDTH:] != _NOTHING_PACKED for row in rows]),
+        carrying=np.array([packed != _NOTHING_PACKED for packed in map(_packed_of, rows)]),
         sample=lambda number: replica_sample(rows[number], replica),
-        told=lambda numbers: _counts([rows[number][_WIDTH:] for number in numbers.tolist()]),
+        told=lambda numbers: _counts([_packed_of(rows[number]) for number in numbers.tolist()]),
     )
 
 
