@@ -28,7 +28,8 @@ Array = NDArray[np.float64]
 
 CHUNK_TOKENS = (512.0, 2048.0, 8192.0)
 """Usual limits of prompt tokens per step: chunked prefill's old default, vLLM's, and vLLM's on large GPUs."""
-MIN_COVERED_S = 600.0
+MIN_COVERED_S = 590.0
+"""Ten minutes, less what the polls at both ends leave out."""
 MIN_BLOCKS = 5
 MAX_BLOCKS = 120
 """More blocks cost time and add little: older ones are thinned out."""
@@ -97,10 +98,12 @@ def fit(
     if isinstance(seen, Missing):
         return seen
     covered_s = float(seen.covered_s.sum())
-    if covered_s < MIN_COVERED_S or len(seen) < MIN_BLOCKS:
+    if covered_s < MIN_COVERED_S:
         return Missing(
-            f"only {covered_s / 60:.0f} minutes of traffic in this epoch: {MIN_COVERED_S / 60:.0f} are needed"
+            f"only {covered_s // 60:.0f} minutes of traffic in this epoch: {MIN_COVERED_S / 60:.0f} are needed"
         )
+    if len(seen) < MIN_BLOCKS:
+        return Missing(f"traffic in only {len(seen)} spans of this epoch: {MIN_BLOCKS} are needed")
     if len(seen) > max_blocks:
         seen = seen.take(_thinned(len(seen), max_blocks))
     before = prior(hardware, seen)

@@ -55,9 +55,9 @@ class Recorded:
     machine: list[Machine]
 
 
-def clients_at(elapsed_s: float) -> int:
-    """1 to all of them, by a sine."""
-    return 1 + round((CLIENTS - 1) * (1 + sin(2 * pi * elapsed_s / SWING_S)) / 2)
+def clients_at(elapsed_s: float, fewest: int) -> int:
+    """`fewest` to all of them, by a sine."""
+    return fewest + round((CLIENTS - fewest) * (1 + sin(2 * pi * elapsed_s / SWING_S)) / 2)
 
 
 def request_at(elapsed_s: float, chance: random.Random) -> tuple[int, int]:
@@ -69,12 +69,14 @@ def request_at(elapsed_s: float, chance: random.Random) -> tuple[int, int]:
     return PROMPT_HEAVY if drawn < 0.25 + 0.75 * prompts else DECODE_HEAVY
 
 
-def client(ask: Callable[[int, int, random.Random], Answer], number: int, begin_s: float, run_s: float) -> list[Answer]:
+def client(
+    ask: Callable[[int, int, random.Random], Answer], number: int, begin_s: float, run_s: float, fewest: int
+) -> list[Answer]:
     """One client's requests; it pauses while the schedule wants fewer clients. Times are monotonic."""
     chance = random.Random(number)
     answers = []
     while (elapsed_s := time.monotonic() - begin_s) < run_s:
-        if number < clients_at(elapsed_s):
+        if number < clients_at(elapsed_s, fewest):
             answers.append(ask(*request_at(elapsed_s, chance), chance))
             time.sleep(chance.expovariate(1 / PAUSE_S))
         else:
@@ -127,15 +129,15 @@ def _server_ticks(pid: int) -> int:
 
 
 async def drive(
-    scraper: TargetScraper, ask: Callable[[int, int, random.Random], Answer], pid: int, run_s: float
+    scraper: TargetScraper, ask: Callable[[int, int, random.Random], Answer], pid: int, run_s: float, fewest: int
 ) -> Recorded:
-    """Runs the load against the server of that process, and polls it."""
+    """Runs the load of `fewest` to all clients against the server of that process, and polls it."""
     samples: list[ReplicaSample] = []
     machine = []
     begin_s = time.monotonic()
     with ThreadPoolExecutor(CLIENTS) as threads:
         load: list[Future[list[Answer]]] = [
-            threads.submit(client, ask, number, begin_s, run_s) for number in range(CLIENTS)
+            threads.submit(client, ask, number, begin_s, run_s, fewest) for number in range(CLIENTS)
         ]
         for tick in range(1, round(run_s / POLL_S) + 1):
             scrape = await scraper.scrape()
