@@ -188,8 +188,10 @@ def test_the_error_on_spans_that_were_not_fitted_is_published() -> None:
 
 def test_too_little_traffic_is_said() -> None:
     model = fit([Linear().part(10, number=k) for k in range(MIN_BLOCKS - 1)], UNKNOWN)
-    assert isinstance(model, Missing)
-    assert "minutes of traffic" in model.reason
+    assert model == Missing(f"traffic in only {MIN_BLOCKS - 1} spans of this epoch: {MIN_BLOCKS} are needed")
+    short = fit([Linear().part(10, number=0)], UNKNOWN)
+    assert isinstance(short, Missing)
+    assert "minutes of traffic" in short.reason
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ RUN_S = WARM_UP_S + WINDOW_S * WINDOWS + 15.0
 LLAMA = Shape(embedding=640, layers=10, heads=10, feed_forward=1792)
 """Of 100 MB: its weights come from memory at every step, as those of a model that is served, and from no cache."""
 FEWEST = 3
-"""On a CPU llama.cpp multiplies for one sequence with other kernels than for several: a step took 3.5 ms for one, 10 for
-two or three, 17 for four, 21 for eight. No law that is linear in the batch holds across the first of these."""
+"""On a CPU llama.cpp multiplies for one sequence with other kernels than for several: a step took 3.5 ms for one, 10
+for two or three, 17 for four, 21 for eight. No law linear in the batch holds across the first of these."""
 
 
 def ask_vllm(port: int, prompt: int, tokens: int, chance: random.Random) -> Answer:
