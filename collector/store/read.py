@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -168,16 +168,10 @@ class Reader:
     def _totals(
         self, table: Table, since_s: float, until_s: float, replica: ReplicaKey | None, epoch: int | None
     ) -> list[tuple[float, Totals]]:
-        since_us, until_us = span_us(since_s, until_s)
-        # Starts are whole milliseconds.
-        since_ms, until_ms = -(-since_us // 1000), -(-until_us // 1000)
-
         def work(connection: Connection) -> list[tuple[float, Totals]]:
             keys = _keys(connection, replica, epoch)
-            rows = grid_rows(connection, table, since_ms, until_ms, None if replica is None else list(keys))
-            known = [row for row in rows if row[1] in keys]
-            starts_s = [row[0] / 1000 for row in known]
-            return list(zip(starts_s, totals_of_rows(known, keys), strict=True))
+            members = None if replica is None else list(keys)
+            return list(_totals_between(connection, table, since_s, until_s, keys, members))
 
         return self._engines.read(work)
 
@@ -196,13 +190,10 @@ class Reader:
     def _totals_of(
         self, table: Table, since_s: float, until_s: float, members: Mapping[int, ReplicaKey]
     ) -> dict[int, list[tuple[float, Totals]]]:
-        since_us, until_us = span_us(since_s, until_s)
-
         def work(connection: Connection) -> dict[int, list[tuple[float, Totals]]]:
-            rows = grid_rows(connection, table, -(-since_us // 1000), -(-until_us // 1000), list(members))
             found: dict[int, list[tuple[float, Totals]]] = {epoch: [] for epoch in members}
-            for row, totals in zip(rows, totals_of_rows(rows, members), strict=True):
-                found[totals.epoch].append((row[0] / 1000, totals))
+            for start_s, totals in _totals_between(connection, table, since_s, until_s, members, list(members)):
+                found[totals.epoch].append((start_s, totals))
             return found
 
         return self._engines.read(work)
@@ -274,6 +265,22 @@ def replica_of_epoch(connection: Connection, replica: ReplicaKey | None = None) 
         mine = select(epochs.c.id).join(replicas).where(_is(replica))
         return dict.fromkeys(connection.execute(mine).scalars(), replica)
     return {number: ReplicaKey(target, model, rank) for number, target, model, rank in connection.execute(pairs)}
+
+
+def _totals_between(
+    connection: Connection,
+    table: Table,
+    since_s: float,
+    until_s: float,
+    keys: Mapping[int, ReplicaKey],
+    members: Sequence[int] | None,
+) -> Iterator[tuple[float, Totals]]:
+    """(start, totals) of the known epochs, sought among `members` where any are named, oldest first."""
+    since_us, until_us = span_us(since_s, until_s)
+    # Starts are whole milliseconds.
+    rows = grid_rows(connection, table, -(-since_us // 1000), -(-until_us // 1000), members)
+    known = [row for row in rows if row[1] in keys]
+    return zip((row[0] / 1000 for row in known), totals_of_rows(known, keys), strict=True)
 
 
 def _keys(connection: Connection, replica: ReplicaKey | None, epoch: int | None) -> dict[int, ReplicaKey]:

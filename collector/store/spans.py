@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, Select, Table, and_, func, select
+from sqlalchemy import CTE, Connection, FromClause, Select, Table, and_, func, select
 
 from collector.store.codec import Row, microseconds
 from collector.store.grid import FEW_MEMBERS, Rows, column_names, member_of, members_of, numbers
@@ -81,15 +81,8 @@ def ticks_between(connection: Connection, table: Table, since_us: int, until_us:
 
     Of sealed rows no tick is needed.
     """
-    first_ms, last_ms = since_us // 1000 - BUCKET_MS, (until_us - 1) // 1000
-    following = f"SELECT min(tick_ms) FROM {table.name} WHERE tick_ms > at_ms AND tick_ms <= {last_ms}"
-    statement = (
-        f"WITH RECURSIVE ticks(at_ms) AS ("
-        f"SELECT min(tick_ms) FROM {table.name} WHERE tick_ms BETWEEN {first_ms} AND {last_ms}"
-        f" UNION ALL SELECT ({following}) FROM ticks WHERE at_ms IS NOT NULL)"
-        " SELECT at_ms FROM ticks WHERE at_ms IS NOT NULL"
-    )
-    return list(connection.exec_driver_sql(statement).scalars())
+    ticks = _ticks(table, since_us // 1000 - BUCKET_MS, (until_us - 1) // 1000)
+    return list(connection.execute(select(ticks.c.tick_ms).where(ticks.c.tick_ms.is_not(None))).scalars())
 
 
 def members_between(connection: Connection, table: Table, since_us: int, until_us: int) -> list[int]:
@@ -164,7 +157,15 @@ def span_us(since_s: float, until_s: float) -> tuple[int, int]:
 
 
 def _hops(table: Table, first_ms: int, last_ms: int, members: Sequence[int]) -> Select[Any]:
-    """The members' rows at every tick between two, the ticks found by hopping along the key."""
+    """The members' rows at every tick between two, the ticks found by hopping."""
+    ticks = _ticks(table, first_ms, last_ms)
+    return select(table).select_from(
+        ticks.join(table, and_(table.c.tick_ms == ticks.c.tick_ms, member_of(table).in_(members)))
+    )
+
+
+def _ticks(table: Table, first_ms: int, last_ms: int) -> CTE:
+    """Every tick from the first to the last in order, found by hopping along the key, and then NULL."""
     within = table.c.tick_ms.between(first_ms, last_ms)
     ticks = select(func.min(table.c.tick_ms).label("tick_ms")).where(within).cte("ticks", recursive=True)
     later = _later(table)
@@ -173,10 +174,7 @@ def _hops(table: Table, first_ms: int, last_ms: int, members: Sequence[int]) -> 
         .where(later.c.tick_ms > ticks.c.tick_ms, later.c.tick_ms <= last_ms)
         .scalar_subquery()
     )
-    ticks = ticks.union_all(select(following).where(ticks.c.tick_ms.is_not(None)))
-    return select(table).select_from(
-        ticks.join(table, and_(table.c.tick_ms == ticks.c.tick_ms, member_of(table).in_(members)))
-    )
+    return ticks.union_all(select(following).where(ticks.c.tick_ms.is_not(None)))
 
 
 @cache
