@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.columns import SERIES, Columns
-from analyzer.histograms import WIDEST
-from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample, bounds_of
+from analyzer.histograms import BUCKETS, WIDEST
+from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
 from analyzer.stacked import Stacked, Told
 from analyzer.windows import Totals
 from collector.store.packing import pack, unpack, unpack_many
@@ -86,14 +86,13 @@ _REPLICA_FIELDS = tuple(one.field for one in REPLICA_MEASURES)
 _REPLICA_SCALES = tuple(one.scale for one in REPLICA_MEASURES)
 _GPU_FIELDS = tuple(one.field for one in GPU_MEASURES)
 _GPU_SCALES = tuple(one.scale for one in GPU_MEASURES)
-_BUCKETS = {name: len(bounds_of(ReplicaSample, name)) + 1 for name in HISTOGRAM_COLUMNS}
 _WIDTH = 4 + len(REPLICA_MEASURES)
 """Figures of a row of `replica_samples`: tick, epoch, offset and interval come first, packed histograms last."""
 _figures_of, _packed_of = itemgetter(slice(_WIDTH)), itemgetter(slice(_WIDTH, None))
 _SERIES_AT = [4 + _REPLICA_FIELDS.index(name) for name in SERIES]
 _SERIES_DIVISORS = np.array([[_REPLICA_SCALES[at - 4] or 1.0] for at in _SERIES_AT])
 """A measure without a scale is kept as it is."""
-_NOTHING_PACKED = (None,) * len(_BUCKETS)
+_NOTHING_PACKED = (None,) * len(BUCKETS)
 _HEAD = 7
 """Columns of a row of totals before its refusals: bucket, epoch, start, end, covered, active, windows."""
 _DELTAS = tuple(one.field for one in DELTA_MEASURES)
@@ -101,7 +100,7 @@ _INTEGRALS = tuple(one.field for one in INTEGRAL_MEASURES)
 _TOTAL_DIVISORS = [one.scale or 1 for one in (*DELTA_MEASURES, *INTEGRAL_MEASURES)]
 _REFUSED = slice(_HEAD, _HEAD + len(REFUSAL_COLUMNS))
 _KEPT = slice(_REFUSED.stop, _REFUSED.stop + len(_TOTAL_DIVISORS))
-_PACKED = slice(_KEPT.stop, _KEPT.stop + len(_BUCKETS))
+_PACKED = slice(_KEPT.stop, _KEPT.stop + len(BUCKETS))
 _replica_values = attrgetter(*_REPLICA_FIELDS)
 _replica_histograms = attrgetter(*HISTOGRAM_COLUMNS)
 _gpu_values = attrgetter(*_GPU_FIELDS)
@@ -125,7 +124,7 @@ def replica_sample(row: Sequence[Any], replica: ReplicaKey) -> ReplicaSample:
     tick_ms, epoch, offset_us, interval_ms, *kept = row
     measured, packed = kept[: len(_REPLICA_FIELDS)], kept[len(_REPLICA_FIELDS) :]
     values: dict[str, Any] = dict(zip(_REPLICA_FIELDS, map(_restore, measured, _REPLICA_SCALES), strict=True))
-    values.update(zip(_BUCKETS, map(unpack, packed, _BUCKETS.values()), strict=True))
+    values.update(zip(BUCKETS, map(unpack, packed, BUCKETS.values()), strict=True))
     return ReplicaSample(replica, epoch, seconds(tick_ms * 1000 + offset_us), interval_ms / 1000, **values)
 
 
@@ -150,10 +149,10 @@ def _counts(packed: Sequence[Sequence[bytes | None]]) -> NDArray[np.float64]:
     flat = list(chain.from_iterable(packed))
     told = [place for place, one in enumerate(flat) if one is not None]
     counts = np.full((len(flat), WIDEST), np.nan)
-    buckets = [*_BUCKETS.values()] * len(packed)
+    buckets = [*BUCKETS.values()] * len(packed)
     found = unpack_many([one for one in flat if one is not None], [buckets[place] for place in told])
     counts[told, : found.shape[1]] = found
-    return counts.reshape(len(packed), len(_BUCKETS), WIDEST)
+    return counts.reshape(len(packed), len(BUCKETS), WIDEST)
 
 
 def gpu_row(sample: GpuSample, gpu_id: int) -> Row:
@@ -186,7 +185,7 @@ def stacked_samples(rows: Sequence[Sequence[Any]]) -> tuple[Stacked, list[int], 
         series=figures[_SERIES_AT][:, order] / _SERIES_DIVISORS,
         told={
             name: _told(packed, order, buckets)
-            for (name, buckets), packed in zip(_BUCKETS.items(), told[_WIDTH:], strict=True)
+            for (name, buckets), packed in zip(BUCKETS.items(), told[_WIDTH:], strict=True)
         },
     )
     return stacked, epochs.tolist(), order
@@ -231,10 +230,10 @@ def totals_of_rows(rows: Sequence[Sequence[Any]], keys: Mapping[int, ReplicaKey]
     """
     told = [
         _histograms_of([row[_PACKED.start + number] for row in rows], buckets)
-        for number, buckets in enumerate(_BUCKETS.values())
+        for number, buckets in enumerate(BUCKETS.values())
     ]
     return [
-        _totals(row, keys[row[1]], dict(zip(_BUCKETS, histograms, strict=True)))
+        _totals(row, keys[row[1]], dict(zip(BUCKETS, histograms, strict=True)))
         for row, histograms in zip(rows, zip(*told, strict=True), strict=True)
     ]
 
