@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from analyzer.assumptions import Deployment
 from analyzer.capacity.live import ReplicaCapacity
 from analyzer.evidence import Missing
@@ -14,7 +12,7 @@ from analyzer.hours import ReplicaHours, replica_hours
 from analyzer.predict import Prediction
 from analyzer.replicas import NO_BUSY, ReplicaHistory, capacity_of_replica, fit_replica, predict_replica
 from analyzer.samples import GpuSample, ReplicaKey
-from analyzer.steptime.counted import Counted, counted_by_span, counted_in
+from analyzer.steptime.counted import Counted, counted_by_span
 from analyzer.steptime.fit import StepModel
 from analyzer.steptime.parts import Part
 from analyzer.windows import Totals
@@ -174,9 +172,10 @@ def _hours(model: StepModel | Missing, known: ReplicaHistory) -> ReplicaHours | 
 
 def _last_traffic_s(parts: Sequence[Part], fine: Counted | None) -> float | None:
     """When the last span ended in which a step was counted."""
-    told = [counted_in(parts)] if fine is None else [counted_in(parts), fine]
-    ends = np.concatenate([one["end_s"][one["steps_total"] > 0] for one in told])
-    return float(ends.max()) if len(ends) else None
+    ends_s = [part.totals.end_s for part in parts if part.totals.deltas["steps_total"]]
+    if fine is not None:
+        ends_s += fine["end_s"][fine["steps_total"] > 0].tolist()
+    return max(ends_s, default=None)
 
 
 def _stale(former: _Fitted, now_s: float) -> bool:
