@@ -7,8 +7,6 @@ a second to import; a test compares the two.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,9 +31,8 @@ _POLYNOMIALS: tuple[tuple[int, tuple[int, ...]], ...] = (
 MOST_DIMENSIONS = 1 + len(_POLYNOMIALS)
 
 
-@cache
 def points(dimensions: int, count_log2: int) -> NDArray[np.float64]:
-    """The first 2^`count_log2` points, (points, dimensions), each in [0, 1), read-only; the first is zero.
+    """The first 2^`count_log2` points, (points, dimensions), each in [0, 1); the first is zero.
 
     Raises ValueError for no dimensions or more than `MOST_DIMENSIONS`.
     """
@@ -49,7 +46,6 @@ def points(dimensions: int, count_log2: int) -> NDArray[np.float64]:
         direction = np.array([numbers[bit] << count_log2 - 1 - bit for numbers in each])
         found ^= (gray >> bit & 1)[:, None] * direction
     shares: NDArray[np.float64] = found / 2**count_log2
-    shares.flags.writeable = False
     return shares
 
 

@@ -7,19 +7,12 @@ from pathlib import Path
 
 MOUNTS = Path("/proc/self/mountinfo")
 OVER_NETWORK = frozenset(
-    {"9p", "afs", "beegfs", "ceph", "cifs", "coda", "gfs2", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2"}
-    | {
-        "orangefs",
-        "smb2",
-        "smb3",
-        "smbfs",
-        "virtiofs",
-        "fuse.ceph-fuse",
-        "fuse.cephfs",
-        "fuse.gcsfuse",
-        "fuse.glusterfs",
-    }
-    | {"fuse.juicefs", "fuse.mount.s3fs", "fuse.rclone", "fuse.s3fs", "fuse.seaweedfs", "fuse.sshfs", "fuse.weed"}
+    (
+        *("9p", "afs", "beegfs", "ceph", "cifs", "coda", "gfs2", "glusterfs", "lustre", "ncpfs", "nfs"),
+        *("nfs4", "ocfs2", "orangefs", "smb2", "smb3", "smbfs", "virtiofs", "fuse.ceph-fuse", "fuse.cephfs"),
+        *("fuse.gcsfuse", "fuse.glusterfs", "fuse.juicefs", "fuse.mount.s3fs", "fuse.rclone", "fuse.s3fs"),
+        *("fuse.seaweedfs", "fuse.sshfs", "fuse.weed"),
+    )
 )
 """Types whose files other machines, or a host beyond the kernel's locks, may hold as well."""
 _OCTAL = re.compile(r"\\([0-7]{3})")
