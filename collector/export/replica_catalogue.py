@@ -109,6 +109,6 @@ REPLICAS: tuple[Metric, ...] = (
         "breakeven_epoch_start_timestamp_seconds",
         "gauge",
         REPLICA,
-        "Unix time when the replica's current epoch began: its process, model, precision or GPU was another before.",
+        "Unix time when the replica's epoch began: its process, model, precision, GPU or clock was another before.",
     ),
 )

@@ -17,6 +17,7 @@ from collector.jobs.scraper import GpuPageError
 from collector.jobs.sink import Sink
 from collector.jobs.sparse import Sparse
 from collector.jobs.standstill import Standstill
+from collector.jobs.stretches import Stretches
 from collector.jobs.targets import Target
 from collector.jobs.ticks import aligned
 from collector.logs import event
@@ -51,6 +52,7 @@ class PollTarget:
         self._known: dict[str, Any] = {}
         self._sparse = Sparse()
         self._standstill = Standstill()
+        self._stretches = Stretches(target.interval_s)
         self._process_start: str | None = None
         self._last: dict[ReplicaKey, tuple[str | None, Mapping[str, float | None]]] = {}
 
@@ -123,7 +125,8 @@ class PollTarget:
             for one in scrape.reading.replicas
             if self._sparse.due(self._key(one), start, now_s, self._target.interval_s)
         }
-        found = [self._one(spec, scrape, replica, sent_s) for replica in scrape.reading.replicas]
+        mark = self._stretches.mark(sent_s, now_s - scrape.age_s)
+        found = [self._one(spec, scrape, replica, sent_s, mark) for replica in scrape.reading.replicas]
         self._last = {one.replica: self._last[one.replica] for one in found}
         self._sparse.keep(self._last)
         if not due:
@@ -134,7 +137,14 @@ class PollTarget:
     def _key(self, replica: ReplicaReading) -> ReplicaKey:
         return ReplicaKey(self._target.url, replica.model, replica.rank)
 
-    def _one(self, spec: EngineSpec | BareEngine, scrape: Scrape, replica: ReplicaReading, sent_s: float) -> Polled:
+    def _one(
+        self,
+        spec: EngineSpec | BareEngine,
+        scrape: Scrape,
+        replica: ReplicaReading,
+        sent_s: float,
+        mark: str | None,
+    ) -> Polled:
         target, start = self._target, scrape.reading.process_start
         key = self._key(replica)
         then, before = self._last.get(key, (None, None))
@@ -146,7 +156,7 @@ class PollTarget:
             replica=key,
             job=target.job.job_name,
             identity=Identity(spec.name, **{"mixed_steps": spec.mixed_steps, **self._known, **replica.identity}),
-            process_start=start,
+            process_start=" ".join(filter(None, (start, mark))) or None,
             tick_s=aligned(sent_s, target.interval_s),
             at_s=sent_s,
             interval_s=target.interval_s,

@@ -55,8 +55,9 @@ class Played:
         self._steps_before, self._moves_since_s = self.steps(), None
 
     def thaw(self) -> None:
-        """The counters move again."""
-        self._moves_since_s = time.monotonic()
+        """The counters move again, if they stood still."""
+        if self._moves_since_s is None:
+            self._moves_since_s = time.monotonic()
 
     def step_back(self, steps: float) -> None:
         """The counters fall, and nothing restarted."""
