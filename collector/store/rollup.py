@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import partial
 from operator import attrgetter
 from statistics import median
 
@@ -32,6 +33,7 @@ from collector.store.codec import (
 )
 from collector.store.engine import Engines
 from collector.store.grid import grid_rows
+from collector.store.last_rows import last_rows_before
 from collector.store.read import replica_of_epoch
 from collector.store.schema import (
     BUCKET_MS,
@@ -43,7 +45,7 @@ from collector.store.schema import (
     stale_buckets,
     stale_hours,
 )
-from collector.store.spans import last_row_before, members_between, rows_at_once, rows_between, ticks_between
+from collector.store.spans import members_between, rows_at_once, rows_between, ticks_between
 from collector.store.write import upsert_hours, upsert_totals
 
 MEMBERS_AT_ONCE = 10_000
@@ -55,7 +57,23 @@ LOOK_BACK_MS = 60_000
 """Histograms are told once a minute: so far back lies the sample that an increase begins with."""
 LOOK_BACK_POLLS = 5.5
 """And so many polls before it are read, to know a dip by: one more than it takes, and half a poll of unpunctuality."""
+PAST_ROWS = DIP_WINDOWS + 1
+"""So many rows before a bucket tell a dip that its first windows may lead out of."""
 _epoch_of = attrgetter("epoch")
+Past = Mapping[int, Sequence[Row]]
+"""By epoch, its last rows that are older than the bucket before the one that is rolled up."""
+
+
+class PastNeededError(Exception):
+    """A bucket's totals take rows that are older than the bucket before it: those of these epochs, each with its start.
+
+    They may lie far back, so they are looked for before the transaction that holds the others up.
+    """
+
+    def __init__(self, bucket_ms: int, begun_us: Mapping[int, int]) -> None:
+        super().__init__(bucket_ms)
+        self.bucket_ms = bucket_ms
+        self.begun_us = begun_us
 
 
 def roll_up(engines: Engines, now_s: float, check: Callable[[Connection], None] = lambda _: None) -> int:
@@ -74,21 +92,33 @@ def roll_up(engines: Engines, now_s: float, check: Callable[[Connection], None] 
         return engines.write(both)
 
     now_ms = microseconds(now_s) // 1000
-    done = 0
-    while (made := checked(_roll_up_one, now_ms - BUCKET_MS)) is not None:
+    done, past = 0, dict[int, Past]()
+    while True:
+        try:
+            made = checked(partial(_roll_up_one, past=past), now_ms - BUCKET_MS)
+        except PastNeededError as needed:
+            past = {needed.bucket_ms: engines.read(partial(past_of, needed=needed))}
+            continue
+        if made is None:
+            break
         done += made
     while checked(_add_up_one, now_ms - HOUR_MS) is not None:
         pass
     return done
 
 
-def _roll_up_one(connection: Connection, closed_ms: int) -> int | None:
-    """Roll up the oldest stale bucket: 1, or 0 when another process took it first; None when there is none."""
+def _roll_up_one(connection: Connection, closed_ms: int, past: Mapping[int, Past]) -> int | None:
+    """Roll up the oldest stale bucket: 1, or 0 when another process took it first; None when there is none.
+
+    `past` is what was found of the past by bucket. Raises PastNeededError where a bucket's is needed.
+    """
     bucket, mine = _taken(connection, stale_buckets, closed_ms)
     if bucket is None:
         return None
     if mine:
-        upsert_totals(connection, [totals_row(bucket, totals) for totals in bucket_totals(connection, bucket)])
+        upsert_totals(
+            connection, [totals_row(bucket, totals) for totals in bucket_totals(connection, bucket, past.get(bucket))]
+        )
     return int(mine)
 
 
@@ -150,16 +180,34 @@ def _hour_rows_of(
             yield (*totals_row(hour_ms, whole), pairs[epoch])
 
 
-def bucket_totals(connection: Connection, bucket_ms: int) -> list[Totals]:
-    """The totals of the windows that end in one bucket, one per epoch."""
+def bucket_totals(connection: Connection, bucket_ms: int, past: Past | None = None) -> list[Totals]:
+    """The totals of the windows that end in one bucket, one per epoch. Raises PastNeededError without a `past`.
+
+    An epoch that needs a past and is not in there has got samples since it was looked for; its own is looked for here.
+    """
     start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
     ticks = ticks_between(connection, replica_samples, start_us - BUCKET_MS * 1000, end_us)
     keys = replica_of_epoch(connection)
     members = [one for one in members_between(connection, replica_samples, start_us, end_us) if one in keys]
     found: list[Totals] = []
+    needed: dict[int, int] = {}
     for begin in range(0, len(members), MEMBERS_TOGETHER):
         some = members[begin : begin + MEMBERS_TOGETHER]
-        found += _bucket_totals_of(connection, bucket_ms, ticks, some, keys)
+        made, lacking = _bucket_totals_of(connection, bucket_ms, ticks, some, keys, past)
+        found += made
+        needed |= lacking
+    if needed:
+        raise PastNeededError(bucket_ms, needed)
+    return found
+
+
+def past_of(connection: Connection, needed: PastNeededError) -> Past:
+    """The rows that are needed, of every epoch those that are there."""
+    found: dict[int, Sequence[Row]] = dict.fromkeys(needed.begun_us, ())
+    epochs_needed = sorted(found)
+    for begin in range(0, len(epochs_needed), MEMBERS_TOGETHER):
+        some = {epoch: needed.begun_us[epoch] for epoch in epochs_needed[begin : begin + MEMBERS_TOGETHER]}
+        found |= last_rows_before(connection, replica_samples, (needed.bucket_ms - BUCKET_MS) * 1000, some, PAST_ROWS)
     return found
 
 
@@ -169,11 +217,13 @@ def _bucket_totals_of(
     ticks: Sequence[int],
     members: Sequence[int],
     keys: Mapping[int, ReplicaKey],
-) -> list[Totals]:
+    past: Past | None,
+) -> tuple[list[Totals], dict[int, int]]:
+    """The totals of some epochs; and those whose past is needed, with their start, where none was given."""
     start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
     within = rows_at_once(connection, replica_samples, start_us, end_us, ticks, members)
     if not within:
-        return []
+        return [], {}
     usual_ms = median(row[3] for row in within)
     look_us = round(min(BUCKET_MS, LOOK_BACK_MS + LOOK_BACK_POLLS * usual_ms) * 1000)
     rows = [*rows_at_once(connection, replica_samples, start_us - look_us, start_us, ticks, members), *within]
@@ -182,7 +232,8 @@ def _bucket_totals_of(
     left = {epoch_of[number] for number in found.left}
     left |= {epoch_of[number] for number in _cut_short(connection, stacked, epoch_of, start_us, start_us - look_us)}
     made = [totals for totals in found.totals.values() if totals.epoch not in left]
-    return sorted([*made, *_one_by_one(connection, bucket_ms, left & {row[1] for row in within}, keys)], key=_epoch_of)
+    rest, needed = _one_by_one(connection, bucket_ms, left & {row[1] for row in within}, keys, past)
+    return sorted([*made, *rest], key=_epoch_of), needed
 
 
 def _cut_short(
@@ -200,41 +251,44 @@ def _cut_short(
         grows = np.bincount(carrying[~past], minlength=owners) > 0
         begin = np.where(grows, np.minimum(begin, last), begin)
     few = np.flatnonzero(begin <= DIP_WINDOWS).tolist()
-    began = select(epochs.c.id, epochs.c.started_at_us)
-    begun = {row.id: row.started_at_us for row in connection.execute(began)} if few else {}
+    begun = _begun_us(connection) if few else {}
     return {number for number in few if begun.get(epoch_of[number], 0) < looked_us}
 
 
+def _begun_us(connection: Connection) -> dict[int, int]:
+    """When each epoch began."""
+    return {row.id: row.started_at_us for row in connection.execute(select(epochs.c.id, epochs.c.started_at_us))}
+
+
 def _one_by_one(
-    connection: Connection, bucket_ms: int, members: Set[int], keys: Mapping[int, ReplicaKey]
-) -> list[Totals]:
-    """The totals of some epochs, with as much of their past as they need."""
+    connection: Connection, bucket_ms: int, members: Set[int], keys: Mapping[int, ReplicaKey], past: Past | None
+) -> tuple[list[Totals], dict[int, int]]:
+    """The totals of some epochs, with as much of their past as they need; and whose past is needed and not given."""
     start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
     before: dict[int, list[Row]] = defaultdict(list)
     within: dict[int, list[Row]] = defaultdict(list)
     for row in rows_between(connection, replica_samples, start_us - BUCKET_MS * 1000, end_us, sorted(members)):
         group = before if row[0] * 1000 + row[2] < start_us else within
         group[row[1]].append(row)
+    # Too few to know a dip by: polls are rare, or had ceased.
+    few = [epoch for epoch in within if len(before[epoch]) < PAST_ROWS]
+    begun = _begun_us(connection) if few else {}
+    needed = {one: begun[one] for one in few if begun.get(one, start_us) < start_us - BUCKET_MS * 1000}
+    if past is not None:
+        lacking = {epoch: began_us for epoch, began_us in needed.items() if epoch not in past}
+        past, needed = {**past, **past_of(connection, PastNeededError(bucket_ms, lacking))}, {}
     made = []
     for epoch, found in within.items():
-        begun = _enough(connection, epoch, _last_of(before[epoch]), start_us)
+        if epoch in needed:
+            continue
+        begun_with = _last_of(before[epoch])
+        if epoch in few and past is not None:
+            begun_with = [*past.get(epoch, ()), *before[epoch]][-PAST_ROWS:]
         # What begins earlier is only there to know a dip by, and what a histogram grew from; windows that end earlier
         # belong to other buckets.
-        columns = replica_columns([*begun, *found], keys[epoch])
+        columns = replica_columns([*begun_with, *found], keys[epoch])
         made.append(totals_of_columns(columns, lambda ends_s: ends_s >= seconds(start_us)).get(1))
-    return [totals for totals in made if totals is not None]
-
-
-def _enough(connection: Connection, epoch: int, rows: Sequence[Row], start_us: int) -> list[Row]:
-    """The rows, and where they are too few to know a dip by, older ones before them: polls are rare, or had ceased."""
-    found = list(rows)
-    while len(found) <= DIP_WINDOWS:
-        first_us = found[0][0] * 1000 + found[0][2] if found else start_us
-        older = _long_before(connection, epoch, first_us)
-        if older is None:
-            break
-        found.insert(0, older)
-    return found
+    return [totals for totals in made if totals is not None], needed
 
 
 def _last_of(rows: Sequence[Row]) -> Sequence[Row]:
@@ -244,11 +298,3 @@ def _last_of(rows: Sequence[Row]) -> Sequence[Row]:
         carrying = (at for at in range(len(rows) - 1, -1, -1) if rows[at][column] is not None)
         begin = min(begin, next(carrying, begin))
     return rows[max(0, begin - DIP_WINDOWS - 1) :]
-
-
-def _long_before(connection: Connection, epoch: int, start_us: int) -> Row | None:
-    """An epoch's last row before an instant, however long before; None for one that began later, without searching."""
-    begun_us = connection.execute(select(epochs.c.started_at_us).where(epochs.c.id == epoch)).scalar()
-    if begun_us is None or begun_us >= start_us:
-        return None
-    return last_row_before(connection, replica_samples, start_us, [epoch])

@@ -42,7 +42,7 @@ def rows_between(
     if members is None:
         chosen = select(table).where(table.c.tick_ms.between(first_ms, last_ms))
     else:
-        chosen = _hops(table, first_ms, last_ms, members)
+        chosen = hops(table, first_ms, last_ms, members)
     wanted = chosen.where(at_us >= since_us, at_us < until_us).order_by(at_us, member_of(table))
     rows = connection.execute(wanted).fetchall()
     sealed = _sealed_between(connection, table, since_us, until_us, members)
@@ -105,8 +105,8 @@ def last_row_before(connection: Connection, table: Table, before_us: int, member
     last_ms = min((before_us - 1) // 1000, newest_ms)
     at_us = table.c.tick_ms * 1000 + table.c.offset_us
     for look_ms in (*_FIRST_LOOK_MS, max(0, last_ms - oldest_ms)):
-        hops = _hops(table, last_ms - look_ms, last_ms, members).where(at_us < before_us)
-        row = connection.execute(hops.order_by(at_us.desc(), member_of(table).desc()).limit(1)).first()
+        sought = hops(table, last_ms - look_ms, last_ms, members).where(at_us < before_us)
+        row = connection.execute(sought.order_by(at_us.desc(), member_of(table).desc()).limit(1)).first()
         sealed = last_sealed_before(connection, table, last_ms - look_ms, before_us, members)
         found = [one for one in (sealed, row) if one is not None]
         if found:
@@ -136,8 +136,8 @@ def newest_rows(connection: Connection, table: Table, keys: Mapping[int, Any], s
         _take_newest(found, rows, keys)
         silent -= found.keys()
     for member in [member for member, key in keys.items() if key in silent]:
-        hops = _hops(table, since_ms, newest_ms, [member]).order_by(table.c.tick_ms.desc()).limit(1)
-        rows = connection.execute(hops).fetchall()
+        sought = hops(table, since_ms, newest_ms, [member]).order_by(table.c.tick_ms.desc()).limit(1)
+        rows = connection.execute(sought).fetchall()
         sealed = last_sealed_before(connection, table, since_ms, (newest_ms + BUCKET_MS) * 1000, [member])
         _take_newest(found, [] if sealed is None else [sealed], keys)
         _take_newest(found, rows, keys)
@@ -156,8 +156,8 @@ def span_us(since_s: float, until_s: float) -> tuple[int, int]:
     return microseconds(since_s), microseconds(until_s)
 
 
-def _hops(table: Table, first_ms: int, last_ms: int, members: Sequence[int]) -> Select[Any]:
-    """The members' rows at every tick between two, the ticks found by hopping."""
+def hops(table: Table, first_ms: int, last_ms: int, members: Sequence[int]) -> Select[Any]:
+    """Asks for the members' rows at every tick between two, the ticks found by hopping."""
     ticks = _ticks(table, first_ms, last_ms)
     return select(table).select_from(
         ticks.join(table, and_(table.c.tick_ms == ticks.c.tick_ms, member_of(table).in_(members)))

@@ -198,7 +198,8 @@ def test_samples_added_while_their_bucket_is_rolled_up_bring_it_back(
         adding = Thread(target=second.writer.append, args=(late,))
         waiting = f"SELECT 1 FROM pg_stat_activity WHERE {OURS.format(database)} AND wait_event_type = 'Lock'"
 
-        def read_while_another_adds(connection: Connection, bucket_ms: int) -> list[Totals]:
+        def read_while_another_adds(connection: Connection, bucket_ms: int, past: object) -> list[Totals]:
+            assert past is None
             made = bucket_totals(connection, bucket_ms)
             if adding.ident is None:
                 adding.start()

@@ -14,6 +14,7 @@ from analyzer.histograms import HISTOGRAM_SPAN_S
 from analyzer.samples import LENGTH_BOUNDS, STEP_TOKENS_BOUNDS, Identity, ReplicaKey, ReplicaSample
 from analyzer.windows import Refusal, Totals, add_up, pairwise_totals
 from collector.store import Store
+from collector.store.last_rows import last_rows_before
 from collector.store.rollup import bucket_totals
 from collector.store.schema import BUCKET_MS
 from tests.contract.store_samples import START_S, VLLM, fresh_key, registered, sample
@@ -265,11 +266,11 @@ def test_a_roll_up_that_dies_midway_is_repeated(store: Store, monkeypatch: pytes
     store.writer.append([sample(key, epoch, START_S + 15.0 * n, steps_total=float(n)) for n in range(60)])
     calls = []
 
-    def dies_second(connection: Any, bucket_ms: int) -> list[Totals]:
+    def dies_second(connection: Any, bucket_ms: int, past: Any) -> list[Totals]:
         calls.append(bucket_ms)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return bucket_totals(connection, bucket_ms)
+        return bucket_totals(connection, bucket_ms, past)
 
     with monkeypatch.context() as patched:
         patched.setattr("collector.store.rollup.bucket_totals", dies_second)
@@ -290,3 +291,33 @@ def test_a_dip_before_a_long_silence_is_still_known(store: Store) -> None:
     assert total is not None
     assert total.refusals == {Refusal.ANOMALY: 2, Refusal.GAP: 1}
     assert total.deltas["steps_total"] == 3.0
+
+
+def test_a_far_past_is_looked_for_while_others_may_write_and_what_they_write_counts(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two replicas come back out of a dip after 15 minutes; of one that is known only once the past is looked for.
+
+    Steps 6, 1, 2, silence, 3, 7, 9: as above. The write would wait for ever if the roll-up's transaction were open.
+    """
+    polls = ((0.0, 6.0), (15.0, 1.0), (30.0, 2.0), (930.0, 3.0), (945.0, 7.0), (960.0, 9.0))
+    (first, one), (second, other) = registered(store), registered(store)
+    store.writer.append([sample(first, one, START_S + at_s, steps_total=steps) for at_s, steps in polls])
+    store.writer.append([sample(second, other, START_S + at_s, steps_total=steps) for at_s, steps in polls[:3]])
+    asked: list[set[int]] = []
+
+    def meanwhile(connection: Any, table: Any, before_us: int, since_us: dict[int, int], count: int) -> Any:
+        if not asked:
+            late = [sample(second, other, START_S + at_s, steps_total=steps) for at_s, steps in polls[3:]]
+            assert store.writer.append(late).new == 3
+        asked.append(set(since_us))
+        return last_rows_before(connection, table, before_us, since_us, count)
+
+    monkeypatch.setattr("collector.store.rollup.last_rows_before", meanwhile)
+    store.roll_up(LATER_S)
+    assert asked == [{one}, {other}]
+    for key in (first, second):
+        total = add_up(totals for _, totals in stored(store, key))
+        assert total is not None
+        assert total.refusals == {Refusal.ANOMALY: 2, Refusal.GAP: 1}
+        assert total.deltas["steps_total"] == 3.0
