@@ -11,8 +11,9 @@ import numpy as np
 from analyzer.capacity.costs import Array, Costs
 from analyzer.capacity.doubt import Doubt, drawn
 from analyzer.capacity.gaps import Gaps, mean_gap_s
-from analyzer.capacity.load import KV_MARGIN_TOKENS, load
+from analyzer.capacity.load import load, room_of
 from analyzer.capacity.mix import Limits, Mix
+from analyzer.capacity.room import MARGIN_TOKENS, Rooms
 from analyzer.capacity.solve import find
 from analyzer.capacity.waiting import Waits
 from analyzer.evidence import Estimate, Evidence, Figure, Missing, worst
@@ -189,10 +190,9 @@ def _sides(
     ends = np.cumsum([len(one) for one in each])
     rows = [slice(int(end) - len(one), int(end)) for end, one in zip(ends, each, strict=True)]
     held = [one.kv_capacity_tokens for one in limits]
-    # Where KV memory is not known it is no bound.
-    tokens = [np.inf if own is None else own for own in held]
-    fits = np.concatenate([np.full((len(one), 1), own, np.float64) for one, own in zip(each, tokens, strict=True)])
-    together = replace(limits[0], kv_of_draws=fits)
+    space = {own: room_of(mix, limits[0], own) for own in set(held)}
+    fits = [space[own] for one, own in zip(each, held, strict=True) for _ in range(len(one))]
+    together = replace(limits[0], rooms=Rooms.of(fits))
     found = find(costs, mix, together, objectives)
     latencies = _latencies(costs, mix, together, objectives)
     sides = []
@@ -210,7 +210,7 @@ def _sides(
 
 
 def _concurrency(kv_tokens: float, mix: Mix) -> float:
-    return kv_tokens / (mix.context_tokens + KV_MARGIN_TOKENS)
+    return kv_tokens / (mix.context_tokens + MARGIN_TOKENS)
 
 
 def _latencies(costs: Costs, mix: Mix, limits: Limits, objectives: Objectives) -> Array:

@@ -7,8 +7,7 @@ additive law with t = a + b'·B this is closed: step = a / (1 - rate · m - rate
 Chance. With Poisson arrivals the batch is a symmetric queue, whose stationary distribution depends on the mean number
 of steps alone, not on their distribution (Kelly 1979, Reversibility and Stochastic Networks, 3.3):
 pi(n) = pi(n-1) · rate · sequence-steps · step(n) / n. Full seats make others wait: from there on the ratio is constant.
-Prompts widen it: each moves the batch by 1 + x in place of 1, x being prompts' time over decoding's, so that its
-variance grows by (1 + (1 + x)²) / 2, the prompts' own spread added. Full seats are looked at under that.
+Prompts widen it (`scatter`). Where requests wait for room, K run: seats, or what KV memory holds (`room`).
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from numpy.typing import NDArray
 
 from analyzer.capacity.costs import Array, Costs
 from analyzer.capacity.mix import Limits, Mix
+from analyzer.capacity.room import Room, Rooms, room
+from analyzer.capacity.scatter import NEARLY_FULL, running, shares, unlike_exponential, wait_s, wider
 
 MOST_SEATS = 1024
 """Batches beyond are not looked at where nobody told the seats: vLLM's largest default."""
-KV_MARGIN_TOKENS = 8.0
-"""Half a block of 16 tokens is empty on average."""
 HALVINGS = 48
 
 
@@ -88,8 +87,8 @@ def crowded(costs: Costs, mix: Mix, limits: Limits, rate_per_s: Array, held: Arr
 
 def fixed_point(costs: Costs, mix: Mix, limits: Limits) -> Array:
     """Mean-field decode batch per draw (k, 1), by bisection; infinite where the load is more than can be served."""
-    most = seats(mix, limits)
-    low, high = np.zeros((len(costs), 1)), np.repeat(most, len(costs) // len(most), axis=0)
+    low = np.zeros((len(costs), 1))
+    high = np.broadcast_to(rooms(mix, limits).mean, low.shape)
 
     def asked(batch: Array) -> Array:
         added, _, _ = prompt_s(costs, mix, limits, batch)
@@ -119,17 +118,19 @@ def closed_step_s(costs: Costs, mix: Mix) -> Array:
     return np.where(left > 0, fixed / np.where(left > 0, left, 1.0), np.inf)
 
 
-def seats(mix: Mix, limits: Limits) -> Array:
-    """The most sequences that run at once, by seats and by KV memory; `MOST_SEATS` where nobody told either.
+def room_of(mix: Mix, limits: Limits, kv_tokens: float | None) -> Room:
+    """What a replica's seats and so many KV tokens hold of the mix; None: not known, no limit."""
+    seats = float(MOST_SEATS if limits.seats is None else limits.seats)
+    if kv_tokens is None or mix.context_tokens <= 0:
+        return Room.of_seats(seats, mix.outputs)
+    prompts = np.array(mix.prompts) / (1 - mix.cached_share)
+    outputs = np.array(mix.outputs) * max(mix.held_tokens - float(prompts.mean()), 0.0)
+    return room(tuple(prompts), tuple(outputs), mix.context_tokens, seats, kv_tokens)
 
-    One for all draws, (1, 1), or one per draw, (k, 1).
-    """
-    found = np.full((1, 1), float(MOST_SEATS if limits.seats is None else limits.seats))
-    held = limits.kv_capacity_tokens if limits.kv_of_draws is None else limits.kv_of_draws
-    if held is None:
-        return found
-    # A request is let in while its prompt fits; the others grow meanwhile.
-    return np.asarray(np.minimum(found, np.maximum(1.0, held / (mix.context_tokens + KV_MARGIN_TOKENS))))
+
+def rooms(mix: Mix, limits: Limits) -> Rooms:
+    """What the limits have of it, else one for all draws."""
+    return limits.rooms or Rooms.of([room_of(mix, limits, limits.kv_capacity_tokens)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +151,9 @@ class Load:
     step_rate: Array
     """Decode steps per second."""
     full: Array
-    """Share of time with every seat taken: so many arrivals wait for one."""
-    drain_per_s: Array
-    """What full seats serve beyond the rate, prompts included."""
+    """Share of arrivals that wait for a seat or for KV memory."""
+    room_in_s: Array
+    """How long these wait on average."""
     carried: Array
     """Chunks of a mean prompt."""
     met: Array
@@ -163,61 +164,56 @@ class Load:
 
 def load(costs: Costs, mix: Mix, limits: Limits, rate_per_s: Array) -> Load:
     """The state at a rate per draw (k, 1)."""
-    most = seats(mix, limits)
+    space = rooms(mix, limits)
+    most = np.broadcast_to(space.mean, rate_per_s.shape)
     # What prompts add depends on the batch only where arithmetic hides behind bytes: a mean-field batch will do.
     middle = _middle(costs, mix, limits, rate_per_s, most)
     expected = rate_per_s * costs.step_s(middle, mix.context_tokens)
     together = np.maximum(1.0, expected / -np.expm1(-np.maximum(expected, 1e-9)))
     added, lasts, carried = prompt_s(costs, mix, limits, middle, together)
     held = np.clip(most - rate_per_s * lasts, np.minimum(0.5, most / 2), most)
-    batches = np.minimum(np.arange(int(np.ceil(most.max())) + 1, dtype=np.float64)[None], held)
-    base = costs.step_s(batches, mix.context_tokens)
-    others = np.maximum(held - 1, 0) / held if mix.mixed else 1.0
+    # Those whose prompt is computed have room as well and do not decode.
+    counts = np.maximum(space.counts - (most - held), np.minimum(0.5, most / 2))
+    batches, waits, waiting = running(counts)
+    others = 1 + waits * (others_at_full(most, held, space.again) - 1)
     left = 1 - rate_per_s * added * others
     slower, met = _bunched(costs, mix, rate_per_s, middle, lasts / carried, lasts)
-    step = base * (1 + others * (slower - 1)) / np.maximum(left, 1e-9)
+    step = costs.step_s(batches, mix.context_tokens) * (1 + others * (slower - 1)) / np.maximum(left, 1e-9)
     offered = rate_per_s * mix.sequence_steps
-    at_full = offered * costs.step_s(held, mix.context_tokens) / np.maximum(left, 1e-9) / held
+    at_full = offered * costs.step_s(held, mix.context_tokens) / np.maximum(left[:, -1:], 1e-9) / held
     ratio = np.minimum(offered * step / np.maximum(batches, 1e-9), 1e12)
-    stable = (left > 1e-3) & (at_full < 1 - 1e-6)
-    logs = np.concatenate([np.zeros((len(costs), 1)), np.cumsum(np.log(ratio[:, 1:]), axis=1)], axis=1)
-    last = np.ceil(held).astype(int)
-    shares = _shares(logs, at_full, last, np.ones_like(left))
-    # Every arrival stops the decoding of the others for its prompt's time: the batch moves by more than one at once.
-    stopped = (1 - left) / np.maximum(left, 1e-3)
-    spread = 1 + np.var(np.array(mix.prompts) * np.array(mix.prompt_weights)) / mix.prompt_tokens**2
-    wider = np.where(stable, 1 + stopped + stopped**2 * spread / 2, 1.0)
-    full = np.take_along_axis(_shares(logs, at_full, last, wider), last, axis=1)
-    work = added * others + mix.sequence_steps * costs.step_s(held, mix.context_tokens) / held
+    stable = (left[:, -1:] > 1e-3) & (at_full < 1 - 1e-6)
+    last = np.ceil(counts.max(axis=1, keepdims=True)).astype(int)
+    scattered = shares(ratio, at_full, last, np.where(stable, wider(mix, 1 - left[:, -1:]), 1.0))
+    # Where others wait, prompts are computed as requests end, not as they come.
+    prompt = added * others_at_full(most, held, space.again)
+    serves = 1 / (prompt + mix.sequence_steps * costs.step_s(held, mix.context_tokens) / held)
+    busy = np.minimum(rate_per_s / serves, NEARLY_FULL)
+    waited = wait_s(rate_per_s, shares(ratio, busy, last, 1.0), busy, last, waits, waiting)
     return Load(
         rate_per_s=rate_per_s,
         seats=held,
         batches=batches,
-        shares=shares,
+        shares=scattered,
         step_s=step,
         stable=stable,
-        batch=(shares * batches).sum(axis=1, keepdims=True),
-        step_rate=(shares[:, 1:] / step[:, 1:]).sum(axis=1, keepdims=True),
-        full=full,
-        drain_per_s=np.maximum(1 / work - rate_per_s, 1e-12),
+        batch=(scattered * batches).sum(axis=1, keepdims=True),
+        step_rate=(scattered[:, 1:] / step[:, 1:]).sum(axis=1, keepdims=True),
+        full=(scattered * waits).sum(axis=1, keepdims=True),
+        room_in_s=waited * unlike_exponential(mix, space.square, held, busy, np.minimum(serves * prompt, 1.0)),
         carried=carried,
         met=met,
         lasts_s=lasts,
     )
 
 
-def _shares(logs: Array, at_full: Array, last: NDArray[np.intp], wider: Array) -> Array:
-    """Shares of time of each batch (k, n) from unnormalised logarithms, the variance `wider` times as large.
+def others_at_full(most: Array, held: Array, again: Array) -> Array:
+    """Where no seat is free, prompts that a sequence sits out while it decodes, over those computed meanwhile (k, 1).
 
-    Beyond full seats the ratio of neighbours stays as it is: a geometric tail, whose mass counts as full.
+    With K in service each one's stay sees K prompts, by Little's law. Its own is none that it sits out, so that K - 1
+    fall into its decoding, in which `held` of the K are on average. Prompts computed `again` come on top.
     """
-    logs = np.where(np.arange(logs.shape[1])[None] > last, -np.inf, logs)
-    shares = np.exp((logs - logs.max(axis=1, keepdims=True)) / wider)
-    tail = np.minimum(at_full, 1 - 1e-6) ** (1 / wider)
-    edge = np.take_along_axis(shares, last, axis=1) / (1 - tail)
-    np.put_along_axis(shares, last, edge, axis=1)
-    whole: Array = shares / shares.sum(axis=1, keepdims=True)
-    return whole
+    return np.asarray(np.maximum(most - 1, 0) / held * (1 + again))
 
 
 def _bunched(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from analyzer.capacity.costs import Array
 from analyzer.capacity.lengths import Points, alike, points
 from analyzer.capacity.memory import kv_limit
+from analyzer.capacity.room import Rooms
 from analyzer.evidence import Missing
 from analyzer.histograms import HISTOGRAMS, Counts, add_counts
 from analyzer.samples import Identity
@@ -73,8 +73,8 @@ class Limits:
     seats: int | None = None
     kv_capacity_tokens: float | None = None
     kv_bound: bool = False
-    kv_of_draws: Array | None = field(default=None, repr=False, compare=False)
-    """Where many changes are solved at once: KV tokens of each draw (k, 1), infinite where they are not known."""
+    rooms: Rooms | None = field(default=None, repr=False, compare=False)
+    """Where it is computed already: what seats and KV memory hold, of each draw or one for all."""
 
 
 def limits_of(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.capacity.costs import Array, Costs
 from analyzer.capacity.gaps import Gaps
-from analyzer.capacity.load import crowded, load, prompt_s, seats, serving_s
+from analyzer.capacity.load import crowded, load, others_at_full, prompt_s, rooms, serving_s
 from analyzer.capacity.mix import Limits, Mix
 from analyzer.capacity.waiting import Waits
 from analyzer.objectives import Objectives
@@ -26,7 +26,8 @@ def stability_limit(costs: Costs, mix: Mix, limits: Limits) -> Array:
     With every seat taken: decode steps of the whole batch in the time that prompts leave. And the steps that prompts
     need to be computed in, full of their tokens, must not take longer than there is time.
     """
-    most = np.broadcast_to(seats(mix, limits), (len(costs), 1))
+    space = rooms(mix, limits)
+    most = np.broadcast_to(space.mean, (len(costs), 1))
     low = np.zeros_like(most)
     high = most / (mix.sequence_steps * costs.step_s(most, mix.context_tokens))
     for _ in range(HALVINGS):
@@ -35,8 +36,7 @@ def stability_limit(costs: Costs, mix: Mix, limits: Limits) -> Array:
         together = np.maximum(1.0, base / -np.expm1(-np.maximum(base, 1e-9)))
         added, lasts, _ = prompt_s(costs, mix, limits, most, together)
         held = np.clip(most - rate * lasts, np.minimum(0.5, most / 2), most)
-        others = np.maximum(held - 1, 0) / held if mix.mixed else 1.0
-        left = 1 - rate * added * others
+        left = 1 - rate * added * others_at_full(most, held, space.again)
         served = held * left / (mix.sequence_steps * costs.step_s(held, mix.context_tokens))
         kept = (served > rate) & (left > 0)
         if mix.mixed:
@@ -63,6 +63,7 @@ def find(costs: Costs, mix: Mix, limits: Limits, objectives: Objectives) -> Foun
 
     Where no objective bounds the time to first token, the stated share of the stability limit does.
     """
+    limits = replace(limits, rooms=rooms(mix, limits))
     stable = stability_limit(costs, mix, limits)
     limit = stable if objectives.first_token is not None else objectives.utilisation * stable
     if not objectives.any:

@@ -2,8 +2,7 @@
 
 Prompts are served first come, first served by a server that spends its steps' budget on them: an M/G/1 queue, whose
 waiting time is a geometric number of residual service times (Pollaczek and Khinchine; Kleinrock 1975, Queueing Systems
-I, 5.7). Where every seat is taken an arrival waits for others to end as in M/M/c, scaled by the spread of their lengths
-as Lee and Longton (1959) do for M/G/c.
+I, 5.7). Where no seat is free, or no KV memory, an arrival waits for others to end (`scatter`).
 """
 
 from __future__ import annotations
@@ -44,8 +43,7 @@ class Waits:
         busy = 1 - at.shares[:, :1]
         self._step = costs.step_s(np.maximum(batch / np.maximum(busy, 1e-9), 1.0), mix.context_tokens)
         self._busy, self._full = busy, at.full
-        spread = float(np.var(mix.outputs))
-        self._seat = (1 + spread) / 2 / at.drain_per_s
+        self._seat = at.room_in_s
         mean_serving = serving.mean(axis=1, keepdims=True)
         residual = (serving**2).mean(axis=1, keepdims=True) / 2 / mean_serving
         self._queue = self._load / (1 - self._load) * residual

@@ -30,16 +30,20 @@ peak, so money follows the ratio of capacities, not the step speed-up.
 2. **What a request asks** is counted: prompt tokens less cached ones, decode steps, context, and the spread of
    lengths where the engine tells it in histograms.
 3. **The batch** at a rate is the fixed point of Little's law, `batch = rate * steps * step(batch)`, with the
-   distribution that Poisson arrivals give it (a symmetric queue; Kelly 1979). It shrinks as steps get faster, so
-   latency at today's load falls by more than steps do.
+   distribution that Poisson arrivals give it (a symmetric queue; Kelly 1979), wider where prompts stop the decoding
+   of others (groups of arrivals; Holman, Chaudhry and Kashyap 1983). It shrinks as steps get faster, so latency at
+   today's load falls by more than steps do.
 4. **Time to first token** is the step in progress, the prompts ahead (M/G/1; Pollaczek and Khinchine), the own chunks
-   and, where every seat is taken, the wait for one (Lee and Longton 1959).
+   and, where no seat or no KV memory is free, the wait for it (M/G/c; Kimura 1986).
 5. **Gaps between tokens** are the steps that carry prompt chunks and those that do not, over the batches that tokens
    meet.
 6. **Capacity** is found by bisection on the rate. With no objective for the first token it is at most {utilisation}
    of what can be served at all. All schemes of a replica, with the doubts of the costs, are solved at once.
-7. **KV memory**: weights that a scheme shrinks leave room for KV tokens. More room raises the batch only where
-   queueing or preemption shows today that KV memory limits it; less room than today counts at once.
+7. **KV memory** holds a number of requests that varies, for they differ in length: admission in order of arrival,
+   growth and preemption are played through at full memory, token by token (what a server serves while others always
+   wait is what it serves at most; Baccelli and Foss 1995). Weights that a scheme shrinks leave room for KV tokens. More
+   room raises the batch only where queueing or preemption shows today that KV memory limits it; less room than today
+   counts at once.
 8. **Replicas** are the peak, the {peak} percentile over time less what chance adds to counts of a few minutes
    (at least {few} spans), over the capacity, with the load spread as unevenly as it is now, in whole replicas.
 
