@@ -18,7 +18,7 @@ from analyzer.samples import GpuSample
 from collector.errors import Kind, SourceError
 from collector.jobs.duty import DutyCycles
 from collector.jobs.targets import auth_headers, static_targets, tls_context
-from collector.jobs.ticks import aligned, every, offset_ratio
+from collector.jobs.ticks import aligned, every, first_delay_s, joined_s, offset_ratio
 from collector.jobs.worker import Worker
 from collector.logs import configure, event
 from collector.settings.jobs import TlsConfig
@@ -42,6 +42,22 @@ def test_targets_are_spread_over_the_interval_and_always_alike() -> None:
     assert offsets == [offset_ratio(f"http://host-{number}:8000/metrics") for number in range(1000)]
     assert min(tenths) > 60
     assert max(tenths) < 150
+
+
+@given(st.floats(0, 4e9), st.floats(0, 1e7), st.text(), st.sampled_from([0.5, 1.0, 5.0, 7.3, 15.0, 60.0, 3600.0]))
+def test_polls_are_begun_at_shared_instants_off_the_edges_of_ticks(
+    wall_s: float, monotonic_s: float, name: str, interval_s: float
+) -> None:
+    """Of 15 s there are 60 instants, of 1 s there are 20: no poll is put off by more than a twentieth."""
+    delay_s = first_delay_s(name, interval_s, wall_s)
+
+    begun_s = joined_s(monotonic_s + delay_s, interval_s)
+
+    apart_s = begun_s / (interval_s / max(20, -(-interval_s // 0.25)))
+    assert abs(apart_s - round(apart_s)) < 1e-3
+    assert joined_s(begun_s, interval_s) == pytest.approx(begun_s)
+    in_tick_s = (wall_s + begun_s - monotonic_s) % interval_s
+    assert 0.1 - 1e-4 <= in_tick_s / interval_s <= 0.85 + 1e-4
 
 
 @pytest.mark.fault(
