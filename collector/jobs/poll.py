@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from operator import is_
 from typing import Any
 
 from analyzer.samples import Identity, ReplicaKey
@@ -22,7 +23,7 @@ from collector.jobs.targets import Target
 from collector.jobs.ticks import aligned
 from collector.logs import event
 from collector.scrape.bare import BareEngine, BareScraper
-from collector.scrape.reading import ReplicaReading, fell
+from collector.scrape.reading import PageReading, ReplicaReading, fell
 from collector.scrape.spec import EngineSpec
 from collector.scrape.target import TargetScraper
 from collector.scrape.told import Scrape
@@ -54,7 +55,7 @@ class PollTarget:
         self._standstill = Standstill()
         self._stretches = Stretches(target.interval_s)
         self._process_start: str | None = None
-        self._last: dict[ReplicaKey, tuple[str | None, Mapping[str, float | None]]] = {}
+        self._last: dict[tuple[str, str], _Former] = {}
 
     async def run(self) -> None:
         """Poll once. Raises GpuPageError when the page turns out to be an exporter's."""
@@ -86,8 +87,6 @@ class PollTarget:
         self._health.engine = scrape.engine
         self._health.samples, self._health.body_bytes = scrape.samples, scrape.size_bytes
         self._health.unreported = scrape.reading.missing
-        join = self._joins.of(self._target)
-        self._health.gpu_uuids, self._health.gpu_join = join.uuids, join.source
         for note in scrape.notes:
             event(_log, logging.DEBUG, "endpoint not read", about=self._target.url, note=note)
         if not was_up:
@@ -106,7 +105,7 @@ class PollTarget:
         if scrape.reading.process_start != self._process_start:
             self._known = {}
         # An endpoint that does not answer this time must not look like a change of the model.
-        self._known |= told.fields
+        self._known = {**self._known, **told.fields}
         self._process_start = scrape.reading.process_start
         return scrape
 
@@ -120,49 +119,71 @@ class PollTarget:
                 f"requests run, and no counter has moved for {still_s:.0f} s: the page is frozen, or the server hangs"
             )
             raise SourceError(Kind.FROZEN, text)
-        due = {
-            (one.model, one.rank)
-            for one in scrape.reading.replicas
-            if self._sparse.due(self._key(one), start, now_s, self._target.interval_s)
-        }
+        join = self._joins.of(self._target)
+        self._health.gpu_uuids, self._health.gpu_join = join.uuids, join.source
         mark = self._stretches.mark(sent_s, now_s - scrape.age_s)
-        found = [self._one(spec, scrape, replica, sent_s, mark) for replica in scrape.reading.replicas]
-        self._last = {one.replica: self._last[one.replica] for one in found}
-        self._sparse.keep(self._last)
+        beside = (sent_s, " ".join(filter(None, (start, mark))) or None, join.uuids)
+        found = [self._one(spec, scrape.reading, replica, *beside) for replica in scrape.reading.replicas]
+        if len(self._last) > len(found):
+            shown = {(one.model, one.rank) for one in scrape.reading.replicas}
+            self._last = {replica: former for replica, former in self._last.items() if replica in shown}
+        due = [one for one in found if self._sparse.due(one.replica, start, now_s, self._target.interval_s)]
+        self._sparse.keep(one.replica for one in found)
         if not due:
             return found
-        told = {replica: one for replica, one in scrape.reading.histograms().items() if replica in due}
-        return [replace(one, histograms=told.get((one.replica.model, one.replica.rank), {})) for one in found]
-
-    def _key(self, replica: ReplicaReading) -> ReplicaKey:
-        return ReplicaKey(self._target.url, replica.model, replica.rank)
+        histograms = scrape.reading.histograms()
+        return [
+            replace(one, histograms=histograms.get((one.replica.model, one.replica.rank), {})) if one in due else one
+            for one in found
+        ]
 
     def _one(
         self,
         spec: EngineSpec | BareEngine,
-        scrape: Scrape,
+        reading: PageReading,
         replica: ReplicaReading,
         sent_s: float,
-        mark: str | None,
+        process_start: str | None,
+        gpu_uuids: tuple[str, ...],
     ) -> Polled:
-        target, start = self._target, scrape.reading.process_start
-        key = self._key(replica)
-        then, before = self._last.get(key, (None, None))
-        if before is not None and start == then and fell(before, replica.fields, spec.monotone):
-            self._health.anomalies += 1
-            event(_log, logging.WARNING, "a counter fell without a restart", about=target.url, reason="anomaly")
-        self._last[key] = (start, replica.fields)
+        target, start = self._target, reading.process_start
+        former = self._last.get((replica.model, replica.rank))
+        if former is None:
+            key = ReplicaKey(target.url, replica.model, replica.rank)
+        else:
+            key = former.key
+            if former.process_start == start and fell(former.fields, replica.fields, spec.monotone):
+                self._health.anomalies += 1
+                event(_log, logging.WARNING, "a counter fell without a restart", about=target.url, reason="anomaly")
+        told = (spec, self._known, replica.identity)
+        if former is not None and all(map(is_, former.told, told)):
+            identity = former.identity
+        else:
+            identity = Identity(spec.name, **{"mixed_steps": spec.mixed_steps, **self._known, **replica.identity})
+        self._last[replica.model, replica.rank] = _Former(key, start, replica.fields, told, identity)
+        alone = len(reading.replicas) == 1
         return Polled(
             replica=key,
             job=target.job.job_name,
-            identity=Identity(spec.name, **{"mixed_steps": spec.mixed_steps, **self._known, **replica.identity}),
-            process_start=" ".join(filter(None, (start, mark))) or None,
+            identity=identity,
+            process_start=process_start,
             tick_s=aligned(sent_s, target.interval_s),
             at_s=sent_s,
             interval_s=target.interval_s,
             fields=replica.fields,
             simulated=target.simulated,
             lumpy=spec.at_request_end - replica.live,
-            unreported=tuple(name for name, value in replica.fields.items() if value is None),
-            gpu_uuids=self._joins.of(target).uuids,
+            unreported=reading.missing if alone else tuple([n for n, value in replica.fields.items() if value is None]),
+            gpu_uuids=gpu_uuids,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Former:
+    """A replica at the poll before: `told` is what its identity was made from, each the very object."""
+
+    key: ReplicaKey
+    process_start: str | None
+    fields: Mapping[str, float | None]
+    told: tuple[EngineSpec | BareEngine, Mapping[str, Any], Mapping[str, Any]]
+    identity: Identity

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
-from collector.scrape.page import Sample
+from collector.scrape.layout import Series
 
 Counts = tuple[float, ...]
 """One count per bucket, not cumulative; the last is above the highest bound."""
 ReplicaId = tuple[str, str]
 """Model and rank."""
-Cumulative = dict[float, float]
-"""What lies up to each upper bound, as a page has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,24 @@ class HistogramReading:
         return tuple(f"{name}_bucket" for name in self.names)
 
 
-def placed(cumulative: Cumulative, bounds: tuple[float, ...]) -> Counts | None:
+class BucketPlaces(NamedTuple):
+    """Where the buckets of one histogram of one replica stand on pages of one shape, by rising upper bound.
+
+    `slots` are the buckets of ours that they go to; each of `sets` has the places of their values, and all sets are
+    added up.
+    """
+
+    slots: tuple[int, ...]
+    sets: tuple[tuple[int, ...], ...]
+
+    def counts(self, values: Sequence[float], buckets: int) -> Counts | None:
+        """The counts of so many buckets, from all values of a page; None for a set that falls, or is not finite."""
+        if len(self.sets) == 1:
+            return _counted(self.slots, [values[at] for at in self.sets[0]], buckets)
+        return _counted(self.slots, [sum(values[at] for at in same) for same in zip(*self.sets, strict=True)], buckets)
+
+
+def placed(cumulative: Mapping[float, float], bounds: tuple[float, ...]) -> Counts | None:
     """A page's buckets as counts by `bounds`; None for a set without `+Inf` or any other bound, or one that falls.
 
     A bucket whose bounds are not ours goes whole to the one of ours that holds its upper bound, so nothing is taken
@@ -48,48 +63,66 @@ def placed(cumulative: Cumulative, bounds: tuple[float, ...]) -> Counts | None:
     which is right where values end soon above it, as lengths do at the model's context.
     """
     found = sorted(cumulative.items())
-    if len(found) < 2 or found[-1][0] != inf:
+    slots = _slots([bound for bound, _ in found], bounds)
+    return None if slots is None else _counted(slots, [up_to for _, up_to in found], len(bounds) + 1)
+
+
+def _slots(found: Sequence[float], bounds: tuple[float, ...]) -> tuple[int, ...] | None:
+    """For each of a page's bounds, rising, our bucket; None without `+Inf` or any other bound."""
+    if len(found) < 2 or found[-1] != inf:
         return None
-    counts = [0.0] * (len(bounds) + 1)
+    return (*(bisect_left(bounds, bound) for bound in found[:-1]), bisect_right(bounds, found[-2]))
+
+
+def _counted(slots: Sequence[int], cumulative: Iterable[float], buckets: int) -> Counts | None:
+    counts = [0.0] * buckets
     below = 0.0
-    for bound, up_to in found:
+    for at, up_to in zip(slots, cumulative, strict=True):
         if not below <= up_to < inf:
             return None
-        at = bisect_left(bounds, bound) if bound < inf else bisect_right(bounds, found[-2][0])
         counts[at] += up_to - below
         below = up_to
     return tuple(counts)
 
 
-def read_buckets(
+def bucket_places(
     reading: HistogramReading,
     bounds: tuple[float, ...],
-    by_name: Mapping[str, list[Sample]],
+    present: Mapping[str, Sequence[tuple[int, Series]]],
     replica_of: Callable[[Mapping[str, str]], ReplicaId],
     worker_of: Callable[[Mapping[str, str]], tuple[Any, ...]],
-) -> dict[ReplicaId, Counts | None]:
-    """One histogram of every replica that has it; None where its buckets are no whole set.
+) -> dict[ReplicaId, BucketPlaces | None]:
+    """The places of one histogram of every replica that has it; None where its buckets are no whole set.
 
-    Of a replica's workers, which do the same steps, the lowest is read.
+    `present` are the series that have a value, with their places, by name. Of a replica's workers, which do the same
+    steps, the lowest is read.
     """
-    result: dict[ReplicaId, Counts | None] = {}
+    result: dict[ReplicaId, BucketPlaces | None] = {}
     for name in reading.series:
-        found: dict[ReplicaId, dict[tuple[Any, ...], dict[frozenset[tuple[str, str]], Cumulative]]] = {}
-        for sample in by_name.get(name, ()):
-            labels = sample.labels
+        found: dict[ReplicaId, dict[tuple[Any, ...], dict[frozenset[tuple[str, str]], list[tuple[float, int]]]]] = {}
+        for place, series in present.get(name, ()):
+            labels = series.labels
             if any(labels.get(label) != value for label, value in reading.labels.items()):
                 continue
             others = frozenset(item for item in labels.items() if item[0] != "le")
             workers = found.setdefault(replica_of(labels), {})
-            cumulative = workers.setdefault(worker_of(labels), {}).setdefault(others, {})
-            bound = _bound(labels.get("le"))
-            # A bound that is none, or is there twice, makes no set: NaN is in no sum.
-            cumulative[bound] = inf if bound in cumulative else sample.value
+            own = workers.setdefault(worker_of(labels), {}).setdefault(others, [])
+            own.append((_bound(labels.get("le")), place))
         for replica, workers in found.items():
             if replica not in result:
-                total = _sum(workers[min(workers)].values())
-                result[replica] = None if total is None else placed(total, bounds)
+                result[replica] = _whole(workers[min(workers)].values(), bounds)
     return result
+
+
+def _whole(sets: Iterable[list[tuple[float, int]]], bounds: tuple[float, ...]) -> BucketPlaces | None:
+    """None when the sets have different bounds, or one that is none or there twice."""
+    ordered = [sorted(one) for one in sets]
+    told = [bound for bound, _ in ordered[0]]
+    slots = _slots(told, bounds)
+    alike = all([bound for bound, _ in one] == told for one in ordered)
+    if slots is None or not alike or told[0] == -inf or len(set(told)) < len(told):
+        return None
+    return BucketPlaces(slots, tuple(tuple(place for _, place in one) for one in ordered))
 
 
 def _bound(le: str | None) -> float:
@@ -99,11 +132,3 @@ def _bound(le: str | None) -> float:
     except ValueError:
         return -inf
     return bound if bound == bound else -inf
-
-
-def _sum(sets: Iterable[Cumulative]) -> Cumulative | None:
-    """None when the sets have different bounds, or one that is none."""
-    first, *more = sets
-    if -inf in first or any(one.keys() != first.keys() for one in more):
-        return None
-    return {bound: sum(one[bound] for one in (first, *more)) for bound in first}

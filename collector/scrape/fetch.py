@@ -83,13 +83,17 @@ def client_session(connections: int = 1000, allowed: Sequence[Network] = ()) -> 
 
 
 class _Place(NamedTuple):
-    """A URL in parts: `where` is host and port for people, `opening` the request's first two lines."""
+    """A URL in parts: `where` is host and port for people, `opening` the request's first two lines.
+
+    `plain` is the whole request where nobody adds a header to ours.
+    """
 
     https: bool
     host: str
     port: int
     where: str
     opening: str
+    plain: bytes
 
 
 class Fetcher:
@@ -124,7 +128,7 @@ class Fetcher:
                 self._places.clear()
             self._places[url] = place
         context = (verifying() if ssl is True else trusting() if ssl is False else ssl) if place.https else None
-        request = _request(place, {**_SENT, **headers} if headers else _SENT)
+        request = _request(place.opening, {**_SENT, **headers}) if headers else place.plain
         with _translated(place.where, limits):
             async with asyncio.timeout(limits.timeout_s):
                 origin = Origin(place.host, place.port, context, server_name)
@@ -158,15 +162,15 @@ def _checked(url: str) -> _Place:
     if parts.query:
         asked += "?" + quote(parts.query, safe=_PATH_CHARS + "?[]")
     opening = f"GET {asked} HTTP/1.1\r\nHost: {quote(named, safe=_PATH_CHARS + '[]')}\r\n"
-    return _Place(parts.scheme == "https", host, port, where, opening)
+    return _Place(parts.scheme == "https", host, port, where, opening, _request(opening, _SENT))
 
 
-def _request(place: _Place, headers: Mapping[str, str]) -> bytes:
+def _request(opening: str, headers: Mapping[str, str]) -> bytes:
     """The whole request. Raises SourceError for a header that would not be one."""
     lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
     if any(line.count("\n") != 1 or line.count("\r") != 1 or "\0" in line for line in lines):
         raise SourceError(Kind.UNAUTHORIZED, "the credentials hold a character that no header may have")
-    return f"{place.opening}{''.join(lines)}\r\n".encode()
+    return f"{opening}{''.join(lines)}\r\n".encode()
 
 
 def _where(parts: SplitResult) -> str:

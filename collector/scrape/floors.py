@@ -26,17 +26,19 @@ class Floors:
         if reading.process_start != self._process_start:
             self._last = {}
             self._process_start = reading.process_start
-        replicas = tuple(map(self._held, reading.replicas))
-        self._last = {(replica.model, replica.rank): replica for replica in replicas}
-        return replace(reading, replicas=replicas)
+        held = [(replica, self._held(replica)) for replica in reading.replicas]
+        self._last = {(replica.model, replica.rank): replica for _, replica in held}
+        if all(given is replica for given, replica in held):
+            return reading
+        return replace(reading, replicas=tuple([replica for _, replica in held]))
 
     def _held(self, replica: ReplicaReading) -> ReplicaReading:
         before = self._last.get((replica.model, replica.rank))
         if before is None or fell(before.fields, replica.fields, self._fields):
             return replica
-        fields = dict(replica.fields)
+        higher = {}
         for name in self._fields:
-            old, new = before.fields[name], fields[name]
-            if old is not None and new is not None:
-                fields[name] = max(old, new)
-        return replace(replica, fields=fields)
+            old, new = before.fields[name], replica.fields[name]
+            if old is not None and new is not None and new < old:
+                higher[name] = old
+        return replace(replica, fields={**replica.fields, **higher}) if higher else replica

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from math import isnan
 from typing import Any
 
+from analyzer.samples import ReplicaSample, bounds_of
 from collector.errors import Kind, SourceError
-from collector.scrape.buckets import ReplicaId
+from collector.scrape.buckets import BucketPlaces, ReplicaId, bucket_places
 from collector.scrape.layout import Series
 from collector.scrape.page import Page
 from collector.scrape.spec import EngineSpec, Reading
@@ -28,13 +30,14 @@ class Places:
     """What is the same on all pages of one shape. Places count within `Page.values`.
 
     `figures` are of fields and inputs, by replica; `starts` are of the series that changes with a restart; `identity`
-    is what info series tell of each replica.
+    is what info series tell of each replica. `buckets` are of histograms by name, filled in when they are asked for.
     """
 
     spec: EngineSpec
     figures: tuple[tuple[ReplicaId, tuple[Figure, ...]], ...]
     starts: tuple[int, ...]
     identity: Mapping[ReplicaId, Mapping[str, Any]]
+    buckets: dict[str, Mapping[ReplicaId, BucketPlaces | None]] = field(default_factory=dict)
 
 
 def places(spec: EngineSpec, page: Page) -> Places:
@@ -50,6 +53,18 @@ def places(spec: EngineSpec, page: Page) -> Places:
         kept = page.layout.places[spec.name] = _found(spec, page)
     assert isinstance(kept, Places)
     return kept
+
+
+def buckets_at(spec: EngineSpec, page: Page) -> Mapping[str, Mapping[ReplicaId, BucketPlaces | None]]:
+    """The places of the buckets of every histogram. Raises SourceError as `places` does."""
+    known = places(spec, page)
+    if not known.buckets:
+        present = _present(page)
+        for name, reading in spec.histograms.items():
+            bounds = bounds_of(ReplicaSample, name)
+            of = partial(replica_of, spec), partial(worker_of, spec)
+            known.buckets[name] = bucket_places(reading, bounds, present, *of)
+    return known.buckets
 
 
 def replica_of(spec: EngineSpec, labels: Mapping[str, str]) -> ReplicaId:
@@ -84,10 +99,7 @@ _Present = Mapping[str, Sequence[tuple[int, Series]]]
 
 
 def _found(spec: EngineSpec, page: Page) -> Places:
-    present: dict[str, list[tuple[int, Series]]] = {}
-    for place, (series, value) in enumerate(zip(page.layout.series, page.values, strict=True)):
-        if not isnan(value):
-            present.setdefault(series.name, []).append((place, series))
+    present = _present(page)
     _check_types(spec, page, present)
     figures: dict[ReplicaId, list[Figure]] = {}
     for name, reading in (*spec.readings.items(), *spec.inputs.items()):
@@ -99,6 +111,15 @@ def _found(spec: EngineSpec, page: Page) -> Places:
         starts=tuple(place for place, _ in present.get(spec.process_start_series or "", ())),
         identity={replica: _page_identity(spec, replica[1], present) for replica in figures},
     )
+
+
+def _present(page: Page) -> _Present:
+    """The series that have a value, by name."""
+    present: dict[str, list[tuple[int, Series]]] = {}
+    for place, (series, value) in enumerate(zip(page.layout.series, page.values, strict=True)):
+        if not isnan(value):
+            present.setdefault(series.name, []).append((place, series))
+    return present
 
 
 def _read_one(spec: EngineSpec, reading: Reading, present: _Present) -> dict[ReplicaId, list[int]]:

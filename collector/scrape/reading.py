@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from analyzer.samples import ReplicaSample, bounds_of
-from collector.scrape.buckets import Counts, ReplicaId, read_buckets
-from collector.scrape.page import Page, Sample
-from collector.scrape.places import Figure, places, replica_of, worker_of
+from analyzer.histograms import BUCKETS
+from collector.scrape.buckets import Counts, ReplicaId
+from collector.scrape.page import Page
+from collector.scrape.places import Figure, buckets_at, places
 from collector.scrape.spec import COUNTERS, Context, EngineSpec
 from collector.scrape.steps import ANY_RANK
 
@@ -58,8 +58,10 @@ def process_start(spec: EngineSpec, page: Page, headers: Mapping[str, str]) -> s
     """The token that changes with every start of the engine; `headers` have lower-case names."""
     if spec.process_start_header is not None:
         return headers.get(spec.process_start_header.lower())
-    values = sorted({page.values[at] for at in places(spec, page).starts})
-    return ",".join(map(repr, values)) or None
+    starts = places(spec, page).starts
+    if len(starts) == 1:
+        return repr(page.values[starts[0]])
+    return ",".join(map(repr, sorted({page.values[at] for at in starts}))) or None
 
 
 def read(
@@ -126,28 +128,21 @@ def _missing(spec: EngineSpec, replicas: Sequence[ReplicaReading]) -> tuple[str,
     return tuple(name for name in spec.provides if all(replica.fields[name] is None for replica in replicas))
 
 
-def _histograms(spec: EngineSpec, page: Page, replicas: Iterable[ReplicaReading]) -> dict[ReplicaId, Histograms]:
+def _histograms(spec: EngineSpec, page: Page, replicas: Sequence[ReplicaReading]) -> dict[ReplicaId, Histograms]:
     """Each replica's histograms; one that counts what nobody can say the number of is not reported."""
-    by_name: dict[str, list[Sample]] = {}
-    for sample in page.samples:
-        by_name.setdefault(sample.name, []).append(sample)
-    found = {
-        name: read_buckets(
-            reading, bounds_of(ReplicaSample, name), by_name, partial(replica_of, spec), partial(worker_of, spec)
-        )
-        for name, reading in spec.histograms.items()
-    }
-    fields_of = {(one.model, one.rank): one.fields for one in replicas}
-    return {
-        replica: {
-            name: found[name].get(replica)
-            if (len(fields_of) == 1 or not reading.whole_server)
-            and (reading.counted_by is None or fields.get(reading.counted_by) is not None)
-            else None
-            for name, reading in spec.histograms.items()
-        }
-        for replica, fields in fields_of.items()
-    }
+    at = buckets_at(spec, page)
+    alone = len(replicas) == 1
+    found: dict[ReplicaId, Histograms] = {}
+    for one in replicas:
+        replica = (one.model, one.rank)
+        own: dict[str, Counts | None] = {}
+        for name, reading in spec.histograms.items():
+            stand = at[name].get(replica)
+            counted = reading.counted_by is None or one.fields.get(reading.counted_by) is not None
+            known = counted and (alone or not reading.whole_server)
+            own[name] = stand.counts(page.values, BUCKETS[name]) if known and stand is not None else None
+        found[replica] = own
+    return found
 
 
 def _drop_whole_server(spec: EngineSpec, values: Mapping[ReplicaId, dict[str, float | None]]) -> None:
@@ -158,10 +153,11 @@ def _drop_whole_server(spec: EngineSpec, values: Mapping[ReplicaId, dict[str, fl
                 found.pop(name, None)
 
 
-def fell(before: Mapping[str, float | None], after: Mapping[str, float | None], ignored: Iterable[str] = ()) -> bool:
+def fell(before: Mapping[str, float | None], after: Mapping[str, float | None], ignored: Container[str] = ()) -> bool:
     """Whether any counter of a replica fell between two readings: it was restarted, or it misbehaves."""
-    for name in COUNTERS.difference(ignored):
-        old, new = before.get(name), after.get(name)
-        if old is not None and new is not None and new < old:
+    for name, new in after.items():
+        old = before.get(name)
+        # What is a counter is asked last: hardly anything falls.
+        if old is not None and new is not None and new < old and name in COUNTERS and name not in ignored:
             return True
     return False

@@ -125,8 +125,9 @@ class TargetScraper:
                 scraped = await self._filtered(url, started_s)
                 if scraped is not None:
                     return scraped
-            sent_after_s = loop.time() - started_s
-            response = await self._get(self._url, self._remaining(sent_after_s))
+            sent_after_s = loop.time() - started_s if requests > 0 else 0.0
+            limits = self._remaining(sent_after_s) if requests > 0 else self._limits
+            response = await self._get(self._url, limits)
             engine, page = self._understand(response)
             start = process_start(engine.spec, page, response.headers)
             engine.filter.saw_plain(page, start)
