@@ -33,7 +33,8 @@ class Parts:
     def poll_of(self, target: Target, fetcher: Fetcher, health: TargetHealth) -> PollAny:
         """The polls of a target. Raises SourceError for TLS files that cannot be used."""
         scraper = scraper_of(target, fetcher, self.layouts)
-        engine = PollTarget(target, scraper, self.sink, health, self.clock, self.joins)
+        newest_s = self.sink.newest_s(target.url)
+        engine = PollTarget(target, scraper, self.sink, health, self.clock, self.joins, newest_s)
         gpu_scraper = gpu_scraper_of(target, fetcher, self.clock)
         gpu_page = PollGpuPage(target, gpu_scraper, self.board, health, self.clock)
         return PollAny(engine, gpu_page, health, lambda: self.board.forget(target.url), target.job.engine == ENGINE)

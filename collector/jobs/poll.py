@@ -42,8 +42,12 @@ class PollTarget:
         health: TargetHealth,
         clock: Clock,
         joins: GpuJoins | None = None,
+        newest_s: float | None = None,
     ) -> None:
-        """Without `joins`, only the target's own label joins GPUs to its replicas."""
+        """Without `joins`, only the target's own label joins GPUs to its replicas.
+
+        `newest_s` is when the newest poll of an earlier run was sent, None for none.
+        """
         self._joins = GpuJoins() if joins is None else joins
         self._target = target
         self._scraper = scraper
@@ -53,7 +57,7 @@ class PollTarget:
         self._known: dict[str, Any] = {}
         self._sparse = Sparse()
         self._standstill = Standstill()
-        self._stretches = Stretches(target.interval_s)
+        self._stretches = Stretches(target.interval_s, newest_s)
         self._process_start: str | None = None
         self._last: dict[tuple[str, str], _Former] = {}
 

@@ -59,6 +59,10 @@ class Roster:
             self._forget(key)
         self._shown.pop(target, None)
 
+    def newest_s(self, target: str) -> float | None:
+        """When the newest poll of a target's replicas was sent; None where there is none."""
+        return max((self.polled[key].at_s for key in self._of(target)), default=None)
+
     def _of(self, target: str) -> set[ReplicaKey]:
         """Searches all, also those that an earlier run left there: too slow for each poll of a large fleet."""
         return {key for key in self.polled if key.target == target}

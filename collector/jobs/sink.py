@@ -75,6 +75,10 @@ class Sink:
         self._replicas.extend(polled)
         self._shed(self._replicas)
 
+    def newest_s(self, target: str) -> float | None:
+        """When the newest poll of a target that is known was sent, be it by an earlier run; None for none."""
+        return self._roster.newest_s(target)
+
     def put_gpus(self, samples: list[GpuSample]) -> None:
         """Take GPU readings."""
         self._gpus.extend(samples)

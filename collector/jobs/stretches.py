@@ -28,9 +28,10 @@ class Stretches:
     Within a stretch no two neighbours lie across a step, unless so far apart that they make no window.
     """
 
-    def __init__(self, interval_s: float) -> None:
+    def __init__(self, interval_s: float, newest_s: float | None = None) -> None:
+        """`newest_s` is when a poll that an earlier run stored was sent: the clock may have been set meanwhile."""
         self._gap_s = MAX_GAP_INTERVALS * interval_s
-        self._all = [_Stretch(None)]
+        self._all = [_Stretch(None, -inf if newest_s is None else newest_s)]
         self._current = self._all[0]
         self._offset_s: float | None = None
         """How far the wall clock was ahead of the monotonic one at the last poll."""

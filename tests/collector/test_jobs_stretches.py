@@ -51,6 +51,16 @@ def test_a_small_step_forward_is_no_time_in_which_work_was_done() -> None:
     assert [mark is None for mark in found] == [True, True, True, False, True, True]
 
 
+def test_a_restarted_daemon_goes_on_in_the_same_stretch() -> None:
+    """The run before polled until six hours ahead of the time that the clock, set right, tells now."""
+    ahead_s = START_S + 21_600
+    before, after, later = Stretches(INTERVAL_S), Stretches(INTERVAL_S, ahead_s), Stretches(INTERVAL_S, START_S)
+    before.mark(ahead_s, 0.0)
+
+    assert before.mark(START_S + 5, 5.0) == after.mark(START_S + 20, 0.0) == f"clock set at {ahead_s:.3f}"
+    assert later.mark(START_S + 20, 0.0) is None
+
+
 @pytest.mark.fault("3", "the wall clock steps back", promise="no work is made up of times that were told twice")
 @given(
     st.lists(st.tuples(st.integers(1, 12), st.integers(-90, 90)), min_size=1, max_size=12),
