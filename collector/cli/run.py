@@ -124,7 +124,7 @@ async def _serve(
     spooled = wants_spool(settings, url)
     # Whoever ran before reached the database: then it is worth waiting for, with polls going on.
     even_away = spooled and settings.storage.spool.path.exists()
-    open_store = partial(Store.open, url, clock, even_away=even_away)
+    open_store = partial(Store.open, url, clock, even_away=even_away, lean=True)
     store = await (opened_in_turn if standby else opened)(open_store, stop.asked)
     if store is None:
         return

@@ -6,12 +6,14 @@ calls the writing side from one thread of its own. Every failure of the database
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import select
 
 from collector.clock import Clock
 from collector.errors import StoreAwayError, StoreError
+from collector.store.apart import in_a_child
 from collector.store.backlog import Backlog, Held, Oldest
 from collector.store.conclusions import REPORT_SPACING_S
 from collector.store.engine import Engines, make_folder, open_engines, read_only
@@ -20,7 +22,7 @@ from collector.store.exported import Manifest
 from collector.store.imports import checked, import_from
 from collector.store.lease import FileLease, Guard, Lease, RowLease, Standing, own_name
 from collector.store.lock import FileLock
-from collector.store.migrate import SchemaStatus, Upgrade, require_current, status, upgrade
+from collector.store.migrate import SchemaState, SchemaStatus, Upgrade, require_current, status, upgrade
 from collector.store.place import place
 from collector.store.read import Reader
 from collector.store.records import Appended, Epoch, RegisteredReplica, StoredReport
@@ -65,6 +67,14 @@ def schema_status(url: str) -> SchemaStatus:
         engines.close()
 
 
+def _upgraded(url: str, clock: Clock) -> Upgrade:
+    engines = open_engines(url)
+    try:
+        return upgrade(engines, clock)
+    finally:
+        engines.close()
+
+
 class Store:
     """One open database.
 
@@ -84,10 +94,11 @@ class Store:
         self._lock = lock
 
     @classmethod
-    def open(cls, url: str, clock: Clock, *, even_away: bool = False) -> Store:
+    def open(cls, url: str, clock: Clock, *, even_away: bool = False, lean: bool = False) -> Store:
         """Open for writing: make or upgrade the schema, move an unusable SQLite file aside, keep other writers out.
 
         `even_away` opens a Postgres that cannot be reached as well: `prepare` then does the rest once it is back.
+        `lean` leaves what only an upgrade needs out of this process, which may run for months.
         Raises StoreError; SchemaTooNewError when a newer release wrote the database.
         """
         engines = open_engines(url)
@@ -97,6 +108,8 @@ class Store:
         try:
             store = cls(engines, clock, lock, None if path is None else set_aside_if_unusable(path, clock))
             try:
+                if lean and schema_status(url).state in (SchemaState.EMPTY, SchemaState.BEHIND):
+                    store.upgraded = in_a_child(partial(_upgraded, url, clock))
                 store.prepare()
             except StoreAwayError:
                 if not even_away:

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Connection, select, text, update
-from sqlalchemy.dialects.postgresql import insert
 
 from collector.clock import Clock
 from collector.errors import LeaseLostError
 from collector.store.engine import Engines
 from collector.store.lock import FileLock
 from collector.store.schema import analyser
+from collector.store.statements import insert_into
 
 Guard = Callable[[Connection], None]
 _ROW = 1
@@ -162,7 +162,7 @@ class RowLease:
         first = {"id": _ROW, "term": 0, "beat": 0, "lasts_ms": 0}
         row = connection.execute(select(analyser).where(analyser.c.id == _ROW)).first()
         if row is None:
-            connection.execute(insert(analyser).on_conflict_do_nothing(), first)
+            connection.execute(insert_into(connection, analyser).on_conflict_do_nothing(), first)
             row = connection.execute(select(analyser).where(analyser.c.id == _ROW)).one()
         kept: dict[str, Any] = {"session": connection.execute(_SESSION).scalar()}
         if self._term is not None and (row.term, row.holder) == (self._term, self._name):

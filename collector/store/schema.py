@@ -2,7 +2,8 @@
 
 A sample's key starts with its aligned tick, so that the rows of one moment lie together and a write touches few pages.
 Rows by time refer to epochs and GPUs without a foreign key: the writer makes sure that theirs are there, and whoever
-drops a day's partition or forgets an epoch need not search the others. In Postgres raw samples are partitioned by day.
+drops a day's partition or forgets an epoch need not search the others. In Postgres raw samples are partitioned by day:
+the migrations say so, since to say it here would load that dialect for a SQLite file too.
 Values other than counts are whole numbers of a small unit (fixed point), which SQLite keeps in as few bytes as they
 need; counts are exact doubles, which it keeps just as short when they are whole. A histogram is one packed value.
 NULL is "not reported", 0 is zero.
@@ -180,7 +181,6 @@ replica_samples = Table(
     *_histograms(),
     PrimaryKeyConstraint("tick_ms", "epoch_id"),
     sqlite_with_rowid=False,
-    postgresql_partition_by="RANGE (tick_ms)",
 )
 """`tick_ms` is unix time, aligned down to the poll interval; the sample was taken `offset_us` after it."""
 
@@ -203,7 +203,6 @@ gpu_samples = Table(
     *_columns(GPU_MEASURES),
     PrimaryKeyConstraint("tick_ms", "gpu_id"),
     sqlite_with_rowid=False,
-    postgresql_partition_by="RANGE (tick_ms)",
 )
 
 
@@ -216,7 +215,6 @@ def _blocks(name: str, member: str) -> Table:
         Column("samples", Integer, nullable=False),
         Column("block", LargeBinary, nullable=False),
         PrimaryKeyConstraint("bucket_ms", member),
-        postgresql_partition_by="RANGE (bucket_ms)",
     )
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from collector.store.codec import Row
 
@@ -48,7 +48,12 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
 
 def insert_into(connection: Connection, table: Table) -> Any:
     """The dialect's own INSERT, which knows conflicts."""
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    # Only here: a daemon with a SQLite file would keep 2.5 MB for nothing.
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
 
 
 def add(connection: Connection, table: Table, rows: list[Row]) -> int:
@@ -62,5 +67,7 @@ def add(connection: Connection, table: Table, rows: list[Row]) -> int:
 def _insert_text(table: Table, dialect: str) -> str:
     if dialect == "sqlite":
         return str(sqlite.insert(table).on_conflict_do_nothing().compile(dialect=sqlite.dialect()))
+    from sqlalchemy.dialects import postgresql
+
     plain = postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
     return str(postgresql.insert(table).on_conflict_do_nothing().compile(dialect=plain))
