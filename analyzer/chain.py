@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, log, sqrt
 
 from analyzer.evidence import Estimate, Evidence, Missing
 from analyzer.hardware import Hardware
+from analyzer.packed import Figures
 from analyzer.phases import STEP_MODEL, PhaseAccount, measured_prefill
 from analyzer.roofline import work
 from analyzer.steptime.account import StepTime
@@ -25,7 +27,7 @@ from analyzer.steptime.coefficients import (
 )
 from analyzer.steptime.fit import StepModel
 from analyzer.steptime.lengths import Lengths
-from analyzer.windows import Totals
+from analyzer.windows import COUNTERS, GAUGES, Totals
 
 FIGURES = ("busy", "prefill_marginal", "prefill_exclusive", "memory_bound")
 
@@ -114,15 +116,14 @@ def span_chain(
     """What one span's account was made of."""
     if totals is None or totals.windows == 0:
         return Missing("no usable pair of samples in this span yet")
-    means = {name: totals.mean(name) for name in totals.integrals}
     return SpanChain(
         start_s=totals.start_s,
         end_s=totals.end_s,
         covered_s=totals.covered_s,
         windows=totals.windows,
         refused={reason.value: count for reason, count in totals.refusals.items()},
-        deltas={name: value for name, value in totals.deltas.items() if value is not None},
-        means={name: value for name, value in means.items() if value is not None},
+        deltas=Figures(COUNTERS, map(totals.deltas.__getitem__, COUNTERS)),
+        means=Figures(GAUGES, map(totals.mean, GAUGES)),
         active_s=totals.active_s,
         gpu_utilization=gpu_utilization,
         ladder=ladder(totals, account, hardware, model),
@@ -151,25 +152,25 @@ def ladder(
     weaker = {known[name].evidence for name in _shares(fitted) if name != "memory_bound"} - {Evidence.FITTED}
     undecided = f"live data do not decide what a step costs: {weaker.pop().value} only" if weaker else None
     return (
-        Rung(
+        _rung(
             Evidence.MEASURED,
             "the engine's timers and the GPU's duty cycle",
             timers,
             measured.reason if isinstance(measured, Missing) else None,
         ),
-        Rung(
+        _rung(
             Evidence.FITTED,
             "the step-time model, fitted to this server",
             fitted,
             undecided if _shares(fitted) else model.reason if isinstance(model, Missing) else unfitted,
         ),
-        Rung(
+        _rung(
             Evidence.MODELLED,
             "the roofline, from token counts, model shape and GPU facts",
             modelled,
             None if _shares(modelled) else lowest,
         ),
-        Rung(
+        _rung(
             Evidence.ASSUMED,
             "the article's rule that decode is memory-bound",
             assumed,
@@ -180,6 +181,12 @@ def ladder(
             else "prefill is not measured, or the batch is large",
         ),
     )
+
+
+@lru_cache(maxsize=1024)
+def _rung(evidence: Evidence, source: str, gave: tuple[str, ...], reason: str | None) -> Rung:
+    """The same one for all replicas that have the same to say."""
+    return Rung(evidence, source, gave, reason)
 
 
 def _shares(gave: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from analyzer.assumptions import Deployment, Policy
 from analyzer.deployments import DeploymentReport, report_deployment
 from analyzer.elsewhere import elsewhere
 from analyzer.evidence import Missing
+from analyzer.packed import Rows
 from analyzer.replicas import ReplicaHistory, ReplicaReport, busy_weight, report_replica
 from analyzer.verdict import VerdictState
 from analyzer.workload import Workload, workload
@@ -97,7 +98,7 @@ def as_plain(value: Any) -> Any:
     shown = _shown(kind)
     if shown is not None:
         return {name: as_plain(getattr(value, attribute)) for name, attribute in shown}
-    if isinstance(value, (tuple, list, set, frozenset)):
+    if isinstance(value, (tuple, list, set, frozenset, Rows)):
         return [as_plain(item) for item in value]
     if kind is dict or isinstance(value, Mapping):
         return {str(key): as_plain(item) for key, item in value.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass, replace
 from enum import Enum
 from functools import cache
@@ -63,8 +63,8 @@ def _value(hint: Any, plain: Any, left_out: str) -> Any:
         return plain
     if is_dataclass(kind):
         return _made(kind, plain, left_out)
-    if origin is tuple:
-        each = (inner[0],) * len(plain) if inner[-1] is ... else inner
+    if origin in (tuple, Sequence):
+        each = (inner[0],) * len(plain) if origin is Sequence or inner[-1] is ... else inner
         return tuple(_value(one, item, left_out) for one, item in zip(each, plain, strict=True))
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return {key: _value(inner[1], item, left_out) for key, item in plain.items()}

@@ -8,6 +8,7 @@ prompt tokens. An engine that books a whole prompt on the step that ends it make
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.evidence import Evidence, Missing
+from analyzer.packed import Rows
 from analyzer.samples import ReplicaSample, bounds_of
 from analyzer.steptime.fit import StepModel
 from analyzer.steptime.laws import Law
@@ -56,7 +58,7 @@ class StepSizes:
     `evidence` is that of the busy shares, which the step model makes; the shares of steps are counted.
     """
 
-    sizes: tuple[StepSize, ...]
+    sizes: Sequence[StepSize]
     counted_steps: float
     mean_tokens: float
     largest_batch: float | None
@@ -84,9 +86,8 @@ def step_sizes(totals: Totals, model: StepModel | Missing, evidence: Evidence) -
         spent = counts * seconds
         busy, lengths_s = (spent / spent.sum()).tolist(), seconds.tolist()
     columns = (UPPER, tokens.tolist(), steps.tolist(), busy, lengths_s)
-    sizes = tuple(StepSize(*figures) for figures in zip(*columns, strict=True))
     return StepSizes(
-        sizes=sizes,
+        sizes=Rows(StepSize, columns),
         counted_steps=float(counts.sum()),
         mean_tokens=float(counts @ tokens / counts.sum()),
         largest_batch=None if isinstance(batch, Missing) else batch[0] * batch[1],
