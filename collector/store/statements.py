@@ -1,4 +1,4 @@
-"""The INSERT statements of both databases: add what is not there, or put rows in place of those with their keys."""
+"""The statements that write rows on both databases: add what is not there, put in place of what is, remove by key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, delete, tuple_
 from sqlalchemy.dialects import sqlite
 
 from collector.store.codec import Row
@@ -61,6 +61,14 @@ def add(connection: Connection, table: Table, rows: list[Row]) -> int:
     if not rows:
         return 0
     return connection.exec_driver_sql(_insert_text(table, connection.dialect.name), rows).rowcount
+
+
+def remove(connection: Connection, table: Table, keys: Sequence[Row]) -> int:
+    """Delete the rows with these keys; how many there were."""
+    if not keys:
+        return 0
+    columns = table.primary_key.columns
+    return connection.execute(delete(table).where(tuple_(*columns).in_(keys))).rowcount
 
 
 @cache

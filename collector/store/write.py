@@ -36,7 +36,7 @@ from collector.store.schema import (
     verdicts,
 )
 from collector.store.sealed import not_sealed
-from collector.store.statements import add, insert_into, put, upsert
+from collector.store.statements import add, insert_into, put, remove, upsert
 
 _KEY = itemgetter(0, 1)
 EPOCHS_AT_ONCE = 10_000
@@ -89,10 +89,7 @@ class Writer:
             _mark_stale(connection, stale_buckets, marks)
             known = self._known_gpus(connection, readings)
             gpu_rows = [gpu_row(sample, known[sample.uuid][0]) for sample in readings]
-            news = [
-                add(connection, table, not_sealed(connection, table, of))
-                for table, of in ((replica_samples, rows), (gpu_samples, gpu_rows))
-            ]
+            news = [_add(connection, table, of) for table, of in ((replica_samples, rows), (gpu_samples, gpu_rows))]
             return sum(news), known
 
         self._make_days(days - self._days)
@@ -238,6 +235,17 @@ def _mark_stale(connection: Connection, table: Table, marks: Sequence[int]) -> N
             index_elements=["bucket_ms"], set_={"bucket_ms": statement.excluded.bucket_ms}
         )
     connection.execute(statement, [{"bucket_ms": mark} for mark in marks])
+
+
+def _add(connection: Connection, table: Table, rows: list[Row]) -> int:
+    """Add raw rows whose keys are neither there nor sealed; how many were not."""
+    fresh = not_sealed(connection, table, rows)
+    new = add(connection, table, fresh)
+    if connection.dialect.name == "sqlite" or not new:
+        return new
+    # Another daemon may have sealed some of them since we looked: their keys were free again, and were taken twice.
+    left = set(map(_KEY, not_sealed(connection, table, fresh)))
+    return new - remove(connection, table, [key for key in map(_KEY, fresh) if key not in left])
 
 
 def _replica_id(connection: Connection, key: ReplicaKey, job: str | None) -> int:

@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
 from collector.errors import StoreError
-from collector.store import Keep, Store
+from collector.store import Appended, Keep, Store
 from collector.store.codec import replica_row
 from collector.store.engine import open_engines
 from collector.store.schema import BLOCKS, gpu_samples, replica_samples
 from collector.store.sealing import SEALED_AFTER_S, seal_oldest
 from collector.store.statements import add
+from tests.contract.postgres_cluster import Cluster
+from tests.contract.standing_clock import StandingClock
 from tests.contract.store_samples import START_S, VLLM, fresh_key, registered, sample
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
@@ -249,6 +251,56 @@ def test_two_that_seal_the_same_time_take_turns(store: Store) -> None:
         second.join(20)
     seal_all(store)
     assert [samples[0], late, *samples[1:]] == store.reader.samples(0, 4e9, key)
+
+
+@pytest.mark.fault(
+    "4",
+    "two daemons on one database",
+    promise="samples that one daemon adds while another seals them are neither counted nor kept twice",
+)
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_what_is_sealed_between_the_look_and_the_write_is_a_duplicate(store: Store) -> None:
+    """Daemon A has seen that nothing is sealed; B seals all before A inserts. One late sample of A's is new."""
+    key, samples = filled(store, 0.25)
+    late = replace(samples[0], at_s=samples[0].at_s + 1.0, interval_s=1.0)
+    sealed: list[int] = []
+    with closing(Store.open(_url(store), StandingClock())) as second:
+
+        def seal_first(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if statement.startswith("INSERT INTO replica_samples") and not sealed:
+                sealed.append(seal_all(second))
+
+        event.listen(store._engines.writing, "before_cursor_execute", seal_first)
+        appended = store.writer.append([*samples, late])
+    assert sealed == [120]
+    assert (appended.new, appended.duplicates) == (1, 60)
+    assert lying(store)["replica_samples"] == 1
+    assert [samples[0], late, *samples[1:]] == store.reader.samples(0, 4e9, key)
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_what_is_being_sealed_when_it_comes_again_is_a_duplicate(store: Store, postgres: Cluster) -> None:
+    """B has deleted the rows and written their blocks, and commits while A's insert waits for it."""
+    key, samples = filled(store, 0.25)
+    made: list[Appended] = []
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'transactionid' AND datname = current_database()"
+    with closing(open_engines(_url(store))) as other:
+        with other.writing.begin() as connection:
+            for _ in range(3):
+                seal_oldest(connection, replica_samples, round(LATER_S * 1000))
+            adding = threading.Thread(target=lambda: made.append(store.writer.append(samples)))
+            adding.start()
+            while adding.is_alive() and not postgres.run(waiting, _database(store)):
+                adding.join(0.01)
+            assert adding.is_alive(), "it did not wait for the one that seals"
+        adding.join(20)
+    assert made == [Appended(0, 60)]
+    assert lying(store)["replica_samples"] == 0
+    assert samples == store.reader.samples(0, 4e9, key)
+
+
+def _database(store: Store) -> str:
+    return str(store._engines.place.url.database)
 
 
 def _url(store: Store) -> str:
