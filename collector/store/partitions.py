@@ -31,6 +31,12 @@ _SIZE = text(
     " SELECT inhrelid FROM pg_inherits WHERE inhparent = CAST(:name AS regclass)) AS members"
 )
 """A partitioned table takes no space itself, its partitions do; so do a hypertable's chunks, which inherit from it."""
+_CHUNK_ENDS = text(
+    "SELECT DISTINCT range_end_integer FROM timescaledb_information.chunks"
+    " WHERE format('%I.%I', hypertable_schema, hypertable_name)::regclass = CAST(:name AS regclass)"
+    " AND range_end_integer <= :before ORDER BY 1"
+)
+_DROP_CHUNKS = text("SELECT drop_chunks(CAST(:name AS regclass), older_than => CAST(:before AS bigint))")
 _NAME = re.compile(r".*_(\d{8})")
 
 
@@ -66,7 +72,7 @@ def drop_days(connection: Connection, table: Table, before_ms: int, most: int | 
     """
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{DROP_LOCK_TIMEOUT}'")
     if not connection.execute(_NATIVE, {"name": table.name}).scalar():
-        return _drop_chunks(connection, table, before_ms)
+        return _drop_chunks(connection, table, before_ms, most)
     rows = days = 0
     for name in [name for name, day in _days(connection, table) if day + DAY_MS <= before_ms]:
         if days == most:
@@ -87,14 +93,18 @@ def _samples_in(table: Table) -> str:
     return "coalesce(sum(samples), 0)" if "samples" in table.columns else "count(*)"
 
 
-def _drop_chunks(connection: Connection, table: Table, before_ms: int) -> int:
-    held = text(f"SELECT {_samples_in(table)} FROM {table.name}")
-    before = int(connection.execute(held).scalar_one())
-    connection.execute(
-        text("SELECT drop_chunks(CAST(:name AS regclass), older_than => CAST(:before AS bigint))"),
-        {"name": table.name, "before": before_ms // DAY_MS * DAY_MS},
-    )
-    return before - int(connection.execute(held).scalar_one())
+def _drop_chunks(connection: Connection, table: Table, before_ms: int, most: int | None) -> int:
+    """As `drop_days`, of a hypertable: its chunks are days as well, unless another hand has changed that."""
+    moment = next(iter(table.primary_key.columns)).name
+    rows = days = 0
+    for end_ms in list(connection.execute(_CHUNK_ENDS, {"name": table.name, "before": before_ms}).scalars()):
+        if days == most:
+            break
+        held = f"SELECT {_samples_in(table)} FROM {table.name} WHERE {moment} < {end_ms}"
+        found = int(connection.exec_driver_sql(held).scalar_one())
+        connection.execute(_DROP_CHUNKS, {"name": table.name, "before": end_ms})
+        rows, days = rows + found, days + (found > 0)
+    return rows
 
 
 def _days(connection: Connection, table: Table) -> list[tuple[str, int]]:
