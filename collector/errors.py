@@ -28,6 +28,7 @@ class Kind(StrEnum):
     DISCONNECTED = "disconnected"
     FORWARD_PASSES = "forward_passes"
     FROZEN = "frozen"
+    MEMORY = "memory"
     BUG = "bug"
 
 

@@ -71,16 +71,10 @@ class PollTarget:
         except GpuPageError:
             raise
         except SourceError as error:
-            self._health.refused(at_s, error, self._clock.monotonic_s() - started_s)
-            event(
-                _log,
-                logging.WARNING,
-                "poll failed",
-                about=self._target.url,
-                job=self._target.job.job_name,
-                reason=error.kind.value,
-                error=error,
-            )
+            self._refused(at_s, started_s, error)
+            return
+        except MemoryError:
+            self._refused(at_s, started_s, SourceError(Kind.MEMORY, "there is not the memory to read the page"))
             return
         except Exception:  # noqa: BLE001 - a bug must not end the loop; it is counted and logged
             bug = SourceError(Kind.BUG, "an unexpected error; the log has its traceback")
@@ -96,6 +90,18 @@ class PollTarget:
         if not was_up:
             event(_log, logging.INFO, "target is up", about=self._target.url, engine=scrape.engine)
         self._sink.put(self._target.url, polled)
+
+    def _refused(self, at_s: float, started_s: float, error: SourceError) -> None:
+        self._health.refused(at_s, error, self._clock.monotonic_s() - started_s)
+        event(
+            _log,
+            logging.WARNING,
+            "poll failed",
+            about=self._target.url,
+            job=self._target.job.job_name,
+            reason=error.kind.value,
+            error=error,
+        )
 
     async def _scrape(self) -> Scrape:
         """The page, read knowing who the server is: the first page of a process is asked for again."""

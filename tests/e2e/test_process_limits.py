@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import signal
 import socket
 from pathlib import Path
@@ -28,6 +29,10 @@ FLAGS = ("run", "--config.file", "config.yaml")
 
 def write(folder: Path, *servers: PlayedServer) -> None:
     (folder / "config.yaml").write_text(CONFIG.format(addresses=[one.address for one in servers]))
+
+
+def written(daemon: DaemonProcess) -> int:
+    return int(daemon.json("/api/v1/health")["samples_written"])
 
 
 def polls(daemon: DaemonProcess) -> int:
@@ -70,6 +75,46 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         daemon.process.send_signal(signal.SIGTERM)
         daemon.process.send_signal(signal.SIGTERM)
         assert daemon.process.wait(10) in {0, 1}
+
+
+@pytest.mark.fault(
+    "5",
+    "a memory limit",
+    promise="a page that there is no memory for is said to be one (`memory`); other polls and writes go on, nothing is "
+    "lost, and the target is back when memory is",
+)
+def test_a_page_that_there_is_no_memory_for_costs_nothing_else(tmp_path: Path) -> None:
+    """The daemon at work may take 2 MiB more address space than it has; then one of two pages grows by 9 MB."""
+    with played(2) as servers:
+        large, small = servers
+        write(tmp_path, *servers)
+        with running(tmp_path, *FLAGS) as daemon:
+            daemon.until(lambda: polls(daemon) >= 8)
+            pid = daemon.process.pid
+            size_bytes = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize() + 2**21
+            unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            resource.prlimit(pid, resource.RLIMIT_AS, (size_bytes, resource.RLIM_INFINITY))
+            large.grow_by(9_000_000)
+            daemon.until(lambda: _failures(daemon)[0].get("memory", 0) >= 2)
+            before, answered = written(daemon), small.pages
+            daemon.until(lambda: written(daemon) > before and small.pages > answered)
+            failed, unharmed = _failures(daemon)
+            assert set(failed) <= {"memory", "refused"}
+            assert set(unharmed) <= {"refused"}
+            large.grow_by(0)
+            resource.prlimit(pid, resource.RLIMIT_AS, unlimited)
+            daemon.until(lambda: daemon.json("/api/v1/health")["targets"][0]["up"])
+            assert daemon.json("/api/v1/health")["samples_dropped"] == 0
+            assert daemon.stop() == 0
+            told = re.search(r"samples_written=(\d+)", daemon.log.read_text())
+    store = Store.open_to_read(str(tmp_path / "run.db"))
+    try:
+        kept = store.reader.samples(0, 4e9)
+    finally:
+        store.close()
+    assert told is not None
+    assert len(kept) == int(told[1])
+    assert "reason=memory" in daemon.log.read_text()
 
 
 def _failures(daemon: DaemonProcess) -> list[dict[str, int]]:

@@ -42,6 +42,7 @@ class Played:
     def __init__(self) -> None:
         self.labels = b'engine="0",model_name="played"'
         self.start_s = 1_700_000_000.0
+        self._comment = b""
         self._steps_before = FIRST_STEP
         self._moves_since_s: float | None = time.monotonic()
 
@@ -68,12 +69,16 @@ class Played:
         self.start_s += 100
         self._steps_before, self._moves_since_s = 0.0, time.monotonic()
 
+    def grow_by(self, size_bytes: int) -> None:
+        """The page has a comment of about so many bytes from now on."""
+        self._comment = b"# " + b"x" * size_bytes + b"\n" if size_bytes else b""
+
     def page(self) -> bytes:
         steps = self.steps()
         text = PAGE.replace("{labels}", "{{LABELS}}").replace("{labels_le}", '{{LABELS,le="+Inf"}}')
         tokens = steps * BATCH
         filled = text.format(start=self.start_s, steps=steps, tokens=tokens, latency_s=tokens / STEPS_PER_S)
-        return filled.encode().replace(b"LABELS", self.labels)
+        return filled.encode().replace(b"LABELS", self.labels) + self._comment
 
 
 class PlayedServer(Played):
@@ -115,7 +120,9 @@ class PlayedServer(Played):
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                # One who has no memory for the page hangs up.
+                with contextlib.suppress(ConnectionError):
+                    self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
                 pass
