@@ -91,6 +91,7 @@ class Daemon:
         self._fetcher: Fetcher
         self._discovery: Discovery
         self._health = DaemonHealth(started_s=clock.wall_s(), notices=list(notices))
+        self._health.damaged_blocks = store.damaged_blocks
         self._timetable = Timetable(clock, self._health)
         if store.set_aside is not None:
             self._health.storage_recovered = 1

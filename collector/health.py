@@ -164,6 +164,8 @@ class DaemonHealth:
     spool: SpoolHealth | None = None
     """None where samples have no spool: SQLite needs none."""
     storage_recovered: int = 0
+    damaged_blocks: Mapping[str, int] = field(default_factory=dict)
+    """By the samples' table: sealed blocks that could not be read."""
     clock_steps: int = 0
     config: Health = field(default_factory=Health)
     discovery: dict[tuple[str, str], Health] = field(default_factory=dict)
@@ -203,6 +205,7 @@ REMEDIES: Mapping[str, str] = {
     Kind.DISCONNECTED: "the server closed the connection half-way: look at its log",
     Kind.FORWARD_PASSES: "install the extra with pip install 'breakeven[dynamo]', or correct forward_pass_endpoint",
     Kind.FROZEN: "see whether the server still answers requests; if its requests do take that long, raise frozen_after",
+    Kind.MEMORY: "raise the daemon's memory limit, or lower body_size_limit",
     Kind.BUG: "this is our mistake: please report the logged traceback",
 }
 """What to do about each kind of failure, for `doctor`."""

@@ -79,6 +79,7 @@ FAULTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "the database is busy",
             "SQLite's WAL-reset bug",
             "a corrupt, empty or foreign file",
+            "a damaged block of sealed samples",
             "a database on a network file system",
             "unbounded growth",
             "a crash in the middle of a migration",
@@ -114,7 +115,7 @@ NOT_PRODUCED: Mapping[str, str] = {
     "two daemons' clocks differ": "two real machines; a takeover by a daemon whose clock differs is a step of the "
     "wall clock, which has its own row, and whose turn it is to analyse rests on no clock but each one's own",
     "SQLite's WAL-reset bug": "the damage itself takes two writing connections at one instant, which do not exist",
-    "a memory limit": "the kernel kills a process beyond it, which is a kill in the middle of a write; what could "
-    "grow has bounds: pages, connections, samples that wait, the process that talks to the GPU driver",
+    "a memory limit": "beyond a container's limit the kernel kills the process, which is a kill in the middle of a "
+    "write; what could grow has bounds: pages, connections, samples that wait, the process that asks the GPU driver",
 }
 """Fault -> why it, or which part of it, no test produces."""

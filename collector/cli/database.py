@@ -60,6 +60,9 @@ def export_(folder: Path, config_file: Path | None) -> None:
         store.close()
     rows = sum(part.rows for part in manifest.tables.values())
     click.echo(f"{store.place}: {rows} rows exported to {folder}")
+    lacking = sum(store.damaged_blocks.values())
+    if lacking:
+        click.echo(f"{lacking} damaged blocks of sealed samples are not in it: they stay where they are", err=True)
 
 
 @database.command("import")

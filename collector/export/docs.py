@@ -80,6 +80,7 @@ LABELS: Mapping[str, str] = {
     "simulated": "`true` when the figures are invented by the bundled simulator",
     "source": "`operator` or `published`; of a price, what it was said to be from",
     "statistic": "`mean`, or the percentile that the objective names, such as `p95`",
+    "table": "whose samples: `replica_samples` or `gpu_samples`",
     "target": "URL that is polled",
     "tokens": "the most tokens that a step of this size processes; it has more than the next smaller size",
     "verdict": _values(Verdict),

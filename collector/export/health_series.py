@@ -49,6 +49,8 @@ def health_series(state: State) -> Iterator[Series]:
     if health.spool is not None:
         yield from _spool(health.spool)
     yield "breakeven_store_recovered_total", {}, float(health.storage_recovered)
+    for table, blocks in health.damaged_blocks.items():
+        yield "breakeven_store_damaged_blocks_total", {"table": table}, float(blocks)
     yield "breakeven_clock_steps_total", {}, float(health.clock_steps)
     if health.config.up is not None:
         yield "breakeven_config_last_reload_successful", {}, float(health.config.up)

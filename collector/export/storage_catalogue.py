@@ -57,4 +57,10 @@ STORAGE: tuple[Metric, ...] = (
     ),
     Metric("breakeven_spool_samples_replayed_total", "counter", (), "Samples handed from the spool to the database."),
     Metric("breakeven_store_recovered_total", "counter", (), "Database files found unusable and moved aside."),
+    Metric(
+        "breakeven_store_damaged_blocks_total",
+        "counter",
+        ("table",),
+        "Blocks of sealed samples that were to be read and are damaged; each is kept, and logged with what it holds.",
+    ),
 )

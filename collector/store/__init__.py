@@ -6,6 +6,7 @@ calls the writing side from one thread of its own. Every failure of the database
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -79,7 +80,8 @@ class Store:
     """One open database.
 
     `upgraded` says what bringing its schema up to date did; `set_aside` names the unusable file that a fresh one
-    replaced, None when all was well: whoever opened the store must say so loudly.
+    replaced, None when all was well: whoever opened the store must say so loudly. `damaged_blocks` are those of sealed
+    samples that could not be read so far, by the samples' table.
     """
 
     def __init__(self, engines: Engines, clock: Clock | None, lock: FileLock | None, set_aside: Path | None) -> None:
@@ -89,6 +91,7 @@ class Store:
         self.backlog = Backlog(engines)
         self.upgraded: Upgrade | None = None
         self.set_aside = set_aside
+        self.damaged_blocks: Mapping[str, int] = engines.damaged.found
         self._engines = engines
         self._clock = clock
         self._lock = lock

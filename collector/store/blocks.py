@@ -56,6 +56,10 @@ LAYOUTS: Mapping[str, Sequence[tuple[str, ...]]] = {
 """The columns of blocks, by table and number of the layout. Blocks are not rewritten: other columns, a new layout."""
 
 
+class DamagedBlockError(ValueError):
+    """A block whose bytes are not those that were written."""
+
+
 def packed(table: Table, bucket_ms: int, rows: Sequence[Row]) -> list[Row]:
     """Rows of one bucket, at least one and in any order, as rows of the table's blocks, one per member.
 
@@ -84,12 +88,12 @@ def packed(table: Table, bucket_ms: int, rows: Sequence[Row]) -> list[Row]:
 
 
 def unpacked(table: Table, row: Sequence[Any]) -> list[Row]:
-    """A row of the table's blocks as the rows it was made from, by tick; none where its block is damaged."""
+    """A row of the table's blocks as the rows it was made from, by tick. Raises DamagedBlockError."""
     bucket_ms, member, _, block = row
     try:
         columns, count = _columns(table, zlib.decompress(block))
-    except (zlib.error, struct.error, ValueError, IndexError):
-        return []
+    except (zlib.error, struct.error, ValueError, IndexError) as error:
+        raise DamagedBlockError(f"{table.name}, {member} at {bucket_ms}: {error}") from error
     columns["tick_ms"] = [bucket_ms + after for after in columns["tick_ms"]]
     nothing, mine = [None] * count, [member] * count
     _, _, *others = table.columns.keys()

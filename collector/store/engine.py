@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from collector.errors import StoreAwayError, StoreError
+from collector.store.damaged import OPTION, DamagedBlocks
 from collector.store.deadline import Deadlines
 from collector.store.place import Place, place
 
@@ -69,6 +70,7 @@ class Engines:
     migrating: Engine
     leasing: Engine
     exporting: Engine
+    damaged: DamagedBlocks
     deadlines: Deadlines | None = None
 
     @property
@@ -175,8 +177,10 @@ def read_only(engines: Engines) -> Engines:
 
 def _file_engines(where: Place, path: Path) -> Engines:
     reader = (f"PRAGMA busy_timeout={BUSY_MS}", "PRAGMA query_only=ON")
-    writing = _file_engine(where, _writer(BUSY_MS, foreign_keys=True), "BEGIN IMMEDIATE", pool_size=1)
-    reading = _file_engine(where, reader, "BEGIN", creator=partial(_existing_file, path))
+    damaged = DamagedBlocks()
+    options = {"execution_options": {OPTION: damaged}}
+    writing = _file_engine(where, _writer(BUSY_MS, foreign_keys=True), "BEGIN IMMEDIATE", pool_size=1, **options)
+    reading = _file_engine(where, reader, "BEGIN", creator=partial(_existing_file, path), **options)
     # A table that others refer to can only be rebuilt with foreign keys off, which no transaction can switch.
     return Engines(
         place=where,
@@ -185,8 +189,9 @@ def _file_engines(where: Place, path: Path) -> Engines:
         reading=reading,
         exporting=reading,
         migrating=_file_engine(
-            where, _writer(MIGRATION_BUSY_MS, foreign_keys=False), "BEGIN IMMEDIATE", poolclass=NullPool
+            where, _writer(MIGRATION_BUSY_MS, foreign_keys=False), "BEGIN IMMEDIATE", poolclass=NullPool, **options
         ),
+        damaged=damaged,
     )
 
 
@@ -247,20 +252,21 @@ def _server_engines(where: Place) -> Engines:
         f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
         f" -c idle_in_transaction_session_timeout={IDLE_TRANSACTION_TIMEOUT_MS}"
     )
-    deadlines = Deadlines(TRANSACTION_LIMIT_S)
+    deadlines, damaged = Deadlines(TRANSACTION_LIMIT_S), DamagedBlocks()
+    options = {"execution_options": {OPTION: damaged}}
     try:
-        writing = _server_engine(where, write, pool_size=1)
-        leasing = _server_engine(where, write, pool_size=1)
-        reading = _server_engine(where, f"{write} -c default_transaction_read_only=on")
-        migrating = _server_engine(where, f"-c lock_timeout={MIGRATION_BUSY_MS}", poolclass=NullPool)
-        exporting = _server_engine(where, "-c default_transaction_read_only=on", poolclass=NullPool)
+        writing = _server_engine(where, write, pool_size=1, **options)
+        leasing = _server_engine(where, write, pool_size=1, **options)
+        reading = _server_engine(where, f"{write} -c default_transaction_read_only=on", **options)
+        migrating = _server_engine(where, f"-c lock_timeout={MIGRATION_BUSY_MS}", poolclass=NullPool, **options)
+        exporting = _server_engine(where, "-c default_transaction_read_only=on", poolclass=NullPool, **options)
     except ImportError as error:
         raise StoreError(
             f"{where.text} needs the psycopg driver ({error}): pip install 'breakeven[postgres]'"
         ) from error
     for engine in (writing, leasing, reading):
         deadlines.watch(engine)
-    return Engines(where, writing, reading, migrating, leasing, exporting, deadlines)
+    return Engines(where, writing, reading, migrating, leasing, exporting, damaged, deadlines)
 
 
 def _server_engine(where: Place, settings: str, **options: Any) -> Engine:

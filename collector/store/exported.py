@@ -1,7 +1,8 @@
 """The form of an exported database: a folder with one compressed CSV file per table, and a manifest written last.
 
 A field is a whole number, a double to its last digit, `\\x` and hexadecimal bytes, or text. An empty field is NULL, so
-text that is empty or begins with a backslash has one put before it. Rows are in the order of their keys.
+text that is empty or begins with a backslash has one put before it. Rows are in the order of their keys. Sealed samples
+are rows among the others; exports of earlier releases have their blocks as they are.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from typing import Any
 from sqlalchemy import Column, Double, LargeBinary, Table, Text
 
 from collector.errors import StoreError
-from collector.store.schema import analyser, metadata
+from collector.store.schema import BLOCKS, analyser, metadata
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 LEFT_OUT = (analyser,)
 """Whose turn it is to analyse is a matter of the daemons that run now."""
 TABLES = tuple(table for table in metadata.sorted_tables if table not in LEFT_OUT)
+"""Those that an export may have."""
+WRITTEN = tuple(table for table in TABLES if table not in BLOCKS.values())
+"""Those that it is given now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Table, func, select
 
-from collector.store.blocks import unpacked
 from collector.store.codec import Row
+from collector.store.damaged import rows_of
 from collector.store.grid import grid_rows, member_of
 from collector.store.schema import BLOCKS, BUCKET_MS
 from collector.store.sealed import bucket_of, taken_us, together
@@ -67,6 +67,6 @@ def _last_sealed(
         # Older blocks hold only older rows, but for those of the two buckets before.
         if len(mine) >= count and (block[0] + 2 * BUCKET_MS) * 1000 <= min(map(taken_us, mine[-count:])):
             continue
-        mine += [row for row in unpacked(table, block) if since_us <= taken_us(row) < until_us]
+        mine += [row for row in rows_of(connection, table, block) if since_us <= taken_us(row) < until_us]
         mine.sort(key=taken_us)
     return [row for mine in found.values() for row in mine[-count:]]

@@ -11,8 +11,8 @@ from operator import itemgetter
 
 from sqlalchemy import Connection, Table, func, select
 
-from collector.store.blocks import unpacked
 from collector.store.codec import Row
+from collector.store.damaged import rows_of
 from collector.store.grid import Rows, grid_rows
 from collector.store.schema import BLOCKS, BUCKET_MS
 
@@ -34,7 +34,7 @@ def sealed_rows(
     """The table's sealed rows with ticks from `first_ms` to `last_ms`, of all members where none are named."""
     some = None if members is None else list(members)
     blocks = grid_rows(connection, BLOCKS[table.name], bucket_of(first_ms), last_ms + 1, some)
-    return [row for block in blocks for row in unpacked(table, block) if first_ms <= row[0] <= last_ms]
+    return [row for block in blocks for row in rows_of(connection, table, block) if first_ms <= row[0] <= last_ms]
 
 
 def together(rows: Rows, sealed: Rows) -> list[Row]:
@@ -61,14 +61,16 @@ def last_sealed_before(
         # A row is taken less than a bucket's length after its tick.
         if found is not None and (block[0] + 2 * BUCKET_MS) * 1000 <= taken_us(found):
             break
-        mine = [row for row in unpacked(table, block) if row[0] >= first_ms and taken_us(row) < before_us]
+        mine = [row for row in rows_of(connection, table, block) if row[0] >= first_ms and taken_us(row) < before_us]
         found = max([*mine, *([] if found is None else [found])], key=taken_us, default=None)
     return found
 
 
 def newest_sealed(connection: Connection, table: Table, since_ms: int) -> list[Row]:
     """Each member's newest sealed row with a tick from `since_ms` on."""
-    found = (unpacked(table, block) for block in last_of_each(connection, BLOCKS[table.name], bucket_of(since_ms)))
+    found = (
+        rows_of(connection, table, block) for block in last_of_each(connection, BLOCKS[table.name], bucket_of(since_ms))
+    )
     return [rows[-1] for rows in found if rows and rows[-1][0] >= since_ms]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, delete, func, select, text
 from collector.errors import StoreError
 from collector.store.blocks import packed
 from collector.store.codec import microseconds
+from collector.store.damaged import set_aside
 from collector.store.engine import Engines
 from collector.store.grid import member_of, members_of
 from collector.store.partitions import days_of, lacks_day, make_days
@@ -58,6 +59,7 @@ def _seal_members(connection: Connection, table: Table, bucket_ms: int, members:
     # Read by deleting: what another daemon adds meanwhile is neither, and stays.
     within = table.c.tick_ms.between(bucket_ms, last_ms) & member_of(table).between(members[0], members[-1])
     rows = connection.execute(delete(table).where(within).returning(*table.columns)).fetchall()
+    set_aside(connection, table, bucket_ms, sorted({row[1] for row in rows}))
     former = sealed_rows(connection, table, bucket_ms, last_ms, {row[1] for row in rows})
     put(connection, BLOCKS[table.name], packed(table, bucket_ms, together(rows, former)), "true")
     return len(rows)

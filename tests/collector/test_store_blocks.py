@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Column, Double, LargeBinary, Table
 
 from collector.store import blocks
-from collector.store.blocks import LAYOUTS, packed, unpacked
+from collector.store.blocks import LAYOUTS, DamagedBlockError, packed, unpacked
 from collector.store.codec import Row
 from collector.store.schema import BLOCKS, BUCKET_MS, gpu_samples, replica_samples
 from tests.contract.store_samples import START_S
@@ -72,8 +72,9 @@ def test_a_block_from_before_a_column_came_or_went_is_read(monkeypatch: pytest.M
     assert unpacked(gpu_samples, block) == [(*row[:power], None, *row[power + 1 :])]
 
 
-def test_a_damaged_block_has_no_rows_and_stops_nobody() -> None:
+def test_a_damaged_block_is_known_as_one() -> None:
     row = (START_MS, 1, 0, 15_000, *[None] * (len(gpu_samples.columns) - 4))
     (whole,) = packed(gpu_samples, START_MS, [row])
     for block in (b"", b"x", whole[3][:-4], whole[3][:9] + b"\xff" + whole[3][10:]):
-        assert unpacked(gpu_samples, (*whole[:3], block)) == []
+        with pytest.raises(DamagedBlockError):
+            unpacked(gpu_samples, (*whole[:3], block))
