@@ -48,32 +48,44 @@ class Tidy:
         if abs(self._offset_s - before_s) > STEP_S:
             return
         try:
-            if not tight:
-                await self._seal(now_s)
+            unsealed = None if tight else await self._seal(now_s)
             pruned = await self._writer.run(partial(self._store.prune, self._keep, now_s, tight=tight))
         except asyncio.CancelledError:  # at the daemon's end, which APScheduler would log with a traceback
             return
         except StoreError as error:
-            self._health.tidy.failed(now_s, "store", str(error))
-            event(
-                _log,
-                logging.ERROR,
-                "old samples could not be sealed or deleted",
-                about="store",
-                reason="store",
-                error=error,
-            )
+            self._failed(now_s, error)
             return
         except Exception:  # noqa: BLE001 - a bug must not end the loop; it is counted and logged
             self._health.tidy.failed(now_s, "bug", "an unexpected error; the log has its traceback")
             _log.exception("old samples could not be sealed or deleted", extra={"fields": {"reason": "bug"}})
             return
-        self._health.tidy.succeeded(now_s, self._clock.monotonic_s() - started_s)
         self._health.used_bytes = pruned.used_bytes
+        if unsealed is not None:
+            self._failed(now_s, unsealed)
+            return
+        self._health.tidy.succeeded(now_s, self._clock.monotonic_s() - started_s)
         event(_log, logging.DEBUG, "deleted what is old", pruned=pruned)
 
-    async def _seal(self, now_s: float) -> None:
-        """Five minutes after five minutes: samples are written in between. Raises StoreError."""
-        for _ in range(SEALED_AT_ONCE):
-            if await self._writer.run(self._store.seal, now_s) == 0:
-                return
+    def _failed(self, now_s: float, error: StoreError) -> None:
+        self._health.tidy.failed(now_s, "store", str(error))
+        event(
+            _log,
+            logging.ERROR,
+            "old samples could not be sealed or deleted",
+            about="store",
+            reason="store",
+            error=error,
+        )
+
+    async def _seal(self, now_s: float) -> StoreError | None:
+        """Five minutes after five minutes: samples are written in between. The failure that ended it; None for none.
+
+        What cannot be sealed is no reason not to delete what is old: the disk would fill.
+        """
+        try:
+            for _ in range(SEALED_AT_ONCE):
+                if await self._writer.run(self._store.seal, now_s) == 0:
+                    break
+        except StoreError as error:
+            return error
+        return None

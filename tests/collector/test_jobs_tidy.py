@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from analyzer.samples import GpuSample
+from collector.errors import StoreError
 from collector.health import DaemonHealth, DiskHealth
 from collector.jobs.tidy import Tidy
 from collector.jobs.turn import Turn
@@ -34,7 +35,11 @@ class Parts:
         self.writer = Worker("writer")
         self.turn = Turn(self.store.lease(self.clock, 60.0), self.health, 60.0, self.clock)
         asyncio.run(self.turn.look(lambda _: None))
-        keep = Keep(7 * 24 * HOUR_S, 30 * 24 * HOUR_S, 400 * 24 * HOUR_S)
+        self.keep_for(7 * 24 * HOUR_S)
+
+    def keep_for(self, samples_s: float) -> None:
+        """Samples are kept for so long from now on."""
+        keep = Keep(samples_s, 30 * 24 * HOUR_S, 400 * 24 * HOUR_S)
         self.tidy = Tidy(self.store, keep, self.writer, self.health, self.turn, self.clock)
 
     def rows(self) -> int:
@@ -75,3 +80,22 @@ def test_a_run_seals_no_more_than_it_may_and_the_next_goes_on(parts: Parts, monk
     """Ten buckets of five samples at once: what an upgrade finds keeps nobody waiting."""
     monkeypatch.setattr("collector.jobs.tidy.SEALED_AT_ONCE", 10)
     assert [parts.rows() for _ in range(4)] == [190, 140, 120, 120]
+
+
+@pytest.mark.fault("4", "unbounded growth", promise="old samples are deleted although others cannot be sealed")
+def test_what_cannot_be_sealed_is_said_and_stops_no_deletion(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day later what is older than three hours has to go: all of it."""
+
+    def broken(*_: object) -> int:
+        raise StoreError("no such thing can be done here")
+
+    parts.keep_for(3 * HOUR_S)
+    assert parts.rows() == 120
+    parts.clock.advance(24 * HOUR_S)
+    with monkeypatch.context() as patch:
+        patch.setattr(parts.store, "seal", broken)
+        assert parts.rows() == 0
+    assert (parts.health.tidy.reason, parts.health.tidy.message) == ("store", "no such thing can be done here")
+    assert parts.health.used_bytes is not None
+    assert parts.rows() == 0
+    assert parts.health.tidy.up
