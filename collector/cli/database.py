@@ -62,7 +62,7 @@ def export_(folder: Path, config_file: Path | None) -> None:
     click.echo(f"{store.place}: {rows} rows exported to {folder}")
     lacking = sum(store.damaged_blocks.values())
     if lacking:
-        click.echo(f"{lacking} damaged blocks of sealed samples are not in it: they stay where they are", err=True)
+        click.echo(f"not in it: {lacking} damaged blocks of sealed samples, which stay where they are", err=True)
 
 
 @database.command("import")

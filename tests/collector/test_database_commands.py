@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from collector.cli import main
 from collector.store import Store
+from collector.store.schema import replica_blocks
 from tests.contract.standing_clock import StandingClock
 from tests.contract.store_samples import START_S, registered, sample
 
@@ -72,6 +74,21 @@ def one_line(text: str, *words: str) -> None:
     last = text.strip().splitlines()[-1]
     assert all(word in last for word in words), text
     assert "Traceback" not in text
+
+
+def test_an_export_says_that_a_damaged_block_is_not_in_it(tmp_path: Path, cli: Cli) -> None:
+    """Three sealed samples of one replica, and one of another five minutes later."""
+    with closing(Store.open(str(tmp_path / DEFAULT), StandingClock())) as store:
+        key, epoch = registered(store)
+        store.writer.append([sample(key, epoch, START_S + after_s) for after_s in (0.0, 15.0, 30.0, 300.0)])
+        while store.seal(START_S + 1e6):
+            pass
+        oldest = replica_blocks.c.bucket_ms == round(START_S * 1000)
+        store._engines.write(lambda one: one.execute(update(replica_blocks).where(oldest).values(block=b"spoilt")))
+    told = cli("db", "export", "out")
+    assert told.returncode == 0
+    assert "replica_samples: 1 rows" in told.stderr
+    one_line(told.stderr, "not in it", "1 damaged blocks")
 
 
 def test_what_was_exported_is_imported_where_the_configuration_says(folder: Path, cli: Cli) -> None:

@@ -31,7 +31,7 @@ NOT_SHOWN = {
     "breakeven_build_info": "names the daemons in the variables",
     "breakeven_start_timestamp_seconds": "for alerts: the age of a start says little on a dashboard",
     "breakeven_analysis_runs_total": "the age and duration of the last one say more",
-    "breakeven_store_damaged_blocks_total": "happens on a failing disk; the log names each block",
+    "breakeven_store_damaged_blocks_total": "happens on a failing disk; an alert says so, and the log names each block",
     "breakeven_store_recovered_total": "happens at the start; an alert says so for a day",
     "breakeven_store_bytes": "for alerts: what is kept and how much is the operator's choice",
     "breakeven_store_max_bytes": "as above",
