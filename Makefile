@@ -39,7 +39,7 @@ unit: $(VENV)/.dev ## the tests alone
 	wait $$others || status=1; \
 	cat .cache/unit.log; exit $$status
 
-soak: $(VENV)/.dev ## hours: misery, kills, long fuzzing, a real vLLM on the CPU (3.4 GB); PART=misery for some
+soak: $(VENV)/.dev ## hours: misery, kills, long fuzzing, a real vLLM on the CPU (3.4 GB), TimescaleDB; PART=misery for some
 	@.ci/tools
 	PATH="$(CURDIR)/.cache/tools/usr/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -s -m soak tests/soak $(if $(PART),-k "$(PART)")
 
