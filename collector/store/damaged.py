@@ -43,13 +43,15 @@ class DamagedBlocks:
                 return
             self._known.add(key)
             self.found[table.name] += 1
+        bucket = datetime.fromtimestamp(bucket_ms / 1000, UTC).isoformat()
         event(
             _log,
             logging.ERROR,
             "sealed samples cannot be read: their block is damaged; it is kept, and all others are read",
-            about="store",
+            # Of every block, since lines about the same thing are thinned out.
+            about=f"{BLOCKS[table.name].name} {bucket} {abs(member)}",
             table=BLOCKS[table.name].name,
-            bucket=datetime.fromtimestamp(bucket_ms / 1000, UTC).isoformat(),
+            bucket=bucket,
             **{member_of(table).name: abs(member)},
             samples=samples,
         )

@@ -68,6 +68,9 @@ def test_a_damaged_block_costs_its_own_samples_is_said_once_and_kept(
         assert dict(store.damaged_blocks) == {"replica_samples": 1, "gpu_samples": 0}
         (said,) = [one for one in caplog.records if one.levelno == logging.ERROR]
         assert (said.fields["samples"], said.fields["epoch_id"]) == (20, epoch)
+        assert said.fields["about"] == f"replica_blocks 2026-11-23T10:05:00+00:00 {epoch}", (
+            "else thinned out with others"
+        )
         assert store.reader.last_sample(key, START_S + 600) == samples[19]
         assert store.export_to(tmp_path / "out", "0.1.0", clock, lambda *_: None).tables["replica_samples"].rows == 40
         assert store.writer.append([samples[25]]).new == 1
