@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from analyzer.evidence import Estimate, Evidence, Figure, Missing
+from analyzer.packed import Rows
 from analyzer.steptime.parts import Part
 
 BUCKET_S = 300.0
@@ -35,23 +36,23 @@ class Span:
 class Demand:
     """The load of one replica, or of several together, oldest span first."""
 
-    spans: tuple[Span, ...] = ()
+    spans: Sequence[Span] = ()
 
     @classmethod
     def of_parts(cls, parts: Sequence[Part]) -> Demand:
         """Requests by their first token; parts that count none of them are left out."""
         counted = [(part.totals, part.totals.deltas["prefills_total"]) for part in parts]
-        return cls(
-            tuple(
-                Span(totals.start_s, totals.covered_s, requests)
-                for totals, requests in counted
-                if requests is not None and totals.covered_s > 0
-            )
+        return _packed(
+            (totals.start_s, totals.covered_s, requests)
+            for totals, requests in counted
+            if requests is not None and totals.covered_s > 0
         )
 
     def times(self, ratio: float) -> Demand:
         """The same spans under so many times the load."""
-        return Demand(tuple(replace(span, requests=span.requests * ratio) for span in self.spans))
+        if ratio == 1:
+            return self
+        return _packed((span.start_s, span.covered_s, span.requests * ratio) for span in self.spans)
 
     @classmethod
     def together(cls, each: Sequence[Demand]) -> Demand:
@@ -62,7 +63,7 @@ class Demand:
                 at_s = span.start_s // BUCKET_S * BUCKET_S
                 covered_s, rate = found.get(at_s, (0.0, 0.0))
                 found[at_s] = max(covered_s, span.covered_s), rate + span.rate_per_s
-        return cls(tuple(Span(at_s, span_s, rate * span_s) for at_s, (span_s, rate) in sorted(found.items())))
+        return _packed((at_s, span_s, rate * span_s) for at_s, (span_s, rate) in sorted(found.items()))
 
     @property
     def span_s(self) -> float:
@@ -78,6 +79,11 @@ class Demand:
             return _NOTHING
         rate = sum(span.requests for span in self.spans) / covered_s
         return Estimate.exact(rate, Evidence.MEASURED, "requests_counted")
+
+
+def _packed(spans: Iterable[tuple[float, float, float]]) -> Demand:
+    found = list(spans)
+    return Demand(Rows(Span, [[one[at] for one in found] for at in range(3)])) if found else Demand()
 
 
 _NOTHING = Missing("no requests are counted")

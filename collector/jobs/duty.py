@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Protocol
 
+from analyzer.packed import Rows
 from analyzer.samples import GpuSample
 from analyzer.steptime.parts import duty_of
 
@@ -34,8 +36,18 @@ class Bucket:
     error: float
 
 
-Hour = Mapping[str, Mapping[float, Bucket]]
-"""By GPU and start of the bucket."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One GPU's buckets within an hour with their starts, and what they come to: a week of them has to be small."""
+
+    starts_s: array[float]
+    buckets: Sequence[Bucket]
+    weighed_s: float
+    span_s: float
+
+
+Hour = Mapping[str, Kept]
+"""By GPU."""
 
 
 class DutyCycles:
@@ -49,7 +61,7 @@ class DutyCycles:
 
     def mean(self, uuid: str, since_s: float, now_s: float) -> float | None:
         """Mean utilization (0..1) of one GPU from the hour of `since_s` until now; None when it reported none."""
-        found = [one for hour in self._hours(since_s, now_s) for one in hour.get(uuid, {}).values()]
+        found = [hour[uuid] for hour in self._hours(since_s, now_s) if uuid in hour]
         span_s = sum(one.span_s for one in found)
         return sum(one.weighed_s for one in found) / span_s if span_s > 0 else None
 
@@ -57,7 +69,8 @@ class DutyCycles:
         """One GPU's buckets by their start."""
         found: dict[float, Bucket] = {}
         for hour in self._hours(since_s, now_s):
-            found.update(hour.get(uuid, {}))
+            if uuid in hour:
+                found.update(zip(hour[uuid].starts_s, hour[uuid].buckets, strict=True))
         return found
 
     def _hours(self, since_s: float, now_s: float) -> list[Hour]:
@@ -81,9 +94,7 @@ class DutyCycles:
                 at_s = sample.at_s // BUCKET_S * BUCKET_S
                 readings = samples.setdefault(sample.uuid, {}).setdefault(at_s, [])
                 readings.append((sample.utilization_ratio, sample.interval_s))
-        return {
-            uuid: {at_s: _bucket(readings) for at_s, readings in buckets.items()} for uuid, buckets in samples.items()
-        }
+        return {uuid: _kept(buckets) for uuid, buckets in samples.items()}
 
     def _forget(self, before_s: float) -> None:
         for hour_s in [hour_s for hour_s in self._closed if hour_s < before_s]:
@@ -107,7 +118,15 @@ def duty_within(buckets: Mapping[float, Bucket], since_s: float, until_s: float)
     return Bucket(sum(one.weighed_s for one in found), span_s, mean, error)
 
 
-def _bucket(readings: Sequence[tuple[float, float]]) -> Bucket:
+def _kept(by_start: Mapping[float, Sequence[tuple[float, float]]]) -> Kept:
+    """From readings of utilization and seconds, by the start of the bucket."""
+    rows = [_figures(readings) for readings in by_start.values()]
+    columns = [[row[at] for row in rows] for at in range(4)]
+    return Kept(array("d", by_start), Rows(Bucket, columns), sum(columns[0]), sum(columns[1]))
+
+
+def _figures(readings: Sequence[tuple[float, float]]) -> tuple[float, float, float, float]:
+    """Of one bucket, in the order of its fields."""
     mean, error = duty_of([ratio for ratio, _ in readings])
     assert mean is not None
-    return Bucket(sum(ratio * span_s for ratio, span_s in readings), sum(span_s for _, span_s in readings), mean, error)
+    return sum(ratio * span_s for ratio, span_s in readings), sum(span_s for _, span_s in readings), mean, error
