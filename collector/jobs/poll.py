@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from operator import is_
 from typing import Any
 
@@ -182,10 +183,16 @@ class PollTarget:
             interval_s=target.interval_s,
             fields=replica.fields,
             simulated=target.simulated,
-            lumpy=spec.at_request_end - replica.live,
+            lumpy=_lumpy(spec.at_request_end, replica.live),
             unreported=reading.missing if alone else tuple([n for n, value in replica.fields.items() if value is None]),
             gpu_uuids=gpu_uuids,
         )
+
+
+@lru_cache(maxsize=64)
+def _lumpy(at_request_end: frozenset[str], live: frozenset[str]) -> frozenset[str]:
+    """One set for all replicas of an engine."""
+    return at_request_end - live
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ import asyncio
 import ipaddress
 import socket
 import ssl as tls
-from collections import deque
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
@@ -67,7 +66,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     __slots__ = ("_answer", "_buffer", "_idle", "_origin", "_transport", "_waiter", "idle_since_s")
 
-    def __init__(self, origin: Origin, buffer: memoryview, idle: dict[Origin, deque[_Connection]]) -> None:
+    def __init__(self, origin: Origin, buffer: memoryview, idle: dict[Origin, list[_Connection]]) -> None:
         self._origin = origin
         self._buffer = buffer
         self._idle = idle
@@ -147,7 +146,7 @@ class Connections:
         self._slots = asyncio.Semaphore(at_once)
         self._allowed = tuple(allowed)
         self._buffer = memoryview(bytearray(_READ_BYTES))
-        self._idle: dict[Origin, deque[_Connection]] = {}
+        self._idle: dict[Origin, list[_Connection]] = {}
         self._resolved: dict[tuple[str, int], tuple[float, list[AddressInfo]]] = {}
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -203,7 +202,7 @@ class Connections:
         connection.idle_since_s = self._loop.time()
         waiting = self._idle.get(origin)
         if waiting is None:
-            waiting = self._idle[origin] = deque()
+            waiting = self._idle[origin] = []
         waiting.append(connection)
         if self._sweep is None:
             self._sweep = self._loop.call_later(KEEPALIVE_S, self._drop_old)
@@ -214,7 +213,7 @@ class Connections:
         now_s = self._loop.time()
         for origin, waiting in list(self._idle.items()):
             while waiting and now_s - waiting[0].idle_since_s >= KEEPALIVE_S:
-                waiting.popleft().abort()
+                waiting.pop(0).abort()
             if not waiting:
                 del self._idle[origin]
         self._resolved = {key: found for key, found in self._resolved.items() if now_s < found[0]}
