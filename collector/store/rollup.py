@@ -180,25 +180,24 @@ def _hour_rows_of(
             yield (*totals_row(hour_ms, whole), pairs[epoch])
 
 
-def bucket_totals(connection: Connection, bucket_ms: int, past: Past | None = None) -> list[Totals]:
+def bucket_totals(connection: Connection, bucket_ms: int, past: Past | None = None) -> Iterator[Totals]:
     """The totals of the windows that end in one bucket, one per epoch. Raises PastNeededError without a `past`.
 
+    Some are made at a time: the rows to write take a third of their memory.
     An epoch that needs a past and is not in there has got samples since it was looked for; its own is looked for here.
     """
     start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
     ticks = ticks_between(connection, replica_samples, start_us - BUCKET_MS * 1000, end_us)
     keys = replica_of_epoch(connection)
     members = [one for one in members_between(connection, replica_samples, start_us, end_us) if one in keys]
-    found: list[Totals] = []
     needed: dict[int, int] = {}
     for begin in range(0, len(members), MEMBERS_TOGETHER):
         some = members[begin : begin + MEMBERS_TOGETHER]
         made, lacking = _bucket_totals_of(connection, bucket_ms, ticks, some, keys, past)
-        found += made
         needed |= lacking
+        yield from made
     if needed:
         raise PastNeededError(bucket_ms, needed)
-    return found
 
 
 def past_of(connection: Connection, needed: PastNeededError) -> Past:

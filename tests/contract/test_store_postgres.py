@@ -200,7 +200,7 @@ def test_samples_added_while_their_bucket_is_rolled_up_bring_it_back(
 
         def read_while_another_adds(connection: Connection, bucket_ms: int, past: object) -> list[Totals]:
             assert past is None
-            made = bucket_totals(connection, bucket_ms)
+            made = list(bucket_totals(connection, bucket_ms))
             if adding.ident is None:
                 adding.start()
                 while adding.is_alive() and not postgres.run(waiting):

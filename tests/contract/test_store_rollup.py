@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -266,7 +267,7 @@ def test_a_roll_up_that_dies_midway_is_repeated(store: Store, monkeypatch: pytes
     store.writer.append([sample(key, epoch, START_S + 15.0 * n, steps_total=float(n)) for n in range(60)])
     calls = []
 
-    def dies_second(connection: Any, bucket_ms: int, past: Any) -> list[Totals]:
+    def dies_second(connection: Any, bucket_ms: int, past: Any) -> Iterator[Totals]:
         calls.append(bucket_ms)
         if len(calls) == 2:
             raise KeyboardInterrupt
