@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from analyzer.report import Report
 from collector.clock import Clock
@@ -77,7 +78,6 @@ class Recompute:
             report = await self._reader.run(self._analyse.run, polled, epochs, now_s)
             sparing = self._state.health.disk_nearly_full
             await self._writer.run(self._analyse.keep, report, self._turn.guard, sparing)
-            await self._writer.run(give_back)
         except asyncio.CancelledError:  # at the daemon's end, which APScheduler would log with a traceback
             return
         except LeaseLostError as error:
@@ -97,6 +97,14 @@ class Recompute:
             event(_log, logging.ERROR, "figures could not be computed", about=failure)
         self._state.report = report
         self._made(report)
+        # The report before is gone only now.
+        with suppress(asyncio.CancelledError):
+            await self._reader.run(self._give_back)
+
+    def _give_back(self) -> None:
+        with suppress(StoreError):
+            self._store.give_back()
+        give_back()
 
     async def _stand_by(self) -> None:
         """Show the report that another daemon stored. Raises StoreError."""

@@ -185,6 +185,11 @@ class Store:
         self.prepare()
         return prune(self._engines, keep, now_s, tight=tight)
 
+    def give_back(self) -> None:
+        """Drop the pages that reading connections to a SQLite file keep in memory. Raises StoreError."""
+        if self._engines.sqlite:
+            self._engines.read(lambda connection: connection.exec_driver_sql("PRAGMA shrink_memory"))
+
     def lease(self, clock: Clock, lasts_s: float, name: str | None = None) -> Lease:
         """The turn to analyse, lost when it is not renewed for `lasts_s`; this process's name is its own by default."""
         named = own_name() if name is None else name
