@@ -28,6 +28,7 @@ from tests.fakes.daemon_process import DaemonProcess, helper, running
 from tests.fakes.fake_time import FakeTime
 from tests.fakes.misery_servers import address_of
 from tests.fakes.nvml_driver import FakeDriver, compiled
+from tests.fakes.played_server import STEPS_PER_S
 from tests.soak.misery import SOUND, DatabaseMisery, LockedFile, Misery, SufferingCluster
 from tests.soak.watched import Kept, Seen, integrity, kept, look, quarter
 
@@ -45,6 +46,8 @@ MOST_RESIDENT_BYTES, MOST_GROWTH_BYTES = 250e6, 25e6
 MOST_OF_CHILDREN_BYTES = 250e6
 """A leaking driver's process is replaced above 128 MiB; two readings may lie between."""
 MOST_DESCRIPTORS, MOST_THREADS = SERVERS + 80, 24
+LATE_S = 6.0
+"""A page is of up to `scrape_timeout` after it was asked for, and a clock may be off by 2 s without having been set."""
 CONFIG = """
 global: {{scrape_interval: 5s, scrape_timeout: 4s, evaluation_interval: 15s}}
 gpu: {{interval: 2s}}
@@ -228,15 +231,28 @@ def reckon(soak: Soak, ledger: list[tuple[int, int, float]], port: str, logs: li
 
 
 def counted_at_most_what_was_done(url: str, made: dict[str, float]) -> None:
-    """No server has more steps in its windows than it made."""
+    """No server has more steps in its windows than it made, nor has any window, raw or rolled up, more than it could.
+
+    And not by counting little: of what all servers made, half is in windows.
+    """
     store = Store.open_to_read(url)
     try:
         counted: Counter[str] = Counter()
+        too_many: list[tuple[str, float, float]] = []
         for replica in store.reader.replicas():
-            samples = store.reader.samples(0, 4e9, replica.key)
-            for epoch in {one.epoch for one in samples}:
-                for part in pairwise_totals([one for one in samples if one.epoch == epoch]):
-                    counted[replica.key.target] += part.deltas["steps_total"] or 0.0
+            raw = pairwise_totals(store.reader.samples(0, 4e9, replica.key))
+            rolled_up = [totals for _, totals in store.reader.totals(0, 4e9, replica.key)]
+            for parts in (raw, rolled_up):
+                done = [(part, part.deltas["steps_total"] or 0.0) for part in parts if part.windows > 0]
+                too_many += [
+                    (replica.key.target, part.start_s, steps)
+                    for part, steps in done
+                    if steps > STEPS_PER_S * (part.covered_s + LATE_S)
+                ]
+            counted[replica.key.target] += sum(part.deltas["steps_total"] or 0.0 for part in raw)
     finally:
         store.close()
+    print(f"steps made {sum(made.values()):.0f}, counted {sum(counted.values()):.0f}", flush=True)
+    assert too_many == []
     assert {target: steps for target, steps in counted.items() if steps > made[target]} == {}
+    assert sum(counted.values()) >= 0.5 * sum(made.values())
