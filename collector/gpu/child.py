@@ -12,9 +12,8 @@ import json
 import os
 import signal
 import sys
+from types import ModuleType
 from typing import Any, NoReturn
-
-from collector.gpu.nvml import NvmlFailedError, NvmlSession
 
 ORPHAN_LIMIT_S = 60.0
 """A call that lasts this long ends the process: its daemon, which has far shorter deadlines, must have died."""
@@ -23,6 +22,9 @@ ORPHAN_LIMIT_S = 60.0
 def main() -> None:
     """Serves requests until the input ends."""
     answers = _private_stdout()
+    _search_late()
+    from collector.gpu.nvml import NvmlFailedError, NvmlSession
+
     session: NvmlSession | None = None
     signal.signal(signal.SIGTERM, _leave)
     # The default action needs no Python code to run, so it also ends a process that hangs in the driver.
@@ -48,6 +50,20 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_REAL, ORPHAN_LIMIT_S)
         if session is not None:
             session.close()
+
+
+def _search_late() -> None:
+    """Import `ctypes.util` when a library is searched for: pynvml does on Windows alone, and it brings 2 MB along."""
+
+    def find_library(name: str) -> str | None:
+        del sys.modules["ctypes.util"]
+        from ctypes.util import find_library as found
+
+        return found(name)
+
+    late = ModuleType("ctypes.util")
+    vars(late)["find_library"] = find_library
+    sys.modules.setdefault("ctypes.util", late)
 
 
 def _private_stdout() -> int:

@@ -137,11 +137,25 @@ def test_a_long_wait_for_the_next_request_ends_no_child(driver: FakeDriver) -> N
         assert ask(child, 2)["id"] == 2
 
 
-def test_it_imports_nothing_heavy() -> None:
+def test_it_imports_nothing_heavy(driver: FakeDriver) -> None:
     """Each of these alone would add megabytes to a process that has to stay small."""
     heavy = {"asyncio", "dataclasses", "inspect", "logging", "numpy", "pydantic", "sqlalchemy", "aiohttp", "analyzer"}
-    code = "import sys, collector.gpu.child; print(*sys.modules)"
-    listed = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    loaded = set(listed.stdout.split())
+    searching = {"subprocess", "tempfile", "random", "shutil"}
+    code = "import sys, collector.gpu.child as child; child.main(); print(*sys.modules, file=sys.stderr)"
+    command = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(
+        command, input=b'{"id": 1, "gpm": false}\n', capture_output=True, check=True, timeout=60, env=driver.environment
+    )
+    loaded = set(done.stderr.decode().split())
+    assert json.loads(done.stdout)["id"] == 1
     assert "pynvml" in loaded
-    assert heavy & loaded == set()
+    assert (heavy | searching) & loaded == set()
+
+
+def test_a_search_for_a_library_still_finds_one() -> None:
+    code = (
+        "import ctypes, sys, collector.gpu.child as child; child._search_late()\n"
+        "from ctypes.util import find_library; print(find_library('c'))"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "libc.so.6\n"
