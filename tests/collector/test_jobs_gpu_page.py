@@ -44,6 +44,9 @@ class Kept:
     def put(self, _target: str, polled: list[Polled]) -> None:
         self.polled += polled
 
+    def newest_s(self, _target: str) -> None:
+        """No poll of an earlier run is known."""
+
     def put_gpus(self, samples: list[GpuSample]) -> None:
         self.gpus += samples
 
