@@ -35,8 +35,10 @@ class Parts:
         scraper = scraper_of(target, fetcher, self.layouts)
         newest_s = self.sink.newest_s(target.url)
         engine = PollTarget(target, scraper, self.sink, health, self.clock, self.joins, newest_s)
-        gpu_scraper = gpu_scraper_of(target, fetcher, self.clock)
-        gpu_page = PollGpuPage(target, gpu_scraper, self.board, health, self.clock)
+
+        def gpu_page() -> PollGpuPage:
+            return PollGpuPage(target, gpu_scraper_of(target, fetcher, self.clock), self.board, health, self.clock)
+
         return PollAny(engine, gpu_page, health, lambda: self.board.forget(target.url), target.job.engine == ENGINE)
 
 
@@ -46,14 +48,18 @@ class PollAny:
     def __init__(
         self,
         engine: PollTarget,
-        gpu_page: PollGpuPage,
+        gpu_page: Callable[[], PollGpuPage],
         health: TargetHealth,
         forget: Callable[[], None],
         stated: bool,
     ) -> None:
-        """`forget` drops what an exporter showed here; `stated`: the operator says that it is an exporter."""
+        """`forget` drops what an exporter showed here; `stated`: the operator says that it is an exporter.
+
+        `gpu_page` makes the poll of an exporter, which few targets need.
+        """
         self._engine = engine
-        self._gpu_page = gpu_page
+        self._make_gpu_page = gpu_page
+        self._gpu_page: PollGpuPage | None = None
         self._health = health
         self._forget = forget
         self._stated = stated
@@ -68,6 +74,8 @@ class PollAny:
                 self._shows_gpus = True
             else:
                 return
+        if self._gpu_page is None:
+            self._gpu_page = self._make_gpu_page()
         await self._gpu_page.run()
         if not self._stated and self._health.reason == Kind.WRONG_ENGINE:
             self._shows_gpus = False

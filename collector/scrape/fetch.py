@@ -102,6 +102,7 @@ class Fetcher:
     def __init__(self, session: Connections) -> None:
         self._session = session
         self._places: dict[str, _Place] = {}
+        self._asked: set[int] = set()
 
     async def get(
         self,
@@ -124,9 +125,7 @@ class Fetcher:
         place = self._places.get(url)
         if place is None:
             place = _checked(url)
-            if len(self._places) >= _PLACES:
-                self._places.clear()
-            self._places[url] = place
+            self._remember(url, place)
         context = (verifying() if ssl is True else trusting() if ssl is False else ssl) if place.https else None
         request = _request(place.opening, {**_SENT, **headers}) if headers else place.plain
         with _translated(place.where, limits):
@@ -142,6 +141,15 @@ class Fetcher:
             headers=answer.headers,
             duration_s=loop.time() - started_s,
         )
+
+    def _remember(self, url: str, place: _Place) -> None:
+        """From the second time on: who a server is, is asked once."""
+        if len(self._asked) >= _PLACES:
+            self._places.clear()
+            self._asked.clear()
+        if hash(url) in self._asked:
+            self._places[url] = place
+        self._asked.add(hash(url))
 
 
 def _checked(url: str) -> _Place:
