@@ -83,17 +83,21 @@ def client_session(connections: int = 1000, allowed: Sequence[Network] = ()) -> 
 
 
 class _Place(NamedTuple):
-    """A URL in parts: `where` is host and port for people, `opening` the request's first two lines.
+    """A URL in parts: `where` is host and port for people.
 
-    `plain` is the whole request where nobody adds a header to ours.
+    `plain` is the whole request where nobody adds a header to ours; its first two lines end after `opening_bytes`.
     """
 
     https: bool
     host: str
     port: int
     where: str
-    opening: str
+    opening_bytes: int
     plain: bytes
+
+    def request(self, headers: Mapping[str, str] | None) -> bytes:
+        """The request with headers beside ours. Raises SourceError for one that would not be a header."""
+        return _request(self.plain[: self.opening_bytes].decode(), {**_SENT, **headers}) if headers else self.plain
 
 
 class Fetcher:
@@ -127,7 +131,7 @@ class Fetcher:
             place = _checked(url)
             self._remember(url, place)
         context = (verifying() if ssl is True else trusting() if ssl is False else ssl) if place.https else None
-        request = _request(place.opening, {**_SENT, **headers}) if headers else place.plain
+        request = place.request(headers)
         with _translated(place.where, limits):
             async with asyncio.timeout(limits.timeout_s):
                 origin = Origin(place.host, place.port, context, server_name)
@@ -170,7 +174,7 @@ def _checked(url: str) -> _Place:
     if parts.query:
         asked += "?" + quote(parts.query, safe=_PATH_CHARS + "?[]")
     opening = f"GET {asked} HTTP/1.1\r\nHost: {quote(named, safe=_PATH_CHARS + '[]')}\r\n"
-    return _Place(parts.scheme == "https", host, port, where, opening, _request(opening, _SENT))
+    return _Place(parts.scheme == "https", host, port, where, len(opening.encode()), _request(opening, _SENT))
 
 
 def _request(opening: str, headers: Mapping[str, str]) -> bytes:

@@ -230,7 +230,7 @@ class TargetScraper:
         """The engine and the page; the engine is told anew when the page no longer carries its signature."""
         if self._engine is not None:
             page = self._engine.parser.parse(response.body, response.content_type)
-            if self._engine.signatures & page.names:
+            if not page.names.isdisjoint(self._engine.spec.signatures):
                 return self._engine, page
         else:
             page = PageParser(frozenset(), self._limits, self._layouts).parse(response.body, response.content_type)
@@ -273,7 +273,6 @@ class _Engine:
         extras: Extras,
     ) -> None:
         self.spec = spec
-        self.signatures = frozenset(spec.signatures)
         self.parser = PageParser(spec.wanted, limits, layouts)
         self.filtered_parser = PageParser(spec.wanted, limits, layouts)
         self.filter = NameFilter(url, spec.wanted, name_filter and spec.name_filter)
