@@ -19,7 +19,7 @@ from analyzer.verdict import VerdictState
 from analyzer.workload import Workload, workload
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Report:
     """Everything that was concluded at `made_at_s` (unix time), over `recent_s` and `history_s` long spans."""
 
