@@ -1,7 +1,7 @@
 """What steps cost under several hypotheses, all at once: the coefficients that the blocks and a prior make most likely.
 
-Damped Gauss-Newton steps in the logarithms of the coefficients, so that all stay positive; outliers count less (Cauchy
-weights); the prior regularises.
+Damped Gauss-Newton steps in the logarithms of the coefficients, so that all stay positive; outliers count less
+(pseudo-Huber weights); the prior regularises.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ ENOUGH = 1e-3
 """The last step promises to make the likeliest hypothesis no likelier than by this, and one that is half as likely by
 twice as much: of each, that moves the coefficients by less than a twentieth of their standard deviation.
 """
-STEP_LIMIT = 0.7
+STEP_LIMIT = 1.0
+"""Of a coefficient's logarithm, in one step."""
 CAUCHY = 2.0
+"""Standard deviations from which on a residual counts less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def _misfit(residuals: Array, before: Prior, logs: Array) -> Array:
 def _descend(known: Equations, before: Prior, logs: Array, fitted: NDArray[np.bool_] | None, blocks: float) -> _Minimum:
     """From log coefficients of shape (h, 6) down to the minimum; `fitted` (h, m) are the equations that count."""
     tie = before.rows.T @ before.rows
+    moved, pace = np.zeros_like(logs), np.ones(len(logs))
     for _ in range(ITERATIONS):
         sd = known.deviations(logs, blocks)
         seconds, raw = known.predicted(logs)
@@ -87,10 +90,16 @@ def _descend(known: Equations, before: Prior, logs: Array, fitted: NDArray[np.bo
         trusted = slopes * trust[:, None]
         information = trusted @ slopes.transpose(0, 2, 1) + tie
         gradient = trusted @ residuals[..., None] + ((logs - before.mean) @ tie)[..., None]
-        step = np.linalg.solve(information, gradient)
-        gain = (step * gradient).sum(axis=(-2, -1)) / 2
+        step, rise = np.linalg.solve(information, gradient)[..., 0], gradient[..., 0]
+        # Gone beyond the minimum along its way, as at a kink of the law, which throws full steps to and fro.
+        beyond = (moved * rise).sum(axis=-1) < 0
+        pace = np.where(beyond, pace / 2, np.minimum(2 * pace, 1.0))
+        gain = pace * (step * rise).sum(axis=-1) / 2
         enough = _enough(gain, residuals, before, logs)
-        logs = logs - np.clip(step[..., 0], -STEP_LIMIT, STEP_LIMIT)
+        # All of a step is shortened alike: with single coefficients held back it would not lead down.
+        shortened = STEP_LIMIT / np.maximum(np.abs(step).max(axis=-1), STEP_LIMIT)
+        moved = (pace * shortened)[:, None] * step
+        logs = logs - moved
         if enough:
             break
     return _Minimum(logs, known.predicted(logs)[0], information, sd)

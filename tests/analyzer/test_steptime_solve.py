@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from analyzer.assumptions import Deployment
 from analyzer.evidence import Missing
@@ -19,10 +20,10 @@ from tests.fakes.step_blocks import Linear
 LIMITS = (512.0, 2048.0, 8192.0)
 
 
-def swinging() -> tuple[Blocks, Prior]:
-    """Two hours of long prompts on an H100, the batch between 6 and 60, and the roofline's prior."""
-    server = Linear(prompt=4000.0)
-    seen = blocks([server.part(33 + 27 * np.sin(k / 4), number=k) for k in range(24)])
+def swinging(server: Linear | None = None, batch: float = 33.0) -> tuple[Blocks, Prior]:
+    """Two hours of long prompts on an H100, the batch swinging by 80 %, and the roofline's prior."""
+    server = server or Linear(prompt=4000.0)
+    seen = blocks([server.part(batch * (1 + 0.8 * np.sin(k / 4)), number=k) for k in range(24)])
     assert isinstance(seen, Blocks)
     hardware = resolve(
         Identity("vllm", model_path="meta-llama/Llama-3.1-8B-Instruct", dtype="bfloat16"),
@@ -44,6 +45,28 @@ def test_hypotheses_solved_together_do_not_disturb_one_another() -> None:
         apart = together.logs[k] - alone.logs[0]
         assert apart @ np.linalg.solve(alone.covariance[0], apart) < 0.2**2
         assert together.cost[k] == pytest.approx(alone.cost[0], abs=0.05)
+
+
+@pytest.mark.parametrize("output", [100.0, 300.0])
+def test_half_a_standard_deviation_from_the_end_nothing_is_likelier(output: float) -> None:
+    """Steps quicker than the prior has them, so that arithmetic that may hide decides: the law has a kink there."""
+    server = Linear(step_s=0.004, sequence_s=1e-5, kv_token_s=1e-8, prompt=400.0, output=output)
+    seen, before = swinging(server, batch=60.0)
+    known = equations(seen, tuple(Law), LIMITS)
+    found = solve(known, before, len(seen))
+    sd = known.deviations(found.logs, len(seen))
+
+    def cost(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Residuals r in standard deviations cost 4 (sqrt(1 + (r / 2)^2) - 1), which is r^2 / 2 where r is small."""
+        residuals = known.residuals(known.predicted(logs)[0], sd)
+        whole: NDArray[np.float64] = 4 * (np.sqrt(1 + (residuals / 2) ** 2) - 1).sum(axis=-1)
+        return whole + (before.residuals(logs) ** 2).sum(axis=-1) / 2
+
+    spread, axes = np.linalg.eigh(found.covariance)
+    for axis in range(6):
+        away = 0.5 * np.sqrt(spread[:, axis, None]) * axes[:, :, axis]
+        for nearby in (found.logs + away, found.logs - away):
+            assert (cost(nearby) > cost(found.logs) - 0.01).all()
 
 
 @pytest.mark.parametrize("law", list(Law))
