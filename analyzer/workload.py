@@ -60,9 +60,10 @@ def _sizes(members: Sequence[StepSizes | Missing]) -> StepSizes | Missing:
 def _both(one: StepSizes, other: StepSizes) -> StepSizes:
     """Two replicas' steps together: counts add up, and so does their time where both tell it."""
     steps = one.counted_steps + other.counted_steps
+    my_s, their_s = _length_s(one), _length_s(other)
     return StepSizes(
         sizes=tuple(
-            _size(mine, one.counted_steps, theirs, other.counted_steps, _length_s(one), _length_s(other))
+            _size(mine, one.counted_steps, theirs, other.counted_steps, my_s, their_s)
             for mine, theirs in zip(one.sizes, other.sizes, strict=True)
         ),
         counted_steps=steps,

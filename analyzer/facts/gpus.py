@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from analyzer.facts.gpu_supplement import supplemented
@@ -93,6 +94,7 @@ def _index() -> Mapping[frozenset[str], Gpu]:
 _BY_IDENTITY = _index()
 
 
+@lru_cache(maxsize=64)
 def find_gpu(name: str) -> Gpu | None:
     """The GPU of that name, or None: a word that no entry has (`Ti`, `Laptop`, `MIG 3g.40gb`) is never ignored.
 
