@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -38,10 +37,9 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One GPU's buckets within an hour with their starts, and what they come to: a week of them has to be small."""
+    """One GPU's buckets within an hour, each with its start, and what they come to: a week of them has to be small."""
 
-    starts_s: array[float]
-    buckets: Sequence[Bucket]
+    buckets: Sequence[tuple[float, Bucket]]
     weighed_s: float
     span_s: float
 
@@ -70,7 +68,7 @@ class DutyCycles:
         found: dict[float, Bucket] = {}
         for hour in self._hours(since_s, now_s):
             if uuid in hour:
-                found.update(zip(hour[uuid].starts_s, hour[uuid].buckets, strict=True))
+                found.update(hour[uuid].buckets)
         return found
 
     def _hours(self, since_s: float, now_s: float) -> list[Hour]:
@@ -122,7 +120,11 @@ def _kept(by_start: Mapping[float, Sequence[tuple[float, float]]]) -> Kept:
     """From readings of utilization and seconds, by the start of the bucket."""
     rows = [_figures(readings) for readings in by_start.values()]
     columns = [[row[at] for row in rows] for at in range(4)]
-    return Kept(array("d", by_start), Rows(Bucket, columns), sum(columns[0]), sum(columns[1]))
+    return Kept(Rows(_with_start, [[*by_start], *columns]), sum(columns[0]), sum(columns[1]))
+
+
+def _with_start(start_s: float, *figures: float) -> tuple[float, Bucket]:
+    return start_s, Bucket(*figures)
 
 
 def _figures(readings: Sequence[tuple[float, float]]) -> tuple[float, float, float, float]:
