@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import partial
+from itertools import islice
 from operator import attrgetter
 from statistics import median
 
@@ -116,9 +117,9 @@ def _roll_up_one(connection: Connection, closed_ms: int, past: Mapping[int, Past
     if bucket is None:
         return None
     if mine:
-        upsert_totals(
-            connection, [totals_row(bucket, totals) for totals in bucket_totals(connection, bucket, past.get(bucket))]
-        )
+        made = iter(bucket_totals(connection, bucket, past.get(bucket)))
+        while rows := [totals_row(bucket, totals) for totals in islice(made, MEMBERS_TOGETHER)]:
+            upsert_totals(connection, rows)
     return int(mine)
 
 
