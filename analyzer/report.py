@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from analyzer.assumptions import Deployment, Policy
@@ -91,18 +91,30 @@ def _has_choices(deployment: Deployment) -> bool:
 def as_plain(value: Any) -> Any:
     """A report as JSON-ready dicts, lists and scalars: a missing figure is `{"missing": reason}`, infinity a word."""
     kind: Any = type(value)
-    if kind is str or value is None:
+    if kind in _AS_THEY_ARE:
         return value
     if isinstance(value, float):
         return value if isfinite(value) else "infinite" if value > 0 else "-infinite"
     shown = _shown(kind)
     if shown is not None:
-        return {name: as_plain(getattr(value, attribute)) for name, attribute in shown}
+        plain = {}
+        for name, attribute in shown:
+            held = getattr(value, attribute)
+            held_kind = type(held)
+            # Most of a report's values are plain already: no call for each.
+            if held_kind in _AS_THEY_ARE or (held_kind is float and -inf < held < inf):
+                plain[name] = held
+            else:
+                plain[name] = as_plain(held)
+        return plain
     if isinstance(value, (tuple, list, set, frozenset, Rows)):
         return [as_plain(item) for item in value]
     if kind is dict or isinstance(value, Mapping):
         return {str(key): as_plain(item) for key, item in value.items()}
     return value.value if isinstance(value, Enum) else value
+
+
+_AS_THEY_ARE = frozenset({str, bool, int, type(None)})
 
 
 @cache

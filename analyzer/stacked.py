@@ -1,4 +1,4 @@
-"""Samples of many replicas, stacked -> each one's `Totals` since an instant, all windows of all of them at once.
+"""Samples of many replicas, stacked -> each one's `Totals` over a span, all windows of all of them at once.
 
 The sums are those of `spans.totals_of_columns`; a replica for which that would have to look window by window (a
 counter fell, a sum is no number) is left to it.
@@ -19,6 +19,7 @@ from analyzer.spans import known_sums, totals_of_sums
 from analyzer.windows import COUNTERS, MAX_GAP_INTERVALS, Totals
 
 _COUNTERS = len(COUNTERS)
+_REPORTED = len(SERIES) + 1
 _RUNNING = SERIES.index("running_requests")
 
 
@@ -46,14 +47,27 @@ class Stacked:
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """Totals by owner, and the owners that must be looked at window by window."""
+    """Totals by owner, and the owners that must be looked at window by window.
+
+    Of those in `patchy`, some windows lack a series that others have: it is missing from their totals.
+    """
 
     totals: Mapping[int, Totals]
     left: frozenset[int]
+    patchy: frozenset[int] = frozenset()
 
 
-def totals_by_owner(stacked: Stacked, owners: Sequence[tuple[ReplicaKey, int]], since_s: float) -> Owned:
-    """Each owner's totals of the windows that end at `since_s` or later; `owners` has their replicas and epochs."""
+def totals_by_owner(
+    stacked: Stacked,
+    owners: Sequence[tuple[ReplicaKey, int]],
+    since_s: float | Column,
+    begin_s: float | Column = -np.inf,
+) -> Owned:
+    """Each owner's totals of the windows that begin at `begin_s` or later and end at `since_s` or later.
+
+    Both are instants for all or by owner (shape (owners,)); `owners` has their replicas and epochs.
+    """
+    since_s, begin_s = (np.broadcast_to(one, len(owners)) for one in (since_s, begin_s))
     owner, at_s, interval_s, series = stacked.owner, stacked.at_s, stacked.interval_s, stacked.series
     mine = np.flatnonzero(owner[1:] == owner[:-1])
     if not len(mine):
@@ -74,7 +88,7 @@ def totals_by_owner(stacked: Stacked, owners: Sequence[tuple[ReplicaKey, int]], 
     active_s = np.where(made & np.isnan(running[0] + running[1]), np.nan, active * made * lasted_s)
     added = np.vstack([amounts, active_s, made * lasted_s, made, gap, stopped])
 
-    counted = np.flatnonzero(at_s[mine + 1] >= since_s)
+    counted = np.flatnonzero((at_s[mine + 1] >= since_s[owner[mine]]) & (at_s[mine] >= begin_s[owner[mine]]))
     if not len(counted):
         return Owned({}, left)
     whose = owner[mine[counted]]
@@ -83,9 +97,11 @@ def totals_by_owner(stacked: Stacked, owners: Sequence[tuple[ReplicaKey, int]], 
     with np.errstate(over="ignore", invalid="ignore"):
         sums = np.add.reduceat(added[:, counted], firsts, axis=1).T
     left |= frozenset(whose[firsts[np.isinf(sums).any(axis=1)]].tolist())
+    lacking = np.add.reduceat(np.isnan(added[:_REPORTED, counted]), firsts, axis=1, dtype=np.int64)
+    patchy = ((lacking > 0) & (lacking < sums[:, -3])).any(axis=0)
     broken = np.zeros(len(owner), dtype=np.int64)
     broken[mine[~made] + 1] = 1
-    histograms = _histograms(stacked, np.cumsum(broken), since_s)
+    histograms = _histograms(stacked, np.cumsum(broken), since_s, begin_s)
     found = {}
     for number, start_s, end_s, values in zip(
         whose[firsts].tolist(),
@@ -98,10 +114,12 @@ def totals_by_owner(stacked: Stacked, owners: Sequence[tuple[ReplicaKey, int]], 
             told = histograms.get(number, UNTOLD)
             replica, epoch = owners[number]
             found[number] = totals_of_sums(replica, epoch, start_s, end_s, values, told)
-    return Owned(found, left)
+    return Owned(found, left, frozenset(whose[firsts[patchy]].tolist()))
 
 
-def _histograms(stacked: Stacked, run: NDArray[np.int64], since_s: float) -> dict[int, Mapping[str, Counts | None]]:
+def _histograms(
+    stacked: Stacked, run: NDArray[np.int64], since_s: Column, begin_s: Column
+) -> dict[int, Mapping[str, Counts | None]]:
     """The increases by owner, between samples of one unbroken run of windows."""
     found: dict[int, dict[str, Counts | None]] = {}
     for name, told in stacked.told.items():
@@ -109,7 +127,9 @@ def _histograms(stacked: Stacked, run: NDArray[np.int64], since_s: float) -> dic
         rise = told.counts[1:] - told.counts[:-1]
         near = (later - former == 1) | (stacked.at_s[later] - stacked.at_s[former] <= HISTOGRAM_SPAN_S)
         same = (stacked.owner[former] == stacked.owner[later]) & (run[former] == run[later])
-        counted = np.flatnonzero(same & near & (stacked.at_s[later] >= since_s) & (rise >= 0).all(axis=1))
+        owner, at_s = stacked.owner[later], stacked.at_s
+        within = (at_s[former] >= begin_s[owner]) & (at_s[later] >= since_s[owner])
+        counted = np.flatnonzero(same & near & within & (rise >= 0).all(axis=1))
         if not len(counted):
             continue
         whose = stacked.owner[later[counted]]

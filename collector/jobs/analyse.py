@@ -7,22 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-import numpy as np
 from sqlalchemy import Connection
 
 from analyzer.assumptions import Deployment, Policy
-from analyzer.columns import Columns, since
 from analyzer.crosscheck import activity_of
 from analyzer.elsewhere import on_other
 from analyzer.replicas import ReplicaHistory
 from analyzer.report import Report, analyse
 from analyzer.samples import GpuSample, ReplicaKey
-from analyzer.spans import sum_of_columns, totals_of_columns
 from analyzer.verdict import VerdictState
 from analyzer.windows import Totals, add_up_whole
 from analyzer.written import pieces
 from collector.jobs.duty import DutyCycles
-from collector.jobs.history_reads import Read, Spans, buckets_of, in_groups, overlap_s, read_at_once
+from collector.jobs.history_reads import Spans, buckets_of, in_groups, overlap_s, read_at_once
+from collector.jobs.newest import Newest, Since, newest_of, newest_windows
 from collector.jobs.polled import Polled
 from collector.jobs.stated import deployment_of
 from collector.jobs.step_models import StepModels
@@ -30,8 +28,8 @@ from collector.settings.deployments import DeploymentConfig
 from collector.settings.model import Settings
 from collector.store import Store
 
-MINUTE_S = 60.0
-"""What one missed answer of the last minutes silences at most, until they are in a bucket."""
+_Stored = Sequence[tuple[float, Totals]]
+"""Totals by their start (unix time), oldest first."""
 
 
 class Analyse:
@@ -104,9 +102,11 @@ class Analyse:
         def histories() -> Iterator[ReplicaHistory]:
             for some in in_groups(list(members), lambda key: self._age_s(epochs[key], now_s)):
                 known_members = {epochs[key]: members[key] for key in some}
-                read = read_at_once(self._store.reader, known_members, self._spans, now_s)
+                seen = self._seen(known_members, now_s)
                 for key in some:
-                    known = self._history(members[key], epochs[key], now_s, read, alone=crowd[key.target] == 1)
+                    known = self._history(
+                        members[key], epochs[key], now_s, *seen[epochs[key]], alone=crowd[key.target] == 1
+                    )
                     yield self._models.prepared(known, by_name[known.deployment], epochs[key], now_s)
 
         return histories(), deployments
@@ -136,22 +136,31 @@ class Analyse:
         body = pieces(report, compact=True)
         self._store.writer.conclude(_states(report), report.made_at_s, body, guard, sparing=sparing)
 
-    def _history(self, polled: Polled, epoch: int, now_s: float, read: Read, *, alone: bool) -> ReplicaHistory:
-        """What is stored of one replica. Only one that is `alone` at its target has the target's GPUs to itself."""
+    def _seen(self, members: Mapping[int, Polled], now_s: float) -> dict[int, tuple[_Stored, Newest]]:
+        """What is stored of some replicas, by epoch: totals with their start, and the newest windows."""
         reader, spans = self._store.reader, self._spans
         since_s, recent_since_s = now_s - spans.history_s, now_s - spans.recent_s
-        begun_s = self._epoch_start_s(epoch)
-        stored = buckets_of(reader, read, polled.replica, epoch, since_s, now_s)
-        least_s = since_s if begun_s is None else max(since_s, begun_s - polled.interval_s)
-        cut_s = max((totals.end_s for _, totals in stored), default=least_s)
-        fresh_s = min(cut_s - overlap_s(polled), recent_since_s)
-        found = read.fresh
-        if fresh_s < read.fresh_since_s:
-            found = reader.columns(fresh_s, now_s + 1, {epoch: polled.replica})
-        fresh = None if epoch not in found else since(found[epoch], fresh_s)
-        recent = None if fresh is None else sum_of_columns(since(fresh, recent_since_s))
-        after = [] if fresh is None else _after(fresh, cut_s)
-        history = add_up_whole([*(totals for _, totals in stored), *after])
+        read = read_at_once(reader, members, spans, now_s)
+        stored, sinces = {}, {}
+        for epoch, polled in members.items():
+            begun_s = self._epoch_start_s(epoch)
+            stored[epoch] = found = buckets_of(reader, read, polled.replica, epoch, since_s, now_s)
+            least_s = since_s if begun_s is None else max(since_s, begun_s - polled.interval_s)
+            cut_s = max((totals.end_s for _, totals in found), default=least_s)
+            sinces[epoch] = Since(min(cut_s - overlap_s(polled), recent_since_s), cut_s)
+        newest = newest_windows(read.fresh, sinces, recent_since_s)
+        for epoch, begin in sinces.items():
+            if begin.fresh_s < read.fresh_since_s:
+                own = reader.columns(begin.fresh_s, now_s + 1, {epoch: members[epoch].replica})
+                newest[epoch] = newest_of(own[epoch], begin, recent_since_s) if own else Newest()
+        return {epoch: (totals, newest.get(epoch, Newest())) for epoch, totals in stored.items()}
+
+    def _history(
+        self, polled: Polled, epoch: int, now_s: float, stored: _Stored, newest: Newest, *, alone: bool
+    ) -> ReplicaHistory:
+        """What is known of one replica. Only one that is `alone` at its target has the target's GPUs to itself."""
+        reader, recent = self._store.reader, newest.recent
+        history = add_up_whole([*(totals for _, totals in stored), *newest.after])
         name = self._deployment_of(polled)
         identity = polled.identity
         own = polled.gpu_uuids if alone else ()
@@ -165,7 +174,7 @@ class Analyse:
             deployment=name,
             identity=identity,
             simulated=polled.simulated,
-            last=None if fresh is None or not len(fresh.at_s) else fresh.sample(len(fresh.at_s) - 1),
+            last=newest.last,
             recent=recent,
             history=history,
             joined_gpus=len(own) if own else None,
@@ -176,7 +185,7 @@ class Analyse:
             parts=self._models.parts(stored, own, now_s),
             gpu_uuids=tuple(own),
             gpu_activity=activity_of(gpus),
-            epoch_started_s=begun_s,
+            epoch_started_s=self._epoch_start_s(epoch),
         )
 
     def _age_s(self, epoch: int, now_s: float) -> float:
@@ -214,12 +223,6 @@ def matches(config: DeploymentConfig, polled: Polled) -> bool:
         (config.match.target, address),
     )
     return all(pattern is None or fnmatchcase(value, pattern) for pattern, value in wanted)
-
-
-def _after(fresh: Columns, cut_s: float) -> list[Totals]:
-    """By the minute, the windows that end after the last stored bucket's: earlier ones are in the buckets already."""
-    spans = totals_of_columns(fresh, lambda ends_s: np.maximum(np.ceil((ends_s - cut_s - 1e-6) / MINUTE_S), 0))
-    return [totals for minute, totals in spans.items() if minute > 0]
 
 
 def _utilization(gpus: Sequence[Sequence[GpuSample]]) -> float | None:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
-from analyzer.columns import Columns
 from analyzer.histograms import HISTOGRAM_SPAN_S
 from analyzer.samples import ReplicaKey
 from analyzer.windows import DIP_WINDOWS, MAX_GAP_INTERVALS, Totals
 from collector.jobs.duty import BUCKET_S, HOUR_S
 from collector.jobs.polled import Polled
 from collector.store.read import Reader
+from collector.store.stack import Stack
 
 BY_BUCKET_S = 86_400.0
 """The last day is read by five minutes, what is older by the hour: a week in about 450 rows, not 2,016."""
@@ -31,12 +31,12 @@ class Spans:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What is stored of some epochs, by epoch: totals with their start, and samples from `fresh_since_s` on."""
+    """What is stored of some epochs: by epoch totals with their start, and samples from `fresh_since_s` on."""
 
     hours: Mapping[int, list[tuple[float, Totals]]]
     totals: Mapping[int, list[tuple[float, Totals]]]
     fresh_since_s: float
-    fresh: Mapping[int, Columns]
+    fresh: Stack | None
 
 
 def in_groups(keys: Sequence[ReplicaKey], age_s: Callable[[ReplicaKey], float]) -> Iterator[list[ReplicaKey]]:
@@ -66,7 +66,7 @@ def read_at_once(reader: Reader, members: Mapping[int, Polled], spans: Spans, no
         reader.hours_of(since_s, now_s, keys),
         reader.totals_of(fine_s, now_s, keys),
         fresh_s,
-        reader.columns(fresh_s, now_s + 1, keys),
+        reader.stack(fresh_s, now_s + 1, keys),
     )
 
 

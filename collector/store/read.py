@@ -17,7 +17,7 @@ from analyzer.verdict import Verdict, VerdictState
 from analyzer.windows import Totals
 from collector.store.codec import gpu_sample, microseconds, replica_columns, replica_sample, seconds, totals_of_rows
 from collector.store.engine import Engines
-from collector.store.grid import grid_rows
+from collector.store.grid import Rows, grid_rows
 from collector.store.identity import identity_of
 from collector.store.names import storable, storable_key
 from collector.store.records import Epoch, RegisteredReplica, StoredReport
@@ -37,6 +37,7 @@ from collector.store.schema import (
     verdicts,
 )
 from collector.store.spans import last_row_before, newest_rows, rows_at_once, rows_between, span_us, ticks_between
+from collector.store.stack import Stack
 
 _ALWAYS_S = 2.0**43
 """Later than any stored instant."""
@@ -104,15 +105,13 @@ class Reader:
 
         The quick way to many: as columns, and in one search.
         """
-        since_us, until_us = span_us(since_s, until_s)
+        rows = self._engines.read(lambda connection: _rows_of(connection, since_s, until_s, epochs))
+        return {epoch: replica_columns(list(own), epochs[epoch]) for epoch, own in groupby(rows, key=itemgetter(1))}
 
-        def work(connection: Connection) -> dict[int, Columns]:
-            ticks = ticks_between(connection, replica_samples, since_us, until_us)
-            rows = rows_at_once(connection, replica_samples, since_us, until_us, ticks, list(epochs))
-            together = groupby(rows, key=itemgetter(1))
-            return {epoch: replica_columns(list(own), epochs[epoch]) for epoch, own in together}
-
-        return self._engines.read(work)
+    def stack(self, since_s: float, until_s: float, epochs: Mapping[int, ReplicaKey]) -> Stack | None:
+        """The same, stacked; None where there is none at all."""
+        rows = self._engines.read(lambda connection: _rows_of(connection, since_s, until_s, epochs))
+        return Stack(rows, epochs) if rows else None
 
     def last_sample(self, replica: ReplicaKey, before_s: float = _ALWAYS_S) -> ReplicaSample | None:
         """A replica's newest sample, or the newest taken before an instant; None when there is none."""
@@ -256,6 +255,13 @@ class Reader:
         rows = select(told_verdicts).where(told_verdicts.c.receiver == storable(receiver))
         found = self._engines.read(lambda connection: list(connection.execute(rows)))
         return {(row.deployment, row.scheme): Verdict(row.verdict) for row in found}
+
+
+def _rows_of(connection: Connection, since_s: float, until_s: float, epochs: Mapping[int, ReplicaKey]) -> Rows:
+    """The rows of some epochs taken within a span, each one's together and oldest first."""
+    since_us, until_us = span_us(since_s, until_s)
+    ticks = ticks_between(connection, replica_samples, since_us, until_us)
+    return rows_at_once(connection, replica_samples, since_us, until_us, ticks, list(epochs))
 
 
 def replica_of_epoch(connection: Connection, replica: ReplicaKey | None = None) -> dict[int, ReplicaKey]:
