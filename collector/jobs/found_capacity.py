@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 
@@ -20,6 +21,10 @@ OVERLOAD = 3.0
 BRACKET = (0.93, 1.07)
 WIDER = 1.25
 WIDTH = 0.005
+UNSURE = 0.03
+"""Another seed seldom moves a rate by more where waits for a first token decide it."""
+LONGER = 4
+"""So many times the requests are run where that much would change a number of replicas."""
 LEAST = 0.01
 """A server that keeps its objectives only below this share of what it serves at all does not keep them."""
 LOOKS = 12
@@ -55,18 +60,24 @@ def mean_gap_s(served: Served, rate_per_s: float, requests: int = REQUESTS) -> f
     return gaps.sum / gaps.count
 
 
-def largest_rate(served: Served, objectives: Objectives, near_per_s: float, requests: int = REQUESTS) -> float:
+def largest_rate(
+    served: Served,
+    objectives: Objectives,
+    near_per_s: float,
+    requests: int = REQUESTS,
+    bracket: tuple[float, float] = BRACKET,
+) -> float:
     """Requests a second at which the objectives are just kept, by bisection.
 
-    `near_per_s` is where the search begins: it saves runs and decides nothing. Where no objective bounds the time to
-    first token, the stated share of what an overloaded server serves does.
+    `near_per_s` times `bracket` is where the search begins: it saves runs and decides nothing. Where no objective
+    bounds the time to first token, the stated share of what an overloaded server serves does.
     """
     most = _throughput(served, requests)
     if objectives.first_token is None:
         most = objectives.utilisation * most
         if objectives.token_gap is None or _keeps(served, objectives, most, requests):
             return most
-    low, high = BRACKET[0] * near_per_s, BRACKET[1] * near_per_s
+    low, high = bracket[0] * near_per_s, bracket[1] * near_per_s
     while high < most and _keeps(served, objectives, high, requests):
         low, high = high, high * WIDER
     high = min(high, WIDER * most)
@@ -81,6 +92,22 @@ def largest_rate(served: Served, objectives: Objectives, near_per_s: float, requ
         else:
             high = rate
     return (low + high) / 2
+
+
+def rate_that_tells(
+    served: Served, objectives: Objectives, near_per_s: float, load_per_s: float, requests: int
+) -> float:
+    """`largest_rate`, of longer runs where it is too uncertain to tell how many replicas carry a fleet's load.
+
+    Only waits for a first token make it so: near saturation the queues of two runs as long differ by much.
+    """
+    rate = largest_rate(served, objectives, near_per_s, requests)
+    if objectives.first_token is None or rate <= 0:
+        return rate
+    fewest, most = (ceil(load_per_s / (rate * (1 + sign * UNSURE))) for sign in (1, -1))
+    if fewest == most:
+        return rate
+    return largest_rate(served, objectives, rate, LONGER * requests, (1 - UNSURE, 1 + UNSURE))
 
 
 def _throughput(served: Served, requests: int) -> float:

@@ -34,7 +34,7 @@ from analyzer.steptime.parts import Part, in_spans
 from analyzer.whatif import predict_schemes
 from analyzer.windows import add_up_whole
 from collector.jobs.fleet_rows import Answer, FleetRow, Sides
-from collector.jobs.found_capacity import REQUESTS, Served, largest_rate, mean_gap_s
+from collector.jobs.found_capacity import REQUESTS, Served, mean_gap_s, rate_that_tells
 from collector.jobs.score_simulated import told
 from collector.jobs.simulated_polls import ADDRESS, Watched, watch
 from collector.jobs.step_models import FINE_SPAN_S
@@ -191,8 +191,9 @@ def _truth(
         costs=changed_costs(workload.costs, change),
         settings=replace(workload.settings, kv_capacity_tokens=int(held)),
     )
+    whole = fleet.replicas * load_per_s
     first, second = (
-        largest_rate(served, fleet.objectives, guess or workload.capacity_per_s, requests)
+        rate_that_tells(served, fleet.objectives, guess or workload.capacity_per_s, whole, requests)
         for served, guess in zip((before, after), near, strict=True)
     )
     gaps = (mean_gap_s(one, load_per_s, requests) for one in (before, after))

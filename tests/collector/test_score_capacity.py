@@ -16,7 +16,7 @@ from analyzer.steptime.fit import StepModel, fit
 from analyzer.steptime.parts import in_spans
 from collector.cli import commands
 from collector.jobs.fleet_rows import Answer, FleetRow, Sides, summarise
-from collector.jobs.found_capacity import Served, largest_rate, mean_gap_s
+from collector.jobs.found_capacity import LONGER, UNSURE, Served, largest_rate, mean_gap_s, rate_that_tells
 from collector.jobs.score_capacity import estimate, score_fleet, score_fleets
 from collector.jobs.score_simulated import told
 from collector.jobs.simulated_polls import watch
@@ -137,6 +137,20 @@ def test_the_search_ends_where_the_objective_is_just_kept_wherever_it_begins() -
 
     assert found == pytest.approx([found[0]] * 3, rel=0.02)
     assert largest_rate(served(), Objectives(None, Objective(1e-4)), 5.0, 500) == 0
+
+
+def test_more_requests_are_run_where_chance_would_decide_the_number_of_replicas() -> None:
+    """2.5 replicas are three at 3 % more or less, and 3 or 4 are needed where 3.01 carry the load."""
+    goals = Objectives(Objective(1.0))
+    usual = largest_rate(served(), goals, 12.0, 500)
+    clear, close, no_waits = (
+        rate_that_tells(served(), each, 12.0, number * usual, 500)
+        for each, number in ((goals, 2.5), (goals, 3.01), (Objectives(), 3.01))
+    )
+
+    assert clear == usual
+    assert close == largest_rate(served(), goals, usual, 500 * LONGER, (1 - UNSURE, 1 + UNSURE))
+    assert no_waits == largest_rate(served(), Objectives(), 12.0, 500)
 
 
 def test_without_objectives_capacity_is_the_stated_share_of_what_overload_serves() -> None:
