@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any
 
 from analyzer.report import as_plain
 
 
-def pieces(value: Any, *, compact: bool = False) -> Iterator[str]:
-    """The JSON of `as_plain(value)` of a dataclass; `compact` leaves the spaces out.
+def pieces(value: Any, compact: Callable[[Any], str] | None = None) -> Iterator[str]:
+    """The JSON of `as_plain(value)` of a dataclass; without spaces where `compact` is given, which makes it of a part.
 
-    Raises ValueError for what JSON has no word for.
+    Raises ValueError for what JSON has no word for, and what `compact` raises.
     """
-    comma, colon = separators = (",", ":") if compact else (", ", ": ")
+    comma, colon = separators = (", ", ": ") if compact is None else (",", ":")
+
+    def spaced(plain: Any) -> str:
+        return json.dumps(plain, allow_nan=False, separators=separators)
+
+    written = spaced if compact is None else compact
     before = "{"
     for one in fields(value):
         if not one.metadata.get("plain", True):
@@ -26,8 +31,8 @@ def pieces(value: Any, *, compact: bool = False) -> Iterator[str]:
         if isinstance(held, tuple):
             yield "["
             for number, item in enumerate(held):
-                yield (comma if number else "") + json.dumps(as_plain(item), allow_nan=False, separators=separators)
+                yield (comma if number else "") + written(as_plain(item))
             yield "]"
         else:
-            yield json.dumps(as_plain(held), allow_nan=False, separators=separators)
+            yield written(as_plain(held))
     yield "}" if before == comma else "{}"

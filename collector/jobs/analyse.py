@@ -27,6 +27,7 @@ from collector.jobs.step_models import StepModels
 from collector.settings.deployments import DeploymentConfig
 from collector.settings.model import Settings
 from collector.store import Store
+from collector.store.conclusions import plain_text
 
 _Stored = Sequence[tuple[float, Totals]]
 """Totals by their start (unix time), oldest first."""
@@ -133,7 +134,7 @@ class Analyse:
 
         Raises what `guard` raises, and StoreError.
         """
-        body = pieces(report, compact=True)
+        body = pieces(report, plain_text)
         self._store.writer.conclude(_states(report), report.made_at_s, body, guard, sparing=sparing)
 
     def _seen(self, members: Mapping[int, Polled], now_s: float) -> dict[int, tuple[_Stored, Newest]]:
