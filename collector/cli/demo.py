@@ -25,7 +25,7 @@ from collector.cli.stopping import Stop, to_the_end
 from collector.clock import Clock, SystemClock
 from collector.daemon import Daemon
 from collector.jobs.discover import found_text, loopback_targets
-from collector.jobs.heap import one_arena
+from collector.jobs.heap import one_arena, rare_collections
 from collector.jobs.serving import refuse_taken_address, with_web_flags
 from collector.jobs.simulate import Past, Simulation, demo_settings
 from collector.jobs.worker import Worker
@@ -54,6 +54,7 @@ def demo(
     one_arena()
     clock = SystemClock()
     set_up_logging(demo_settings(), clock, level, style)
+    rare_collections()
     to_the_end(simulated(listen_address, web_config_file, clock, DEMO_NOTICE, dialect))
 
 

@@ -23,7 +23,7 @@ from collector.daemon import Daemon
 from collector.errors import GpusLostError, StoreAwayError
 from collector.gpu.supervisor import Limits, NvmlReader
 from collector.jobs.discover import found_text, loopback_targets
-from collector.jobs.heap import one_arena
+from collector.jobs.heap import one_arena, rare_collections
 from collector.jobs.serving import WebFlags, with_web_flags
 from collector.jobs.targets import Target
 from collector.logs import configure, event
@@ -87,6 +87,7 @@ def run(
     settings = with_web_flags(settings, listen_address, web_config_file)
     clock = SystemClock()
     set_up_logging(settings, clock, level, style)
+    rare_collections()
     if config_file is not None:
         load = partial(configured, config_file)
         url, flags = database_url(settings), WebFlags(lifecycle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 
 _M_ARENA_MAX = -8
 """Of glibc's malloc.h."""
@@ -13,6 +14,17 @@ def one_arena() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)
+
+
+_NEW_OBJECTS, _YOUNG_ROUNDS = 10_000, 20
+"""Python's own 700 and 10 have the collector look a hundred times a report at what stays anyhow."""
+
+
+def rare_collections() -> None:
+    """Have the garbage collector look less often for cycles, of which there are few, and not at what is there now."""
+    gc.set_threshold(_NEW_OBJECTS, _YOUNG_ROUNDS)
+    gc.collect()
+    gc.freeze()
 
 
 def give_back() -> None:
