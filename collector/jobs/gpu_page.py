@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 
 from collector.clock import Clock
-from collector.errors import Kind, SourceError
 from collector.gpu.dcgm import ENGINE, READS
 from collector.gpu.dcgm_target import GpuPageScraper
 from collector.health import TargetHealth
+from collector.jobs.failed_polls import note_failure
 from collector.jobs.gpu_board import GpuBoard
 from collector.jobs.targets import Target
 from collector.logs import event
@@ -34,13 +34,10 @@ class PollGpuPage:
         was_up = self._health.up
         try:
             scrape = await self._scraper.scrape()
-        except SourceError as error:
-            self._failed(error, at_s, started_s)
-            return
-        except Exception:  # noqa: BLE001 - a bug must not end the loop; it is counted and logged
-            _log.exception("poll failed", extra={"fields": {"about": self._target.url, "reason": Kind.BUG.value}})
-            bug = SourceError(Kind.BUG, "an unexpected error; the log has its traceback")
-            self._failed(bug, at_s, started_s)
+        except Exception as error:  # noqa: BLE001 - not even a bug ends the loop; it is counted and logged
+            took_s = self._clock.monotonic_s() - started_s
+            kind = note_failure(self._target, self._health, error, at_s, took_s)
+            self._board.failed(self._target.url, kind.value, at_s)
             return
         self._health.succeeded(at_s, scrape.duration_s)
         self._health.engine = ENGINE
@@ -52,9 +49,3 @@ class PollGpuPage:
         # The page was asked for just before its answer came: that is when its figures were served.
         sent_s = self._clock.wall_s() - scrape.duration_s
         self._board.put(self._target.url, scrape.readings, sent_s, self._target.interval_s, scrape.duration_s)
-
-    def _failed(self, error: SourceError, at_s: float, started_s: float) -> None:
-        self._health.refused(at_s, error, self._clock.monotonic_s() - started_s)
-        self._board.failed(self._target.url, error.kind.value, at_s)
-        about, job = self._target.url, self._target.job.job_name
-        event(_log, logging.WARNING, "poll failed", about=about, job=job, reason=error.kind.value, error=error)

@@ -13,6 +13,7 @@ from analyzer.samples import Identity, ReplicaKey
 from collector.clock import Clock
 from collector.errors import Kind, SourceError
 from collector.health import TargetHealth
+from collector.jobs.failed_polls import note_failure
 from collector.jobs.joins import GpuJoins
 from collector.jobs.polled import Polled
 from collector.jobs.scraper import GpuPageError
@@ -71,16 +72,8 @@ class PollTarget:
             polled = self._polled(scrape, self._clock.wall_s() - scrape.age_s)
         except GpuPageError:
             raise
-        except SourceError as error:
-            self._refused(at_s, started_s, error)
-            return
-        except MemoryError:
-            self._refused(at_s, started_s, SourceError(Kind.MEMORY, "there is not the memory to read the page"))
-            return
-        except Exception:  # noqa: BLE001 - a bug must not end the loop; it is counted and logged
-            bug = SourceError(Kind.BUG, "an unexpected error; the log has its traceback")
-            self._health.refused(at_s, bug, self._clock.monotonic_s() - started_s)
-            _log.exception("poll failed", extra={"fields": {"about": self._target.url, "reason": Kind.BUG.value}})
+        except Exception as error:  # noqa: BLE001 - not even a bug ends the loop; it is counted and logged
+            note_failure(self._target, self._health, error, at_s, self._clock.monotonic_s() - started_s)
             return
         self._health.succeeded(at_s, scrape.duration_s)
         self._health.engine = scrape.engine
@@ -91,18 +84,6 @@ class PollTarget:
         if not was_up:
             event(_log, logging.INFO, "target is up", about=self._target.url, engine=scrape.engine)
         self._sink.put(self._target.url, polled)
-
-    def _refused(self, at_s: float, started_s: float, error: SourceError) -> None:
-        self._health.refused(at_s, error, self._clock.monotonic_s() - started_s)
-        event(
-            _log,
-            logging.WARNING,
-            "poll failed",
-            about=self._target.url,
-            job=self._target.job.job_name,
-            reason=error.kind.value,
-            error=error,
-        )
 
     async def _scrape(self) -> Scrape:
         """The page, read knowing who the server is: the first page of a process is asked for again."""
