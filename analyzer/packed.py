@@ -15,11 +15,14 @@ class Rows(Sequence[T]):
 
     __slots__ = ("_kind", "_numbers", "_width")
 
-    def __init__(self, kind: Callable[..., T], columns: Sequence[Iterable[float | None]]) -> None:
-        """`columns` are equally long; None may stand in them, not a number may not."""
+    def __init__(self, kind: Callable[..., T], rows: Iterable[Sequence[float | None]]) -> None:
+        """`rows` are equally long; None may stand in them, not a number may not."""
         self._kind = kind
-        self._width = len(columns)
-        self._numbers = array("d", (_number(one) for row in zip(*columns, strict=True) for one in row))
+        self._width = 1
+        self._numbers = array("d")
+        for row in rows:
+            self._width = len(row)
+            self._numbers.extend(map(_number, row))
 
     def __len__(self) -> int:
         return len(self._numbers) // self._width

@@ -87,7 +87,7 @@ def step_sizes(totals: Totals, model: StepModel | Missing, evidence: Evidence) -
         busy, lengths_s = (spent / spent.sum()).tolist(), seconds.tolist()
     columns = (UPPER, tokens.tolist(), steps.tolist(), busy, lengths_s)
     return StepSizes(
-        sizes=Rows(StepSize, columns),
+        sizes=Rows(StepSize, zip(*columns, strict=True)),
         counted_steps=float(counts.sum()),
         mean_tokens=float(counts @ tokens / counts.sum()),
         largest_batch=None if isinstance(batch, Missing) else batch[0] * batch[1],

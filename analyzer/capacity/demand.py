@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,17 +42,22 @@ class Demand:
     def of_parts(cls, parts: Sequence[Part]) -> Demand:
         """Requests by their first token; parts that count none of them are left out."""
         counted = [(part.totals, part.totals.deltas["prefills_total"]) for part in parts]
-        return _packed(
-            (totals.start_s, totals.covered_s, requests)
-            for totals, requests in counted
-            if requests is not None and totals.covered_s > 0
+        return cls(
+            Rows(
+                Span,
+                (
+                    (totals.start_s, totals.covered_s, requests)
+                    for totals, requests in counted
+                    if requests is not None and totals.covered_s > 0
+                ),
+            )
         )
 
     def times(self, ratio: float) -> Demand:
         """The same spans under so many times the load."""
         if ratio == 1:
             return self
-        return _packed((span.start_s, span.covered_s, span.requests * ratio) for span in self.spans)
+        return Demand(Rows(Span, ((one.start_s, one.covered_s, one.requests * ratio) for one in self.spans)))
 
     @classmethod
     def together(cls, each: Sequence[Demand]) -> Demand:
@@ -63,7 +68,7 @@ class Demand:
                 at_s = span.start_s // BUCKET_S * BUCKET_S
                 covered_s, rate = found.get(at_s, (0.0, 0.0))
                 found[at_s] = max(covered_s, span.covered_s), rate + span.rate_per_s
-        return _packed((at_s, span_s, rate * span_s) for at_s, (span_s, rate) in sorted(found.items()))
+        return cls(Rows(Span, ((at_s, span_s, rate * span_s) for at_s, (span_s, rate) in sorted(found.items()))))
 
     @property
     def span_s(self) -> float:
@@ -79,11 +84,6 @@ class Demand:
             return _NOTHING
         rate = sum(span.requests for span in self.spans) / covered_s
         return Estimate.exact(rate, Evidence.MEASURED, "requests_counted")
-
-
-def _packed(spans: Iterable[tuple[float, float, float]]) -> Demand:
-    found = list(spans)
-    return Demand(Rows(Span, [[one[at] for one in found] for at in range(3)])) if found else Demand()
 
 
 _NOTHING = Missing("no requests are counted")

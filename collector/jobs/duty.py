@@ -118,9 +118,8 @@ def duty_within(buckets: Mapping[float, Bucket], since_s: float, until_s: float)
 
 def _kept(by_start: Mapping[float, Sequence[tuple[float, float]]]) -> Kept:
     """From readings of utilization and seconds, by the start of the bucket."""
-    rows = [_figures(readings) for readings in by_start.values()]
-    columns = [[row[at] for row in rows] for at in range(4)]
-    return Kept(Rows(_with_start, [[*by_start], *columns]), sum(columns[0]), sum(columns[1]))
+    rows = [(start_s, *_figures(readings)) for start_s, readings in by_start.items()]
+    return Kept(Rows(_with_start, rows), sum(row[1] for row in rows), sum(row[2] for row in rows))
 
 
 def _with_start(start_s: float, *figures: float) -> tuple[float, Bucket]:

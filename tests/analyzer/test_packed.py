@@ -25,7 +25,7 @@ class Row:
 @given(st.lists(st.tuples(number, FIGURE)))
 def test_rows_are_the_tuple_of_their_rows(figures: list[tuple[float, float | None]]) -> None:
     expected = tuple(Row(*row) for row in figures)
-    found = Rows(Row, [[row[0] for row in figures], [row[1] for row in figures]])
+    found = Rows(Row, figures)
 
     assert (found, len(found), hash(found)) == (expected, len(expected), hash(expected))
     assert [*found] == [*expected] == [found[at] for at in range(len(found))]
