@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from operator import attrgetter
 from statistics import median
@@ -63,6 +63,8 @@ PAST_ROWS = DIP_WINDOWS + 1
 _epoch_of = attrgetter("epoch")
 Past = Mapping[int, Sequence[Row]]
 """By epoch, its last rows that are older than the bucket before the one that is rolled up."""
+_Begun = Callable[[], Mapping[int, int]]
+"""Gives when each epoch began, in microseconds of unix time."""
 
 
 class PastNeededError(Exception):
@@ -191,10 +193,12 @@ def bucket_totals(connection: Connection, bucket_ms: int, past: Past | None = No
     ticks = ticks_between(connection, replica_samples, start_us - BUCKET_MS * 1000, end_us)
     keys = replica_of_epoch(connection)
     members = [one for one in members_between(connection, replica_samples, start_us, end_us) if one in keys]
+    # Most buckets need none of them.
+    begun_us = cache(partial(_begun_us, connection))
     needed: dict[int, int] = {}
     for begin in range(0, len(members), MEMBERS_TOGETHER):
         some = members[begin : begin + MEMBERS_TOGETHER]
-        made, lacking = _bucket_totals_of(connection, bucket_ms, ticks, some, keys, past)
+        made, lacking = _bucket_totals_of(connection, bucket_ms, ticks, some, keys, past, begun_us)
         needed |= lacking
         yield from made
     if needed:
@@ -218,6 +222,7 @@ def _bucket_totals_of(
     members: Sequence[int],
     keys: Mapping[int, ReplicaKey],
     past: Past | None,
+    begun_us: _Begun,
 ) -> tuple[list[Totals], dict[int, int]]:
     """The totals of some epochs; and those whose past is needed, with their start, where none was given."""
     start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
@@ -230,15 +235,13 @@ def _bucket_totals_of(
     stacked, epoch_of, _ = stacked_samples(rows)
     found = totals_by_owner(stacked, [(keys[epoch], epoch) for epoch in epoch_of], seconds(start_us))
     left = {epoch_of[number] for number in found.left}
-    left |= {epoch_of[number] for number in _cut_short(connection, stacked, epoch_of, start_us, start_us - look_us)}
+    left |= {epoch_of[number] for number in _cut_short(stacked, epoch_of, start_us, start_us - look_us, begun_us)}
     made = [totals for totals in found.totals.values() if totals.epoch not in left]
-    rest, needed = _one_by_one(connection, bucket_ms, left & {row[1] for row in within}, keys, past)
+    rest, needed = _one_by_one(connection, bucket_ms, left & {row[1] for row in within}, keys, past, begun_us)
     return sorted([*made, *rest], key=_epoch_of), needed
 
 
-def _cut_short(
-    connection: Connection, stacked: Stacked, epoch_of: Sequence[int], start_us: int, looked_us: int
-) -> set[int]:
+def _cut_short(stacked: Stacked, epoch_of: Sequence[int], start_us: int, looked_us: int, begun_us: _Begun) -> set[int]:
     """The owners of whose past too little was read: to know a dip by, or to begin a histogram's increase with."""
     owner, owners = stacked.owner, len(epoch_of)
     earlier = stacked.at_s < seconds(start_us)
@@ -251,7 +254,7 @@ def _cut_short(
         grows = np.bincount(carrying[~past], minlength=owners) > 0
         begin = np.where(grows, np.minimum(begin, last), begin)
     few = np.flatnonzero(begin <= DIP_WINDOWS).tolist()
-    begun = _begun_us(connection) if few else {}
+    begun = begun_us() if few else {}
     return {number for number in few if begun.get(epoch_of[number], 0) < looked_us}
 
 
@@ -261,7 +264,12 @@ def _begun_us(connection: Connection) -> dict[int, int]:
 
 
 def _one_by_one(
-    connection: Connection, bucket_ms: int, members: Set[int], keys: Mapping[int, ReplicaKey], past: Past | None
+    connection: Connection,
+    bucket_ms: int,
+    members: Set[int],
+    keys: Mapping[int, ReplicaKey],
+    past: Past | None,
+    begun_us: _Begun,
 ) -> tuple[list[Totals], dict[int, int]]:
     """The totals of some epochs, with as much of their past as they need; and whose past is needed and not given."""
     start_us, end_us = bucket_ms * 1000, (bucket_ms + BUCKET_MS) * 1000
@@ -272,7 +280,7 @@ def _one_by_one(
         group[row[1]].append(row)
     # Too few to know a dip by: polls are rare, or had ceased.
     few = [epoch for epoch in within if len(before[epoch]) < PAST_ROWS]
-    begun = _begun_us(connection) if few else {}
+    begun = begun_us() if few else {}
     needed = {one: begun[one] for one in few if begun.get(one, start_us) < start_us - BUCKET_MS * 1000}
     if past is not None:
         lacking = {epoch: began_us for epoch, began_us in needed.items() if epoch not in past}
