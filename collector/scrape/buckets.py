@@ -22,7 +22,7 @@ class HistogramReading:
 
     `names` are the names of histograms, newest first: the first whose `NAME_bucket` series a replica has is read.
     `labels` selects series whose labels have these values; those that differ in other labels are added up. An engine's
-    bounds may be others than ours, but they must reach as far as its values do: see `placed`.
+    bounds may be others than ours, but they must reach as far as its values do: see `_slots`.
     `counted_by` is the field with the number of what is counted: without it the histogram is not given either.
     `whole_server` as in `Reading`.
     """
@@ -55,20 +55,13 @@ class BucketPlaces(NamedTuple):
         return _counted(self.slots, [sum(values[at] for at in same) for same in zip(*self.sets, strict=True)], buckets)
 
 
-def placed(cumulative: Mapping[float, float], bounds: tuple[float, ...]) -> Counts | None:
-    """A page's buckets as counts by `bounds`; None for a set without `+Inf` or any other bound, or one that falls.
+def _slots(found: Sequence[float], bounds: tuple[float, ...]) -> tuple[int, ...] | None:
+    """For each of a page's bounds, rising, our bucket; None without `+Inf` or any other bound.
 
     A bucket whose bounds are not ours goes whole to the one of ours that holds its upper bound, so nothing is taken
     for shorter than it was; what is above the page's highest bound goes to the one that begins there or holds it,
     which is right where values end soon above it, as lengths do at the model's context.
     """
-    found = sorted(cumulative.items())
-    slots = _slots([bound for bound, _ in found], bounds)
-    return None if slots is None else _counted(slots, [up_to for _, up_to in found], len(bounds) + 1)
-
-
-def _slots(found: Sequence[float], bounds: tuple[float, ...]) -> tuple[int, ...] | None:
-    """For each of a page's bounds, rising, our bucket; None without `+Inf` or any other bound."""
     if len(found) < 2 or found[-1] != inf:
         return None
     return (*(bisect_left(bounds, bound) for bound in found[:-1]), bisect_right(bounds, found[-2]))

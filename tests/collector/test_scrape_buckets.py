@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analyzer.samples import LENGTH_BOUNDS
 from collector.errors import Kind, SourceError
-from collector.scrape.buckets import Counts, HistogramReading, placed
+from collector.scrape.buckets import Counts, HistogramReading
 from collector.scrape.limits import Limits
 from collector.scrape.page import PageParser
 from collector.scrape.reading import Histograms, read
@@ -58,6 +58,12 @@ def counted(text: str) -> list[float] | None:
     return list(found[: last + 1])
 
 
+def prompts(cumulative: dict[float, float]) -> Counts | None:
+    """The prompt lengths of a page with these buckets."""
+    lines = [f'toy_prompt_bucket{{kind="text",le="{bound}"}} {up_to}\n' for bound, up_to in cumulative.items()]
+    return told("toy_running 1\n" + "".join(lines))["prompt_lengths"]
+
+
 def test_cumulative_buckets_become_counts() -> None:
     """2, then 5 - 2, then 5 - 5, then 6 - 5 above the last bound: in the bucket that begins there."""
     assert counted(steps({"1.0": 2, "8.0": 5, "16.0": 5, "+Inf": 6})) == [2, 3, 0, 1]
@@ -80,7 +86,7 @@ def test_above_our_own_highest_bound_is_our_last_bucket() -> None:
 
 def test_a_bucket_with_foreign_bounds_goes_where_its_upper_bound_is() -> None:
     """SGLang's 0-100-300-500-700: 300 lies in our 200-500, 700 in our 500-1000, and so does what is above it."""
-    found = placed({100.0: 1, 300.0: 3, 500.0: 7, 700.0: 15, inf: 31}, LENGTH_BOUNDS)
+    found = prompts({100.0: 1, 300.0: 3, 500.0: 7, 700.0: 15, inf: 31})
     assert found is not None
     assert {bound: count for bound, count in zip(LENGTH_BOUNDS, found, strict=False) if count > 0} == {
         100.0: 1,
@@ -94,7 +100,7 @@ def test_no_value_is_taken_for_shorter_than_it_was_and_none_is_lost(lengths: lis
     """Any lengths in any buckets that reach as far as the lengths do."""
     bounds = [float(bound) for bound in sorted(raw | {1_000_000})]
     cumulative = {bound: float(sum(length <= bound for length in lengths)) for bound in bounds}
-    found = placed({**cumulative, inf: float(len(lengths))}, LENGTH_BOUNDS)
+    found = prompts({**cumulative, inf: float(len(lengths))})
     exact = [float(sum(length <= bound for length in lengths)) for bound in LENGTH_BOUNDS]
 
     assert found is not None
@@ -106,7 +112,7 @@ def test_no_value_is_taken_for_shorter_than_it_was_and_none_is_lost(lengths: lis
 def test_buckets_that_have_our_bounds_are_exact_whatever_else_they_have(lengths: list[int], raw: set[int]) -> None:
     bounds = sorted({*map(float, raw), *LENGTH_BOUNDS})
     cumulative = {bound: float(sum(length <= bound for length in lengths)) for bound in bounds}
-    found = placed({**cumulative, inf: float(len(lengths))}, LENGTH_BOUNDS)
+    found = prompts({**cumulative, inf: float(len(lengths))})
 
     assert found is not None
     assert list(accumulate(found)) == [sum(n <= bound for n in lengths) for bound in (*LENGTH_BOUNDS, inf)]
