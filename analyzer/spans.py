@@ -26,7 +26,7 @@ SpanOf = Callable[[Column], NDArray[Any]]
 _RUNNING = SERIES.index("running_requests")
 _of_counters = slice(0, len(COUNTERS))
 _of_gauges = slice(len(COUNTERS), len(SERIES))
-_REPORTED = len(SERIES) + 1
+REPORTED = len(SERIES) + 1
 """Of sums, the series and `active_s`; what was made of the pairs comes after."""
 
 
@@ -73,7 +73,7 @@ def sums_by_span(columns: Columns, span_of: SpanOf) -> SpanSums | None:
     added = np.vstack([amounts, active_s, made * lasted_s, made, gap, stopped])
     with np.errstate(over="ignore"):
         sums = np.add.reduceat(added, firsts, axis=1).T
-    reported, made_of = sums[:, :_REPORTED], sums[:, _REPORTED:]
+    reported, made_of = sums[:, :REPORTED], sums[:, REPORTED:]
     # Without any window nothing was reported.
     reported[made_of[:, 1] == 0] = np.nan
     numbers = spans[firsts].astype(np.int64)
@@ -192,7 +192,7 @@ def known_sums(sums: Column) -> list[list[Any]]:
     A series that is missing from one window is NaN in the sum; without any window nothing was reported.
     """
     table = sums.astype(object)
-    table[:, :_REPORTED][np.isnan(sums[:, :_REPORTED]) | (sums[:, -3, None] == 0)] = None
+    table[:, :REPORTED][np.isnan(sums[:, :REPORTED]) | (sums[:, -3, None] == 0)] = None
     known: list[list[Any]] = table.tolist()
     return known
 

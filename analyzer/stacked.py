@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from analyzer.columns import SERIES, Column
 from analyzer.histograms import HISTOGRAM_SPAN_S, HISTOGRAMS, UNTOLD, Counts
 from analyzer.samples import ReplicaKey
-from analyzer.spans import known_sums, totals_of_sums
+from analyzer.spans import REPORTED, known_sums, totals_of_sums
 from analyzer.windows import COUNTERS, MAX_GAP_INTERVALS, Totals
 
 _COUNTERS = len(COUNTERS)
-_REPORTED = len(SERIES) + 1
 _RUNNING = SERIES.index("running_requests")
 
 
@@ -97,7 +96,7 @@ def totals_by_owner(
     with np.errstate(over="ignore", invalid="ignore"):
         sums = np.add.reduceat(added[:, counted], firsts, axis=1).T
     left |= frozenset(whose[firsts[np.isinf(sums).any(axis=1)]].tolist())
-    lacking = np.add.reduceat(np.isnan(added[:_REPORTED, counted]), firsts, axis=1, dtype=np.int64)
+    lacking = np.add.reduceat(np.isnan(added[:REPORTED, counted]), firsts, axis=1, dtype=np.int64)
     patchy = ((lacking > 0) & (lacking < sums[:, -3])).any(axis=0)
     broken = np.zeros(len(owner), dtype=np.int64)
     broken[mine[~made] + 1] = 1

@@ -178,9 +178,9 @@ def read_only(engines: Engines) -> Engines:
 def _file_engines(where: Place, path: Path) -> Engines:
     reader = (f"PRAGMA busy_timeout={BUSY_MS}", "PRAGMA query_only=ON")
     damaged = DamagedBlocks()
-    options = {"execution_options": {OPTION: damaged}}
-    writing = _file_engine(where, _writer(BUSY_MS, foreign_keys=True), "BEGIN IMMEDIATE", pool_size=1, **options)
-    reading = _file_engine(where, reader, "BEGIN", creator=partial(_existing_file, path), **options)
+    made = partial(_file_engine, where, execution_options={OPTION: damaged})
+    writing = made(_writer(BUSY_MS, foreign_keys=True), "BEGIN IMMEDIATE", pool_size=1)
+    reading = made(reader, "BEGIN", creator=partial(_existing_file, path))
     # A table that others refer to can only be rebuilt with foreign keys off, which no transaction can switch.
     return Engines(
         place=where,
@@ -188,9 +188,7 @@ def _file_engines(where: Place, path: Path) -> Engines:
         leasing=writing,
         reading=reading,
         exporting=reading,
-        migrating=_file_engine(
-            where, _writer(MIGRATION_BUSY_MS, foreign_keys=False), "BEGIN IMMEDIATE", poolclass=NullPool, **options
-        ),
+        migrating=made(_writer(MIGRATION_BUSY_MS, foreign_keys=False), "BEGIN IMMEDIATE", poolclass=NullPool),
         damaged=damaged,
     )
 
@@ -253,13 +251,13 @@ def _server_engines(where: Place) -> Engines:
         f" -c idle_in_transaction_session_timeout={IDLE_TRANSACTION_TIMEOUT_MS}"
     )
     deadlines, damaged = Deadlines(TRANSACTION_LIMIT_S), DamagedBlocks()
-    options = {"execution_options": {OPTION: damaged}}
+    made = partial(_server_engine, where, execution_options={OPTION: damaged})
     try:
-        writing = _server_engine(where, write, pool_size=1, **options)
-        leasing = _server_engine(where, write, pool_size=1, **options)
-        reading = _server_engine(where, f"{write} -c default_transaction_read_only=on", **options)
-        migrating = _server_engine(where, f"-c lock_timeout={MIGRATION_BUSY_MS}", poolclass=NullPool, **options)
-        exporting = _server_engine(where, "-c default_transaction_read_only=on", poolclass=NullPool, **options)
+        writing = made(write, pool_size=1)
+        leasing = made(write, pool_size=1)
+        reading = made(f"{write} -c default_transaction_read_only=on")
+        migrating = made(f"-c lock_timeout={MIGRATION_BUSY_MS}", poolclass=NullPool)
+        exporting = made("-c default_transaction_read_only=on", poolclass=NullPool)
     except ImportError as error:
         raise StoreError(
             f"{where.text} needs the psycopg driver ({error}): pip install 'breakeven[postgres]'"

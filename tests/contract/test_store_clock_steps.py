@@ -21,7 +21,7 @@ from collector.settings.load import parse_settings
 from collector.store import Store
 from tests.fakes.hand_clock import HandClock
 from tests.fakes.metrics_app import MetricsApp, running
-from tests.fakes.played_server import BATCH, PAGE, STEPS_PER_S
+from tests.fakes.played_server import STEPS_PER_S, page_of
 
 INTERVAL_S, HOUR_S = 5.0, 3600.0
 STEPS_S = {24: -90.0, 40: 90.0, 44: 100.0, 48: -100.0}
@@ -29,15 +29,6 @@ STEPS_S = {24: -90.0, 40: 90.0, 44: 100.0, 48: -100.0}
 MISSED = {*range(8, 14), *range(66, 70)}
 """Polls without an answer: the clock tells their times again or has told them, by one process that goes on."""
 POLLS = 76
-LABELS = 'engine="0",model_name="played"'
-
-
-def page(steps: float) -> str:
-    tokens = steps * BATCH
-    text = PAGE.replace("{labels}", "{{LABELS}}").replace("{labels_le}", '{{LABELS,le="+Inf"}}')
-    return text.format(start=1.7e9, steps=steps, tokens=tokens, latency_s=tokens / STEPS_PER_S).replace(
-        "LABELS", LABELS
-    )
 
 
 @pytest.mark.fault("3", "the wall clock steps back", promise="samples and roll-ups hold no work that was not done")
@@ -54,7 +45,8 @@ def test_no_work_is_made_up_of_times_that_the_clock_told_twice(store: Store) -> 
             poll = PollTarget(replace(target, interval_s=INTERVAL_S), scraper, sink, health, clock)
             for number in range(POLLS):
                 clock.step(STEPS_S.get(number, 0.0))
-                app.text, app.status = page(STEPS_PER_S * clock.monotonic_s()), 503 if number in MISSED else 200
+                app.text = page_of(STEPS_PER_S * clock.monotonic_s(), 1.7e9).decode()
+                app.status = 503 if number in MISSED else 200
                 await poll.run()
                 clock.advance(INTERVAL_S)
             await sink.flush()

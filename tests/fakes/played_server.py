@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 STEPS_PER_S, BATCH = 20.0, 8.0
+LABELS = b'engine="0",model_name="played"'
 FIRST_STEP = 1000.0
 """What the counter of steps says at first."""
 PAGE = """\
@@ -36,11 +37,19 @@ vllm:iteration_tokens_total_count{labels} {steps}
 """
 
 
+def page_of(steps: float, start_s: float, labels: bytes = LABELS) -> bytes:
+    """The page of a process that began at `start_s` (unix time), after so many steps of `BATCH` sequences."""
+    text = PAGE.replace("{labels}", "{{LABELS}}").replace("{labels_le}", '{{LABELS,le="+Inf"}}')
+    tokens = steps * BATCH
+    filled = text.format(start=start_s, steps=steps, tokens=tokens, latency_s=tokens / STEPS_PER_S)
+    return filled.encode().replace(b"LABELS", labels)
+
+
 class Played:
     """What one server's page says. It may be changed at any time."""
 
     def __init__(self) -> None:
-        self.labels = b'engine="0",model_name="played"'
+        self.labels = LABELS
         self.start_s = 1_700_000_000.0
         self._comment = b""
         self._steps_before = FIRST_STEP
@@ -74,11 +83,7 @@ class Played:
         self._comment = b"# " + b"x" * size_bytes + b"\n" if size_bytes else b""
 
     def page(self) -> bytes:
-        steps = self.steps()
-        text = PAGE.replace("{labels}", "{{LABELS}}").replace("{labels_le}", '{{LABELS,le="+Inf"}}')
-        tokens = steps * BATCH
-        filled = text.format(start=self.start_s, steps=steps, tokens=tokens, latency_s=tokens / STEPS_PER_S)
-        return filled.encode().replace(b"LABELS", self.labels) + self._comment
+        return page_of(self.steps(), self.start_s, self.labels) + self._comment
 
 
 class PlayedServer(Played):
