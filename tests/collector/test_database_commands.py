@@ -16,7 +16,7 @@ from collector.cli import main
 from collector.store import Store
 from collector.store.schema import replica_blocks
 from tests.contract.standing_clock import StandingClock
-from tests.contract.store_samples import START_S, registered, sample
+from tests.contract.store_samples import START_S, registered, sample, seal_all
 
 DEFAULT = "var/breakeven.db"
 
@@ -81,8 +81,7 @@ def test_an_export_says_that_a_damaged_block_is_not_in_it(tmp_path: Path, cli: C
     with closing(Store.open(str(tmp_path / DEFAULT), StandingClock())) as store:
         key, epoch = registered(store)
         store.writer.append([sample(key, epoch, START_S + after_s) for after_s in (0.0, 15.0, 30.0, 300.0)])
-        while store.seal(START_S + 1e6):
-            pass
+        seal_all(store)
         oldest = replica_blocks.c.bucket_ms == round(START_S * 1000)
         store._engines.write(lambda one: one.execute(update(replica_blocks).where(oldest).values(block=b"spoilt")))
     told = cli("db", "export", "out")

@@ -28,10 +28,14 @@ def test_a_failed_poll_is_counted_by_its_cause_and_said_once(
 ) -> None:
     (target,) = static_targets(parse_settings(CONFIG, "test.yaml"))
     health = TargetHealth(url=target.url, job="j")
+
+    def poll() -> None:
+        raise error
+
     with caplog.at_level(logging.WARNING):
         try:
-            raise error
-        except Exception as caught:  # noqa: BLE001 - as a poll does
+            poll()
+        except Exception as caught:
             assert note_failure(target, health, caught, 1.0, 0.5) is kind
     assert (health.reason, dict(health.failures), health.up) == (kind.value, {kind.value: 1}, False)
     (said,) = caplog.records

@@ -73,6 +73,12 @@ def migrated_url(postgres: Cluster, migrated_database: str) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without rows, once for SQLite and once for Postgres."""
+    return str(tmp_path / "two.db") if request.param == "sqlite" else str(request.getfixturevalue("migrated_url"))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, clock: StandingClock) -> Iterator[Store]:
     """A store that holds nothing yet, once on SQLite and once on Postgres."""
     sqlite = f"sqlite:///{tmp_path / 'breakeven.db'}"

@@ -14,6 +14,8 @@ from collector.store.schema import GPU_MEASURES, REPLICA_MEASURES, Measure
 START_S = 1_795_428_000.0
 """2026-11-23 10:00:00 UTC: the start of a five-minute bucket."""
 VLLM = Identity("vllm", engine_version="0.33.0", dtype="bfloat16", tensor_parallel=1, gpu="NVIDIA H100 80GB HBM3")
+LATER_S = START_S + 1e6
+"""When all of it can be sealed and rolled up."""
 _numbers = itertools.count()
 
 
@@ -31,6 +33,14 @@ def registered(store: Store, key: ReplicaKey | None = None, identity: Identity =
 def sample(key: ReplicaKey, epoch: int, at_s: float, interval_s: float = 15.0, **values: Any) -> ReplicaSample:
     """A replica's sample; what is not named is not reported."""
     return ReplicaSample(key, epoch, at_s, interval_s, **values)
+
+
+def seal_all(store: Store, now_s: float = LATER_S) -> int:
+    """Seal what can be at that time; how many rows were."""
+    total = 0
+    while (sealed := store.seal(now_s)) > 0:
+        total += sealed
+    return total
 
 
 def _values(measures: tuple[Measure, ...]) -> st.SearchStrategy[dict[str, Any]]:

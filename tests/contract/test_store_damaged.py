@@ -13,11 +13,10 @@ from collector.store import Keep, Store, checked
 from collector.store.engine import open_engines
 from collector.store.schema import replica_blocks
 from tests.contract.standing_clock import StandingClock
-from tests.contract.store_samples import START_S, registered, sample
+from tests.contract.store_samples import LATER_S, START_S, registered, sample, seal_all
 
 BUCKET_MS = round(START_S * 1000) + 300_000
 """Of three buckets the middle one."""
-LATER_S = START_S + 1e6
 YEAR_S = 365 * 86_400.0
 
 
@@ -56,8 +55,7 @@ def test_a_damaged_block_costs_its_own_samples_is_said_once_and_kept(
         store.writer.append(samples)
         store.roll_up(LATER_S)
         totals = store.reader.totals(0, 4e9, key)
-        while store.seal(LATER_S):
-            pass
+        seal_all(store)
     broken = damage(store_url)
     caplog.set_level(logging.ERROR)
     left = [*samples[:20], *samples[40:]]

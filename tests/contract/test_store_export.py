@@ -2,91 +2,31 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
 import shutil
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
-from functools import partial
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Table, func, select
 
 from analyzer.samples import GpuSample, Identity, ReplicaKey
 from analyzer.verdict import Verdict, VerdictState
 from collector.errors import StoreError
-from collector.store import Manifest, Store, checked, engine
-from collector.store.blocks import unpacked
-from collector.store.codec import replica_row
-from collector.store.exported import WRITTEN, Part, write_manifest
-from collector.store.schema import BLOCKS
-from collector.store.schema import replica_blocks as blocks_table
-from collector.store.schema import replica_samples as samples_table
-from collector.store.statements import add
+from collector.store import Store, checked, engine
+from collector.store.exported import WRITTEN
 from tests.contract.postgres_cluster import Cluster
-from tests.contract.standing_clock import StandingClock
+from tests.contract.store_exports import CLOCK, HOURS, exported, fill, imported, quiet, rows_of
 from tests.contract.store_processes import context, import_until_killed
 from tests.contract.store_samples import START_S, gpu_samples, registered, replica_samples, sample
 
-CLOCK = StandingClock()
-HOURS = 16
-"""From 10:00 UTC on: two days."""
-Rows = dict[str, list[tuple[Any, ...]]]
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8) | st.sampled_from(
     ["", "\\", "\\N", "\\x00", '"', '""', ",", "\r", "\n", "\r\n", "a\rb", " ", "NULL", "\\."]
 )
-
-
-def quiet(_table: str, _rows: int) -> None:
-    """Nobody listens."""
-
-
-def rows_of(store: Store) -> Rows:
-    """Every row of every table that is exported, by key; samples that are sealed as the rows that they were."""
-    return {table.name: store._engines.read(partial(_rows, table)) for table in WRITTEN}
-
-
-def _rows(table: Table, connection: Connection) -> list[tuple[Any, ...]]:
-    rows = [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key.columns))]
-    if table.name not in BLOCKS:
-        return rows
-    blocks = connection.execute(select(BLOCKS[table.name])).fetchall()
-    sealed = [row for block in blocks for row in unpacked(table, block)]
-    return sorted({row[:2]: row for row in [*rows, *sealed]}.values(), key=itemgetter(0, 1))
-
-
-def exported(store: Store, folder: Path) -> Manifest:
-    return store.export_to(folder, "0.1.0", CLOCK, quiet)
-
-
-def imported(url: str, folder: Path) -> Rows:
-    with closing(Store.open(url, CLOCK)) as store:
-        store.import_from(folder, checked(folder), quiet)
-        return rows_of(store)
-
-
-def fill(store: Store) -> None:
-    """A day and more of two replicas and a GPU with their roll-ups, and what was concluded."""
-    for number in range(2):
-        key, epoch = registered(store, ReplicaKey(f"http://replica-{number}:8000/metrics", 'a "model", new\r\nline'))
-        at = [START_S + 3600.0 * hour + 15.0 * n for hour in range(HOURS) for n in range(3)]
-        store.writer.append(
-            [sample(key, epoch, at_s, steps_total=float(n), kv_usage_ratio=0.1) for n, at_s in enumerate(at)],
-            [GpuSample("GPU-1", at_s, 15.0, "L4", energy_j_total=at_s - START_S + 0.125) for at_s in at],
-        )
-    store.roll_up(START_S + (HOURS - 1.5) * 3600.0)
-    while store.seal(START_S + (HOURS - 1) * 3600.0):
-        pass
-    store.writer.append_report(START_S, {"figures": [1.5, None, "infinite"]})
-    store.writer.save_verdicts({("chat", "w4a16"): VerdictState(Verdict.NO, START_S, None)}, START_S)
-    store.writer.save_told("operators", {("chat", "w4a16"): Verdict.NO})
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +37,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fill(store)
         exported(store, folder / "out")
     return folder / "out"
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database without rows, once for SQLite and once for Postgres."""
-    return str(tmp_path / "two.db") if request.param == "sqlite" else str(request.getfixturevalue("migrated_url"))
 
 
 def test_every_table_goes_to_postgres_and_back_row_for_row(migrated_url: str, tmp_path: Path) -> None:
@@ -119,49 +53,6 @@ def test_every_table_goes_to_postgres_and_back_row_for_row(migrated_url: str, tm
     assert {name: part.rows for name, part in manifest.tables.items()} == {
         one: len(rows) for one, rows in before.items()
     }
-
-
-def test_sealed_samples_are_exported_as_rows_and_come_back_once(store: Store, tmp_path: Path) -> None:
-    """One of them lies in the table as well, as after a daemon that was killed by a release without the present check.
-
-    Two replicas polled 3 times in each of 16 hours: 96 rows, in the order of their keys.
-    """
-    fill(store)
-    key = ReplicaKey("http://replica-0:8000/metrics", 'a "model", new\r\nline')
-    samples = store.reader.samples(0, 4e9, key)
-    twice = [replica_row(samples[0])]
-    assert store._engines.write(lambda connection: add(connection, samples_table, twice)) == 1
-    manifest = exported(store, tmp_path / "out")
-    assert (manifest.tables["replica_samples"].rows, manifest.tables["gpu_samples"].rows) == (96, 48)
-    with gzip.open(tmp_path / "out" / "replica_samples.csv.gz", "rt", newline="") as lines:
-        fields = [row[:2] for row in csv.reader(lines)]
-    assert fields == sorted(fields, key=lambda key: tuple(map(int, key)))
-    assert len({tuple(one) for one in fields}) == len(fields) == 96
-    with closing(Store.open(str(tmp_path / "two.db"), CLOCK)) as other:
-        other.import_from(tmp_path / "out", checked(tmp_path / "out"), quiet)
-        assert samples == other.reader.samples(0, 4e9, key)
-        assert other._engines.read(lambda c: c.execute(select(func.count()).select_from(blocks_table)).scalar()) == 0
-        while other.seal(START_S + 1e6):
-            pass
-        assert samples == other.reader.samples(0, 4e9, key)
-        assert rows_of(other) == rows_of(store)
-
-
-def test_an_export_that_has_sealed_blocks_is_imported(empty_url: str, tmp_path: Path) -> None:
-    """As releases before wrote them: blocks beside rows."""
-    with closing(Store.open(str(tmp_path / "one.db"), CLOCK)) as store:
-        fill(store)
-        manifest = exported(store, tmp_path / "out")
-        tables = dict(manifest.tables)
-        for table in BLOCKS.values():
-            rows = store._engines.read(lambda connection, of=table: connection.execute(select(of)).fetchall())
-            lines = "".join(f"{row[0]},{row[1]},{row[2]},\\x{row[3].hex()}\r\n" for row in rows)
-            (tmp_path / "out" / f"{table.name}.csv.gz").write_bytes(gzip.compress(lines.encode()))
-            days = tables[table.name.replace("blocks", "samples")].days
-            tables[table.name] = Part(f"{table.name}.csv.gz", tuple(table.columns.keys()), len(rows), days)
-        write_manifest(tmp_path / "out", replace(manifest, tables=tables))
-        before = rows_of(store)
-    assert imported(empty_url, tmp_path / "out") == before
 
 
 @given(data=st.data())

@@ -12,7 +12,7 @@ from collector.store.schema import replica_samples
 from collector.store.sealed import taken_us
 from collector.store.sealing import SEALED_AFTER_S
 from collector.store.spans import rows_between
-from tests.contract.store_samples import START_S, registered, sample
+from tests.contract.store_samples import START_S, registered, sample, seal_all
 
 DAY_S = 86_400.0
 
@@ -30,8 +30,7 @@ def epochs(store: Store) -> list[int]:
         key, epoch = registered(store)
         store.writer.append([sample(key, epoch, START_S - age_s, steps_total=age_s) for age_s in ages_s])
         made.append(epoch)
-    while store.seal(START_S - 1_200.0 + SEALED_AFTER_S):
-        pass
+    seal_all(store, START_S - 1_200.0 + SEALED_AFTER_S)
     return made
 
 

@@ -22,18 +22,9 @@ from collector.store.sealing import SEALED_AFTER_S, seal_oldest
 from collector.store.statements import add
 from tests.contract.postgres_cluster import Cluster
 from tests.contract.standing_clock import StandingClock
-from tests.contract.store_samples import START_S, VLLM, fresh_key, registered, sample
+from tests.contract.store_samples import LATER_S, START_S, VLLM, fresh_key, registered, sample, seal_all
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
-LATER_S = START_S + 1e6
-
-
-def seal_all(store: Store, now_s: float = LATER_S) -> int:
-    """How many rows were sealed."""
-    total = 0
-    while (sealed := store.seal(now_s)) > 0:
-        total += sealed
-    return total
 
 
 def lying(store: Store) -> dict[str, int]:

@@ -17,8 +17,8 @@ from collector.store import Keep, Store
 from collector.store.partitions import DAY_MS
 from collector.store.schema import replica_samples
 from tests.contract.standing_clock import StandingClock
-from tests.contract.store_samples import START_S, registered, sample
-from tests.contract.test_store_seal import lying, seal_all
+from tests.contract.store_samples import START_S, registered, sample, seal_all
+from tests.contract.test_store_seal import lying
 from tests.fakes.timescaledb import running_timescaledb
 
 pytestmark = pytest.mark.soak
