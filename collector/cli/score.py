@@ -33,7 +33,7 @@ _COLUMNS = (
 @click.command()
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--simulated", is_flag=True, help="Score on simulated workloads, in every engine's dialect.")
-@click.option("--capacity", "fleets", is_flag=True, help="Score capacity on simulated fleets (some minutes).")
+@click.option("--capacity", "fleets", is_flag=True, help="Score capacity on simulated fleets (ten minutes or more).")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Another seed: other traffic.")
 @click.option("--dialect", type=click.Choice(list(DIALECTS)), help="Only this dialect.")
 @click.option("--workload", "part", default="", help="Only workloads or fleets whose name holds this text.")
