@@ -6,7 +6,7 @@ not stop the rows of every other replica.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from math import isfinite
 from operator import attrgetter, itemgetter
@@ -19,7 +19,7 @@ from analyzer.columns import SERIES, Columns
 from analyzer.histograms import BUCKETS, WIDEST
 from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
 from analyzer.stacked import Stacked, Told
-from analyzer.windows import Totals
+from analyzer.windows import Refusal, Totals
 from collector.store.packing import pack, unpack, unpack_many
 from collector.store.schema import (
     BUCKET_MS,
@@ -97,9 +97,9 @@ _HEAD = 7
 """Columns of a row of totals before its refusals: bucket, epoch, start, end, covered, active, windows."""
 _DELTAS = tuple(one.field for one in DELTA_MEASURES)
 _INTEGRALS = tuple(one.field for one in INTEGRAL_MEASURES)
-_TOTAL_DIVISORS = [one.scale or 1 for one in (*DELTA_MEASURES, *INTEGRAL_MEASURES)]
+_TOTAL_SCALES = [one.scale for one in (*DELTA_MEASURES, *INTEGRAL_MEASURES)]
 _REFUSED = slice(_HEAD, _HEAD + len(REFUSAL_COLUMNS))
-_KEPT = slice(_REFUSED.stop, _REFUSED.stop + len(_TOTAL_DIVISORS))
+_KEPT = slice(_REFUSED.stop, _REFUSED.stop + len(_TOTAL_SCALES))
 _PACKED = slice(_KEPT.stop, _KEPT.stop + len(BUCKETS))
 _replica_values = attrgetter(*_REPLICA_FIELDS)
 _replica_histograms = attrgetter(*HISTOGRAM_COLUMNS)
@@ -228,43 +228,65 @@ def totals_of_rows(rows: Sequence[Sequence[Any]], keys: Mapping[int, ReplicaKey]
 
     `keys` names the replica of each epoch.
     """
-    told = [
-        _histograms_of([row[_PACKED.start + number] for row in rows], buckets)
-        for number, buckets in enumerate(BUCKETS.values())
-    ]
+    # Column by column: a month's hours are 720 rows, and a step of Python for each of their values is most of the time.
+    columns = list(zip(*rows, strict=True))
+    if not columns:
+        return []
+    _, epochs, starts_us, ends_us, covered_us, active_us, windows = columns[:_HEAD]
+    kept = [_restored(column, by) for column, by in zip(columns[_KEPT], _TOTAL_SCALES, strict=True)]
+    told = [_histograms_of(packed, size) for packed, size in zip(columns[_PACKED], BUCKETS.values(), strict=True)]
     return [
-        _totals(row, keys[row[1]], dict(zip(BUCKETS, histograms, strict=True)))
-        for row, histograms in zip(rows, zip(*told, strict=True), strict=True)
+        Totals(
+            keys[epoch],
+            epoch,
+            start_us / MICRO,
+            end_us / MICRO,
+            covered / MICRO,
+            count,
+            dict(zip(_DELTAS, deltas, strict=True)),
+            dict(zip(_INTEGRALS, integrals, strict=True)),
+            active,
+            _refusals(refused) if any(refused) else {},
+            dict(zip(BUCKETS, histograms, strict=True)),
+        )
+        for epoch, start_us, end_us, covered, count, deltas, integrals, active, refused, histograms in zip(
+            *(epochs, starts_us, ends_us, covered_us, windows),
+            *(zip(*kept[: len(_DELTAS)], strict=True), zip(*kept[len(_DELTAS) :], strict=True)),
+            *(_restored(active_us, MICRO), zip(*columns[_REFUSED], strict=True), zip(*told, strict=True)),
+            strict=True,
+        )
     ]
 
 
-def _histograms_of(packed: Sequence[bytes | None], buckets: int) -> list[tuple[float, ...] | None]:
+def _restored(column: Sequence[float | int | None], scale: int | None) -> Sequence[float | None]:
+    """As `_restore`, of a column; doubles come from either database as they are."""
+    if scale is None or column.count(None) == len(column):
+        return column
+    return [None if value is None else value / scale for value in column]
+
+
+def _refusals(counts: Sequence[int]) -> dict[Refusal, int]:
+    return {refusal: count for refusal, count in zip(REFUSAL_COLUMNS, counts, strict=True) if count > 0}
+
+
+def _histograms_of(packed: Sequence[bytes | None], buckets: int) -> Sequence[tuple[float, ...] | None]:
     """As `unpack`, of many at once."""
-    carrying = [number for number, one in enumerate(packed) if one is not None]
-    counts = unpack_many([one for one in packed if one is not None], buckets)
-    found: list[tuple[float, ...] | None] = [None] * len(packed)
-    whole = (~np.isnan(counts[:, 0])).tolist()
-    for number, one, good in zip(carrying, counts.tolist(), whole, strict=True):
-        found[number] = tuple(one) if good else None
-    return found
+    carried = [one for one in packed if one is not None]
+    counts = unpack_many(carried, buckets)
+    # Bucket by bucket, a histogram comes as a tuple at once, and buckets that are empty throughout share their zeros.
+    empty = (0.0,) * len(carried)
+    used: list[bool] = np.count_nonzero(counts, axis=0).astype(bool).tolist()
+    by_bucket = [bucket.tolist() if told else empty for bucket, told in zip(counts.T.copy(), used, strict=True)]
+    unpacked: Iterator[tuple[float, ...]] = zip(*by_bucket, strict=True)
+    whole = ~np.isnan(counts[:, 0])
+    if len(carried) == len(packed) and whole.all():
+        return list(unpacked)
+    good = zip(unpacked, whole.tolist(), strict=True)
+    return [None if one is None else _whole(*next(good)) for one in packed]
 
 
-def _totals(row: Sequence[Any], replica: ReplicaKey, histograms: dict[str, tuple[float, ...] | None]) -> Totals:
-    _, epoch, start_us, end_us, covered_us, active_us, windows = row[:_HEAD]
-    kept = [None if value is None else value / by for value, by in zip(row[_KEPT], _TOTAL_DIVISORS, strict=True)]
-    return Totals(
-        replica=replica,
-        epoch=epoch,
-        start_s=start_us / MICRO,
-        end_s=end_us / MICRO,
-        covered_s=covered_us / MICRO,
-        windows=windows,
-        deltas=dict(zip(_DELTAS, kept, strict=False)),
-        integrals=dict(zip(_INTEGRALS, kept[len(_DELTAS) :], strict=True)),
-        active_s=None if active_us is None else active_us / MICRO,
-        refusals={refusal: count for refusal, count in zip(REFUSAL_COLUMNS, row[_REFUSED], strict=True) if count > 0},
-        histograms=histograms,
-    )
+def _whole(counts: tuple[float, ...], whole: bool) -> tuple[float, ...] | None:
+    return counts if whole else None
 
 
 def pairs_of(row: Sequence[Any]) -> int:

@@ -53,18 +53,20 @@ def unpack_many(packed: Sequence[bytes], buckets: int | Sequence[int]) -> NDArra
     octets = np.frombuffer(b"".join(packed), dtype=np.uint8)
     if not len(octets):
         return counts
-    whose = np.repeat(np.arange(len(packed)), lengths)
     last = octets < 0x80
     # A count ends with its own histogram's bytes at the latest: one cut short must not run into the next.
     ends = last.copy()
     ends[np.cumsum(lengths)[lengths > 0] - 1] = True
-    begins = np.append(0, np.flatnonzero(ends)[:-1] + 1)
-    number: NDArray[np.int64] = np.cumsum(ends) - ends
-    shift = 7 * (np.arange(len(octets)) - begins[number])
-    values = np.add.reduceat((octets & 0x7F).astype(np.float64) * 2.0**shift, begins)
-    owners = whose[begins]
-    place = np.arange(len(begins)) - np.searchsorted(owners, owners)
-    fits = place < limits[owners]
+    stops = np.flatnonzero(ends) + 1
+    begins = np.append(0, stops[:-1])
+    sizes = stops - begins
+    place_in_count = np.arange(len(octets)) - np.repeat(begins, sizes)
+    weights = 2.0 ** (7 * np.arange(sizes.max()))
+    values = np.add.reduceat((octets & 0x7F) * weights[place_in_count], begins)
+    everyone = np.arange(len(packed))
+    owners = np.repeat(everyone, lengths)[begins]
+    place = np.arange(len(begins)) - np.searchsorted(owners, everyone)[owners]
+    fits, whole = place < limits[owners], last[stops - 1]
     counts[owners[fits], place[fits]] = values[fits]
-    counts[np.unique(np.concatenate([owners[~fits], whose[ends & ~last]]))] = np.nan
+    counts[owners[~(fits & whole)]] = np.nan
     return counts

@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, func, or_, select
 
 from analyzer.columns import Columns
 from analyzer.samples import GpuSample, ReplicaKey, ReplicaSample
@@ -41,6 +41,9 @@ from collector.store.stack import Stack
 
 _ALWAYS_S = 2.0**43
 """Later than any stored instant."""
+_KEY_PARTS = (replicas.c.target, replicas.c.model, replicas.c.rank)
+_EPOCHS_OF = select(epochs.c.id).join(replicas).where(*(part == bindparam(part.name) for part in _KEY_PARTS))
+"""Made once: to make it costs more than to ask it."""
 
 
 class Reader:
@@ -266,10 +269,11 @@ def _rows_of(connection: Connection, since_s: float, until_s: float, epochs: Map
 
 def replica_of_epoch(connection: Connection, replica: ReplicaKey | None = None) -> dict[int, ReplicaKey]:
     """The replica of every epoch, or the epochs of one replica."""
-    pairs = select(epochs.c.id, replicas.c.target, replicas.c.model, replicas.c.rank).join(replicas)
     if replica is not None:
-        mine = select(epochs.c.id).join(replicas).where(_is(replica))
-        return dict.fromkeys(connection.execute(mine).scalars(), replica)
+        kept = storable_key(replica)
+        values = {"target": kept.target, "model": kept.model, "rank": kept.rank}
+        return dict.fromkeys(connection.execute(_EPOCHS_OF, values).scalars(), replica)
+    pairs = select(epochs.c.id, replicas.c.target, replicas.c.model, replicas.c.rank).join(replicas)
     return {number: ReplicaKey(target, model, rank) for number, target, model, rank in connection.execute(pairs)}
 
 
