@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from collector.clock import Clock
 
-TOGETHER_S = 0.25
+TOGETHER_S = 1.0
 """Polls that fall into so long are begun at once: one after another, each finds the processor's caches cold."""
 TOGETHER_RATIO = 0.05
 """Of a short interval, at most this share: its polls stay spread."""

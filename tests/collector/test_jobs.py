@@ -48,12 +48,12 @@ def test_targets_are_spread_over_the_interval_and_always_alike() -> None:
 def test_polls_are_begun_at_shared_instants_off_the_edges_of_ticks(
     wall_s: float, monotonic_s: float, name: str, interval_s: float
 ) -> None:
-    """Of 15 s there are 60 instants, of 1 s there are 20: no poll is put off by more than a twentieth."""
+    """Of 60 s there are 60 instants, of 15 s there are 20: no poll is put off by more than a twentieth."""
     delay_s = first_delay_s(name, interval_s, wall_s)
 
     begun_s = joined_s(monotonic_s + delay_s, interval_s)
 
-    apart_s = begun_s / (interval_s / max(20, -(-interval_s // 0.25)))
+    apart_s = begun_s / (interval_s / max(20, -(-interval_s // 1.0)))
     assert abs(apart_s - round(apart_s)) < 1e-3
     assert joined_s(begun_s, interval_s) == pytest.approx(begun_s)
     in_tick_s = (wall_s + begun_s - monotonic_s) % interval_s
