@@ -39,9 +39,9 @@ unit: $(VENV)/.dev ## the tests alone
 	wait $$others || status=1; \
 	cat .cache/unit.log; exit $$status
 
-soak: $(VENV)/.dev ## hours: misery, kills, long fuzzing, a real vLLM on the CPU (3.4 GB), TimescaleDB; PART=misery for some
-	@.ci/tools
-	PATH="$(CURDIR)/.cache/tools/usr/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -s -m soak tests/soak $(if $(PART),-k "$(PART)")
+soak: $(VENV)/.dev ## over an hour: misery, kills, long fuzzing, TimescaleDB, a real vLLM (3.4 GB), a llama.cpp compiled here; PART=misery for some
+	@.ci/tools soak
+	@PART="$(PART)" .ci/soak
 
 bench: $(VENV)/.dev ## what the daemon costs, into tests/bench/BENCHMARKS.md; minutes; PART=store for one part
 	@.ci/tools
