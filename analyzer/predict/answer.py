@@ -13,7 +13,7 @@ from analyzer.facts.scheme_table import SCHEMES
 from analyzer.predict.calibrate import Baseline, Modelled, speedup
 from analyzer.predict.constants import SHIPPED, Constants
 from analyzer.predict.formats import Format, format_of
-from analyzer.predict.interval import CALIBRATED, STAND_IN_RATIO, UNCALIBRATED, Regime, estimate
+from analyzer.predict.interval import CALIBRATED, CPU, STAND_IN_RATIO, UNCALIBRATED, Regime, estimate
 from analyzer.predict.stepcost import Machine, Step, seconds
 from analyzer.predict.transform import Coefficients, Factors, factors, transform
 
@@ -88,7 +88,7 @@ def predict(
     evidence = Evidence.MODELLED if baseline is None else Evidence.FITTED
     if not setting.own_shape:
         evidence = Evidence.ASSUMED
-    widths = UNCALIBRATED if baseline is None else CALIBRATED
+    widths = UNCALIBRATED if baseline is None else CALIBRATED if machine.launches else CPU
     method = "modelled" if baseline is None else "modelled_change_of_measured_steps"
     return Prediction(
         scheme=scheme,

@@ -128,7 +128,7 @@ def arithmetic_rate(form: Format, machine: Machine, tokens: float, constants: Co
     """Arithmetic per second over that of 16 bits; below 1 where unpacking takes its part."""
     gpu = machine.gpu
     if form.kernel is Kernel.GGUF:
-        return 1 / constants.dequantize_gguf
+        return 1 / (constants.dequantize_gguf if machine.launches else constants.dequantize_gguf_cpu)
     if form.compute == "bf16":
         return 1.0 if form.kernel is Kernel.PLAIN else 1 / constants.dequantize
     factor = constants.arithmetic_fp4

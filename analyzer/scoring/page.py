@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 from analyzer.predict.constants import PRIORS, SHIPPED
-from analyzer.predict.interval import CALIBRATED, UNCALIBRATED, Widths
+from analyzer.predict.interval import CALIBRATED, CPU, UNCALIBRATED, Widths
 from analyzer.scoring.rules import RULES
 from analyzer.scoring.scored import Answers
 from analyzer.scoring.tally import ENOUGH_ROWS, GROUPS, Errors, Tally, by_group, tally
@@ -42,10 +42,13 @@ _LIMITS = """## Where not to trust it
 - **Mixtures of experts whose shape is a stand-in** (Qwen3.5-397B on B300 under SGLang): how many experts a few requests
   touch is guessed, and their time to first token at 4 to 16 requests is mostly not the products'. There the article's
   rule, which never says more than 1.4, errs a little less.
-- **llama.cpp on a CPU** seems to depend on its build and machine. From the captured F16 counters, Q8_0 and Q4_0 are
-  predicted within 20 % (median). Live, with a ready-made wheel and one thread, prompts in Q8_0 were 1.7 times as fast
-  as in F16, not slower as in the captures, and output 1.4 to 2.0 times where 0.8 to 1.3 was predicted (median error
-  44 %). No page tells what a server's kernels are.
+- **llama.cpp on a CPU** is as fast as its kernels, which no page tells: they differ by instruction set, type and number
+  of sequences. Compiled for AVX2, Q8_0 and Q4_0 are predicted within 20 % (median) of what captures and live runs
+  (`make soak`) gave, from F16's counters. AVX-512's kernels for Q4_0 gained 1.4 to 2.9 times where 1.0 to 2.2 is
+  predicted (median error of both types a third). In a ready-made wheel (xllamacpp 2026.10.11549, compiled by GCC 10.2)
+  F16 alone is slow, since its product keeps its sums in memory: prompts at 199 tokens/s, 360 by the same source
+  compiled by GCC 12. Types that it does not slow gain 1.4 to 2.0 times there. The interval is wide for that, and the
+  daemon predicts nothing for a server whose GPU it does not know.
 - **llama.cpp prefill of 70B models split over several GPUs** fell to 0.3 to 0.6 of F16 in one source; nothing in the
   setting tells why, and 0.8 is predicted.
 - **Wide expert parallelism** (64 GPUs): the load per GPU is not in the rows, and published gains of 1.2 to 1.5 are
@@ -160,7 +163,7 @@ def _constants() -> list[str]:
         fitted = f"{shipped:.4g}" if prior.sd > 0 else "not fitted"
         lines.append(f"| `{field.name}` | {prior.value:.4g} | {fitted} | {prior.source} |")
     lines += ["", f"Half-widths of the 80 % interval, in logarithms: {_widths('measured baseline', CALIBRATED)};"]
-    return [*lines, f"{_widths('no baseline', UNCALIBRATED)}."]
+    return [*lines, f"{_widths('no baseline', UNCALIBRATED)};", f"{_widths('llama.cpp on a CPU', CPU)}."]
 
 
 def _widths(name: str, widths: Widths) -> str:

