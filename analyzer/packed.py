@@ -13,11 +13,11 @@ T = TypeVar("T")
 class Rows(Sequence[T]):
     """Equal to the tuple of `kind(*figures)` of each row; a row is made when it is asked for."""
 
-    __slots__ = ("_kind", "_numbers", "_width")
+    __slots__ = ("_numbers", "_width", "kind")
 
     def __init__(self, kind: Callable[..., T], rows: Iterable[Sequence[float | None]]) -> None:
         """`rows` are equally long; None may stand in them, not a number may not."""
-        self._kind = kind
+        self.kind = kind
         self._width = 1
         self._numbers = array("d")
         for row in rows:
@@ -47,9 +47,13 @@ class Rows(Sequence[T]):
     def __repr__(self) -> str:
         return repr(tuple(self))
 
+    def figures(self) -> list[float | None]:
+        """What the rows were given as, one row after another: quicker than to make the rows."""
+        return [None if one != one else one for one in self._numbers]
+
     def _row(self, at: int) -> T:
         numbers = self._numbers[at * self._width : (at + 1) * self._width]
-        return self._kind(*[None if isnan(one) else one for one in numbers])
+        return self.kind(*[None if isnan(one) else one for one in numbers])
 
 
 class Figures(Mapping[str, float]):
@@ -74,6 +78,10 @@ class Figures(Mapping[str, float]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def told(self) -> Iterator[tuple[str, float]]:
+        """The items, found quicker than by name."""
+        return ((name, number) for name, number in zip(self._names, self._numbers, strict=True) if number == number)
 
     def __repr__(self) -> str:
         return repr(dict(self))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import Enum
-from functools import cache
-from math import inf, isfinite
+from functools import cache, partial
+from math import inf
+from operator import attrgetter
 from typing import Any
 
 from analyzer.assumptions import Deployment, Policy
 from analyzer.deployments import DeploymentReport, report_deployment
 from analyzer.elsewhere import elsewhere
 from analyzer.evidence import Missing
-from analyzer.packed import Rows
+from analyzer.packed import Figures, Rows
 from analyzer.replicas import ReplicaHistory, ReplicaReport, busy_weight, report_replica
 from analyzer.verdict import VerdictState
 from analyzer.workload import Workload, workload
@@ -91,37 +92,73 @@ def _has_choices(deployment: Deployment) -> bool:
 def as_plain(value: Any) -> Any:
     """A report as JSON-ready dicts, lists and scalars: a missing figure is `{"missing": reason}`, infinity a word."""
     kind: Any = type(value)
-    if kind in _AS_THEY_ARE:
-        return value
-    if isinstance(value, float):
-        return value if isfinite(value) else "infinite" if value > 0 else "-infinite"
-    shown = _shown(kind)
-    if shown is not None:
-        plain = {}
-        for name, attribute in shown:
-            held = getattr(value, attribute)
-            held_kind = type(held)
-            # Most of a report's values are plain already: no call for each.
-            if held_kind in _AS_THEY_ARE or (held_kind is float and -inf < held < inf):
-                plain[name] = held
-            else:
-                plain[name] = as_plain(held)
-        return plain
-    if isinstance(value, (tuple, list, set, frozenset, Rows)):
-        return [as_plain(item) for item in value]
-    if kind is dict or isinstance(value, Mapping):
-        return {str(key): as_plain(item) for key, item in value.items()}
-    return value.value if isinstance(value, Enum) else value
+    return _way(kind)(value)
 
 
 _AS_THEY_ARE = frozenset({str, bool, int, type(None)})
 
 
 @cache
-def _shown(kind: Any) -> tuple[tuple[str, str], ...] | None:
-    """What is shown of a dataclass: names, and the attributes that they stand for; None for what is none."""
-    if not is_dataclass(kind):
-        return None
+def _way(kind: Any) -> Callable[[Any], Any]:
+    """How values of a type are made plain."""
+    if kind in _AS_THEY_ARE:
+        return _itself
+    if issubclass(kind, float):
+        return _number
+    if hasattr(kind, "__dataclass_fields__"):
+        return partial(_record, *_shown(kind))
+    if issubclass(kind, Rows):
+        return _rows
+    if issubclass(kind, Figures):
+        return _figures
+    if issubclass(kind, (tuple, list, set, frozenset)):
+        return lambda items: [as_plain(item) for item in items]
+    if issubclass(kind, Mapping):
+        return lambda items: {str(key): as_plain(item) for key, item in items.items()}
+    return attrgetter("_value_") if issubclass(kind, Enum) else _itself
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _number(value: float) -> float | str:
+    return value if -inf < value < inf else "infinite" if value > 0 else "-infinite"
+
+
+def _record(names: tuple[str, ...], values_of: Callable[[Any], Sequence[Any]], record: Any) -> dict[str, Any]:
+    plain = dict(zip(names, values_of(record)))  # noqa: B905 - a third of it would be the check
+    for name, held in plain.items():
+        kind: Any = type(held)
+        # Most of a report's values are plain already: no call for each.
+        if kind is float:
+            if not -inf < held < inf:
+                plain[name] = _number(held)
+        elif kind not in _AS_THEY_ARE:
+            plain[name] = _way(kind)(held)
+    return plain
+
+
+def _rows(rows: Rows[Any]) -> list[Any]:
+    kind: Any = rows.kind
+    if not hasattr(kind, "__dataclass_fields__"):
+        return [as_plain(row) for row in rows]
+    names, _ = _shown(kind)
+    plain = [one if one is None or -inf < one < inf else _number(one) for one in rows.figures()]
+    width = len(names)
+    return [dict(zip(names, plain[at : at + width])) for at in range(0, len(plain), width)]  # noqa: B905
+
+
+def _figures(figures: Figures) -> dict[str, float | str]:
+    return {name: _number(value) for name, value in figures.told()}
+
+
+@cache
+def _shown(kind: Any) -> tuple[tuple[str, ...], Callable[[Any], Sequence[Any]]]:
+    """What is shown of a dataclass: names, and what gives the values that they stand for."""
     if kind is Missing:
-        return (("missing", "reason"),)
-    return tuple((one.name, one.name) for one in fields(kind) if one.metadata.get("plain", True))
+        return ("missing",), lambda missing: (missing.reason,)
+    names = tuple(one.name for one in fields(kind) if one.metadata.get("plain", True))
+    if len(names) == 1:  # of one attribute the getter gives the value, not a tuple
+        return names, lambda record: (getattr(record, names[0]),)
+    return names, attrgetter(*names)
