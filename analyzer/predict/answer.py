@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import sqrt
 
 from analyzer.evidence import Estimate, Evidence, Missing
+from analyzer.facts.cpu_kernels import ANY_CPU
 from analyzer.facts.scheme_combined import support_of
 from analyzer.facts.scheme_support import Level, Support
 from analyzer.facts.scheme_table import SCHEMES
@@ -86,15 +87,14 @@ def predict(
     ratio = _ratio(setting, after, baseline, constants)
     value = ratio(setting.work)
     evidence = Evidence.MODELLED if baseline is None else Evidence.FITTED
-    if not setting.own_shape:
+    stand_in = not setting.own_shape or machine.cpu is ANY_CPU
+    if stand_in:
         evidence = Evidence.ASSUMED
-    widths = UNCALIBRATED if baseline is None else CALIBRATED if machine.launches else CPU
+    widths = UNCALIBRATED if baseline is None else CALIBRATED if machine.cpu is None else CPU
     method = "modelled" if baseline is None else "modelled_change_of_measured_steps"
     return Prediction(
         scheme=scheme,
-        speedup=estimate(
-            value, regime_of(setting.work), evidence, widths, method, 1.0 if setting.own_shape else STAND_IN_RATIO
-        ),
+        speedup=estimate(value, regime_of(setting.work), evidence, widths, method, STAND_IN_RATIO if stand_in else 1.0),
         support=allowed,
         factors=change,
         after=transform(baseline, change) if isinstance(baseline, Coefficients) else None,

@@ -43,7 +43,6 @@ class Constants:
     arithmetic_fp4: float = 1.0
     dequantize: float = 1.12
     dequantize_gguf: float = 1.250
-    dequantize_gguf_cpu: float = 1.05
     launch_weight_only_s: float = 3.712e-6
     launch_scaled_s: float = 6.007e-6
     launch_fp4_s: float = 2.401e-6
@@ -65,11 +64,6 @@ _GPT_FAST = (
     "github pytorch-labs/gpt-fast README: Llama-2-70B on 8 A100 reads 1098 GB/s in 4 bits, 1323 in 8 bits, 1482 in 16"
 )
 
-_CPU_KERNELS = (
-    "prompts in Q8_0 and Q4_0 over F16, llama.cpp b11434: 0.70 and 0.76 (AVX2, Zen 3), 1.00 and 1.09 (AVX2, Zen 5), "
-    "0.81 and 1.55 (AVX-512, Zen 5); geometric mean 0.95"
-)
-
 PRIORS: Mapping[str, Prior] = MappingProxyType(
     {
         "bandwidth": Prior(0.80, 0.0, "decode kernels reach 0.65 to 0.92 of the data sheet's bandwidth"),
@@ -89,7 +83,6 @@ PRIORS: Mapping[str, Prior] = MappingProxyType(
         "arithmetic_fp4": Prior(1.0, 0.0, _KERNELS + ", as it stands"),
         "dequantize": Prior(1.12, 0.0, "weight-only products in prefill run at 0.88 to 0.95 of FP16 (A100 tables)"),
         "dequantize_gguf": Prior(1.22, 0.06, "llama.cpp unpacks to 16 bits per micro-batch: 2.6 bytes more per weight"),
-        "dequantize_gguf_cpu": Prior(1.05, 0.0, _CPU_KERNELS),
         "launch_weight_only_s": Prior(3e-6, 0.35, "a second pass over scales per matrix product; set by hand"),
         "launch_scaled_s": Prior(6e-6, 0.35, "kernel tables: 2 to 4 us per product over BF16; activation scaling more"),
         "launch_fp4_s": Prior(2.5e-6, 0.40, "beyond `launch_scaled_s`: FP4 scales are two-level and swizzled"),

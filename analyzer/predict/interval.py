@@ -39,11 +39,11 @@ class Widths:
 
 CALIBRATED = Widths(decode=0.085, prefill=0.170, mixed=0.125, slope=0.04)
 UNCALIBRATED = Widths(decode=0.100, prefill=0.160, mixed=0.125, slope=0.06)
-CPU = Widths(decode=0.35, prefill=0.35, mixed=0.35, slope=0.04)
-"""On a CPU kernels differ by instruction set, compiler and batch, and no page tells them: of thirty loads of llama.cpp
-on three sets of kernels (AVX2 on Zen 3 and Zen 5, AVX-512 on Zen 5) eight in ten fell within this."""
+CPU = Widths(decode=0.25, prefill=0.25, mixed=0.25, slope=0.04)
+"""llama.cpp on a CPU, where kernels differ by the number of sequences too: of thirty loads on three measured sets of
+kernels (captures and live runs), eight in ten fell within this."""
 STAND_IN_RATIO = 1.3
-"""Wider where the model's shape is another's; set by hand."""
+"""Wider where the model's shape, or the kernels of a CPU, are another's; set by hand."""
 
 
 def estimate(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from analyzer.facts.cpu_kernels import CpuKernels
 from analyzer.facts.gpu_type import Gpu
 from analyzer.facts.kernels import relative_arithmetic
 from analyzer.facts.model_shape import ModelShape
@@ -27,14 +28,14 @@ PRODUCTS_PER_LAYER_GGUF = 7
 class Machine:
     """Model and hardware of one replica. `gpus` share every weight (tensor parallel).
 
-    `gpu` None: not in the table. `launches`: whether products are launched on an accelerator; a CPU launches nothing.
+    `gpu` None: not in the table. `cpu`: llama.cpp's kernels where it runs on a CPU, which launches nothing.
     """
 
     shape: ModelShape
     gpu: Gpu | None
     gpus: int = 1
     llama_cpp: bool = False
-    launches: bool = True
+    cpu: CpuKernels | None = None
 
     @property
     def products(self) -> int:
@@ -128,7 +129,7 @@ def arithmetic_rate(form: Format, machine: Machine, tokens: float, constants: Co
     """Arithmetic per second over that of 16 bits; below 1 where unpacking takes its part."""
     gpu = machine.gpu
     if form.kernel is Kernel.GGUF:
-        return 1 / (constants.dequantize_gguf if machine.launches else constants.dequantize_gguf_cpu)
+        return 1 / constants.dequantize_gguf if machine.cpu is None else machine.cpu.rate(form.weight_bits)
     if form.compute == "bf16":
         return 1.0 if form.kernel is Kernel.PLAIN else 1 / constants.dequantize
     factor = constants.arithmetic_fp4
@@ -174,7 +175,7 @@ def parts(machine: Machine, form: Format, step: Step, constants: Constants) -> P
         kv=kv_bytes / (gpu.bandwidth_bytes_per_s * machine.gpus * constants.kv_bandwidth),
         attention=pairs / (flops_per_s * constants.attention),
         activations=activation_s(machine, form, constants) * step.tokens,
-        launches=machine.products * launch_s(form, constants) if machine.launches else 0.0,
+        launches=machine.products * launch_s(form, constants) if machine.cpu is None else 0.0,
         communication=_communication_s(machine, step.tokens, constants),
     )
 

@@ -72,7 +72,7 @@ def factors(machine: Machine, before: Format, after: Format, step: Step, constan
     kv = machine.shape.kv_read_bytes(1.0, after.kv_element_bytes) / machine.shape.kv_read_bytes(
         1.0, before.kv_element_bytes
     )
-    added = launch_s(after, constants) - launch_s(before, constants) if machine.launches else 0.0
+    added = launch_s(after, constants) - launch_s(before, constants) if machine.cpu is None else 0.0
     return Factors(
         weight_read=_read(machine, after, step, constants) / _read(machine, before, step, constants),
         kv_read=kv,

@@ -42,13 +42,14 @@ _LIMITS = """## Where not to trust it
 - **Mixtures of experts whose shape is a stand-in** (Qwen3.5-397B on B300 under SGLang): how many experts a few requests
   touch is guessed, and their time to first token at 4 to 16 requests is mostly not the products'. There the article's
   rule, which never says more than 1.4, errs a little less.
-- **llama.cpp on a CPU** is as fast as its kernels, which no page tells: they differ by instruction set, type and number
-  of sequences. Compiled for AVX2, Q8_0 and Q4_0 are predicted within 20 % (median) of what captures and live runs
-  (`make soak`) gave, from F16's counters. AVX-512's kernels for Q4_0 gained 1.4 to 2.9 times where 1.0 to 2.2 is
-  predicted (median error of both types a third). In a ready-made wheel (xllamacpp 2026.10.11549, compiled by GCC 10.2)
-  F16 alone is slow, since its product keeps its sums in memory: prompts at 199 tokens/s, 360 by the same source
-  compiled by GCC 12. Types that it does not slow gain 1.4 to 2.0 times there. The interval is wide for that, and the
-  daemon predicts nothing for a server whose GPU it does not know.
+- **llama.cpp on a CPU** is as fast as its kernels, which no page tells: they differ by processor, instruction set, type
+  and number of sequences. Where they were measured (`analyzer/facts/cpu_kernels.py`), Q8_0 and Q4_0 are predicted from
+  F16's counters within 20 % (median) of what captures and live runs (`make soak`) gave; single loads of four sequences
+  gained 1.8 times where 1.2 was predicted. With the mean of the measured kernels the captures are predicted within
+  16 %, one of ten loads in the wrong direction. A compiler matters as much: in a ready-made wheel (xllamacpp
+  2026.10.11549, GCC 10.2) the product of F16 alone keeps its sums in memory, prompts go at 199 tokens/s instead of 360
+  as by GCC 12, and types that this does not slow gain 1.4 to 2.0 times. The interval is wide for that, and the daemon
+  predicts nothing for a server whose GPU it does not know.
 - **llama.cpp prefill of 70B models split over several GPUs** fell to 0.3 to 0.6 of F16 in one source; nothing in the
   setting tells why, and 0.8 is predicted.
 - **Wide expert parallelism** (64 GPUs): the load per GPU is not in the rows, and published gains of 1.2 to 1.5 are

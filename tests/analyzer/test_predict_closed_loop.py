@@ -9,18 +9,20 @@ from statistics import median
 import pytest
 
 from analyzer.evidence import Evidence
+from analyzer.facts.cpu_kernels import AVX2, cpu_kernels
 from analyzer.predict import Prediction
 from tests.fakes import closed_loop
 from tests.fakes.closed_loop import BYTES_RATIO, CLEAR_CHANGE, Told, coefficients
 
 CAPTURED = json.loads((Path(__file__).parent / "data" / "llamacpp_closed_loop.json").read_text())
+CPU = cpu_kernels("Zen 3", AVX2)
 RUNS = {
     scheme: {name: Told(**counted) for name, counted in loads.items()} for scheme, loads in CAPTURED["runs"].items()
 }
 
 
 def predicted(scheme: str, name: str) -> Prediction:
-    return closed_loop.predicted(scheme, name, RUNS["f16"], CAPTURED["parameters"])
+    return closed_loop.predicted(scheme, name, RUNS["f16"], CAPTURED["parameters"], CPU)
 
 
 def measured(scheme: str, name: str) -> float:
@@ -57,3 +59,14 @@ def test_it_is_fitted_evidence_with_the_coefficients_that_the_server_would_have(
     assert answer.after is not None
     assert answer.after.weight_read_s < coefficients(RUNS["f16"]["decode-c4"], RUNS["f16"]).weight_read_s
     assert answer.after.prefill_token_s > coefficients(RUNS["f16"]["decode-c4"], RUNS["f16"]).prefill_token_s
+
+
+def test_a_processor_that_was_not_measured_is_answered_by_the_mean_of_those_that_were_as_assumed_and_wider() -> None:
+    unknown = cpu_kernels("Zen 9", AVX2)
+    known = predicted("Q8_0", "prefill-c4").speedup
+    answer = closed_loop.predicted("Q8_0", "prefill-c4", RUNS["f16"], CAPTURED["parameters"], unknown).speedup
+
+    assert unknown.rate_8bit == pytest.approx((0.74 * 1.00 * 0.81) ** (1 / 3))
+    assert answer.evidence is Evidence.ASSUMED
+    assert answer.value == pytest.approx(known.value * unknown.rate_8bit / CPU.rate_8bit, rel=0.01)
+    assert answer.high / answer.low > known.high / known.low

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from analyzer.facts.cpu_kernels import CpuKernels
 from analyzer.facts.model_shape import ModelShape
 from analyzer.predict import Coefficients, Machine, Prediction, Setting, Step, predict, unquantized
 
@@ -30,10 +31,10 @@ class Told:
         return self.output_tokens / self.wall_s
 
 
-def machine(parameters: float) -> Machine:
+def machine(parameters: float, cpu: CpuKernels) -> Machine:
     """Only the number of parameters is known; every type of GGUF quantizes all of them, so the rest has no say."""
     shape = ModelShape("s320m", int(parameters), 16, 1024, 16, 16, 64, 4096, 32000, False, ("capture",), ())
-    return Machine(shape, gpu=None, llama_cpp=True, launches=False)
+    return Machine(shape, gpu=None, llama_cpp=True, cpu=cpu)
 
 
 def coefficients(load: Told, loads: Mapping[str, Told]) -> Coefficients:
@@ -47,11 +48,11 @@ def coefficients(load: Told, loads: Mapping[str, Told]) -> Coefficients:
     return Coefficients(read_s, max(0.0, rest_s), token_s, 0.0, 0.0, token_s, rounding=1.0)
 
 
-def predicted(scheme: str, name: str, loads: Mapping[str, Told], parameters: float) -> Prediction:
+def predicted(scheme: str, name: str, loads: Mapping[str, Told], parameters: float, cpu: CpuKernels) -> Prediction:
     """For that load, from those that the server in F16 was under."""
     load = loads[name]
     step = Step(1.0, load.sequence_steps / load.steps, 100.0, load.prompt_tokens / load.steps)
-    setting = Setting(machine(parameters), "llamacpp", unquantized(), (step,))
+    setting = Setting(machine(parameters, cpu), "llamacpp", unquantized(), (step,))
     answer = predict(setting, scheme, coefficients(load, loads))
     assert isinstance(answer, Prediction)
     return answer
