@@ -41,9 +41,8 @@ class JoinGpus:
     async def look(self) -> None:
         """Look once; /proc is read only where some GPU tells its processes."""
         targets, readings = self._targets(), self._board.readings()
-        addresses = [target.address for target in self._joins.unstated(targets)]
-        told = addresses if any(one.process_ids for one in readings) else []
-        served = await self._worker.run(self._processes.serving, told)
+        asked = self._joins.unstated(targets) if any(one.process_ids for one in readings) else []
+        served = await self._worker.run(self._processes.serving, [target.address for target in asked])
         self._joins.look(targets, readings, served)
 
     def close(self) -> None:

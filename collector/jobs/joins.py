@@ -60,7 +60,8 @@ class GpuJoins:
         `served` has the processes behind each target's address. A GPU that two targets would get by the same means is
         given to neither: its duty cycle is not one replica's.
         """
-        self._found = joins_found(self.unstated(targets), readings, served)
+        tells = any(one.process_ids or one.owners for one in readings)
+        self._found = joins_found(self.unstated(targets), readings, served) if tells else {}
 
     def _told(self, target: Target) -> GpuJoin | None:
         for one in self.stated:

@@ -99,12 +99,14 @@ class Recompute:
         self._made(report)
         # The report before is gone only now.
         with suppress(asyncio.CancelledError):
-            await self._reader.run(self._give_back)
+            await self._give_back()
 
-    def _give_back(self) -> None:
-        with suppress(StoreError):
-            self._store.give_back()
-        give_back()
+    async def _give_back(self) -> None:
+        writer, reader = self._writer, self._reader
+        for worker, give in ((writer, self._store.writer.give_back), (reader, self._store.give_back)):
+            with suppress(StoreError):
+                await worker.run(give)
+        await reader.run(give_back)
 
     async def _stand_by(self) -> None:
         """Show the report that another daemon stored. Raises StoreError."""

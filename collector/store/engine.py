@@ -40,6 +40,9 @@ TRANSACTION_LIMIT_S = 60.0
 TCP_USER_TIMEOUT_MS = 10_000
 """Keepalives do not help while sent data is unacknowledged: this ends a statement over a cut network."""
 READERS = 4
+PREPARED = 16
+"""So many of its last statements a connection to a SQLite file keeps prepared, not the driver's 128: most name the
+ticks and epochs of one search, are never asked again, and take 30 kB each."""
 
 T = TypeVar("T")
 
@@ -195,7 +198,8 @@ def _file_engines(where: Place, path: Path) -> Engines:
 
 def _existing_file(path: Path) -> sqlite3.Connection:
     """A connection that never makes the file; the pool hands it from thread to thread."""
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, check_same_thread=False)
+    where = f"file:{quote(str(path))}?mode=rw"
+    return sqlite3.connect(where, uri=True, check_same_thread=False, cached_statements=PREPARED)
 
 
 def _writer(busy_ms: int, *, foreign_keys: bool) -> tuple[str, ...]:
@@ -229,7 +233,7 @@ def _patiently(connection: Any, pragma: str) -> None:
 
 def _file_engine(where: Place, pragmas: tuple[str, ...], begin: str, **options: Any) -> Engine:
     pool = options if "poolclass" in options else {"pool_size": READERS, **options, "max_overflow": 0}
-    engine = create_engine(where.url, hide_parameters=True, **pool)
+    engine = create_engine(where.url, hide_parameters=True, connect_args={"cached_statements": PREPARED}, **pool)
 
     def set_up(connection: Any, _record: object) -> None:
         # The driver would open transactions by itself, and never around DDL: ours begin in `start`.

@@ -105,6 +105,11 @@ class Writer:
         self._gpus = known
         return Appended(new, len(rows) + len(readings) - new)
 
+    def give_back(self) -> None:
+        """Drop the pages that the connection to a SQLite file keeps in memory. Raises StoreError."""
+        if self._engines.sqlite:
+            self._engines.write(lambda connection: connection.exec_driver_sql("PRAGMA shrink_memory"))
+
     def append_totals(self, made: Iterable[tuple[float, Totals]]) -> None:
         """Keep totals by the start (unix time) of their bucket, in place of any made from fewer samples.
 
