@@ -18,11 +18,10 @@ class Rows(Sequence[T]):
     def __init__(self, kind: Callable[..., T], rows: Iterable[Sequence[float | None]]) -> None:
         """`rows` are equally long; None may stand in them, not a number may not."""
         self.kind = kind
-        self._width = 1
-        self._numbers = array("d")
-        for row in rows:
-            self._width = len(row)
-            self._numbers.extend(map(_number, row))
+        held = list(rows)
+        self._width = len(held[0]) if held else 1
+        # Of a list, whose length is known, an array takes no more than it needs.
+        self._numbers = array("d", [nan if one is None else one for row in held for one in row])
 
     def __len__(self) -> int:
         return len(self._numbers) // self._width
@@ -64,7 +63,7 @@ class Figures(Mapping[str, float]):
     def __init__(self, names: tuple[str, ...], figures: Iterable[float | None]) -> None:
         """`names` may be shared by many; there are as many figures, and None may be among them."""
         self._names = names
-        self._numbers = array("d", map(_number, figures))
+        self._numbers = array("d", [nan if one is None else one for one in figures])
 
     def __getitem__(self, name: str) -> float:
         if name in self._names:
@@ -85,7 +84,3 @@ class Figures(Mapping[str, float]):
 
     def __repr__(self) -> str:
         return repr(dict(self))
-
-
-def _number(one: float | None) -> float:
-    return nan if one is None else one
