@@ -98,9 +98,8 @@ def step_sizes(totals: Totals, model: StepModel | Missing, evidence: Evidence) -
 def _tokens(counts: Column, totals: Totals) -> Column:
     """Mean tokens of each bucket's steps: at one place in all of them, so that the counted tokens come out."""
     counted, steps = totals.deltas["step_tokens_total"], totals.deltas["steps_total"]
-    middle = _BEGINS ** (1 - MIDDLE) * _ENDS**MIDDLE
     if counted is None or not steps:
-        return middle
+        return np.asarray(_BEGINS ** (1 - MIDDLE) * _ENDS**MIDDLE)
     # Samples carry the histogram only now and then, so it may cover less than the counters do.
     wanted = counted / steps * counts.sum()
     reached = _GRID @ counts

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import reduce
+from itertools import chain
+from operator import attrgetter
 
+import numpy as np
+
+from analyzer.columns import Column
 from analyzer.combine import weighted_mean
 from analyzer.evidence import Estimate, Evidence, Missing, worst
 from analyzer.hours import MixHours, deployment_hours
+from analyzer.packed import Rows
 from analyzer.phases import COMPONENTS, PhaseAccount
 from analyzer.replicas import ReplicaReport
 from analyzer.stepsizes import StepSize, StepSizes
+
+_FIGURES = attrgetter(*(one.name for one in fields(StepSize)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,46 +62,38 @@ def _sizes(members: Sequence[StepSizes | Missing]) -> StepSizes | Missing:
     if not known:
         reasons = [one.reason for one in members if isinstance(one, Missing)]
         return Missing(reasons[0] if reasons else "no replica of this deployment has been seen")
-    return reduce(_both, known)
+    return known[0] if len(known) == 1 else _together(known)
 
 
-def _both(one: StepSizes, other: StepSizes) -> StepSizes:
-    """Two replicas' steps together: counts add up, and so does their time where both tell it."""
-    steps = one.counted_steps + other.counted_steps
-    my_s, their_s = _length_s(one), _length_s(other)
+def _together(known: Sequence[StepSizes]) -> StepSizes:
+    """Several replicas' steps: counts add up, and so does their time where all tell it."""
+    counted = np.array([one.counted_steps for one in known])
+    sizes = np.stack([_columns(one) for one in known], axis=1)  # figures, replicas, sizes
+    up_to, tokens, shares, _, lengths_s = sizes
+    counts = shares * counted[:, None]
+    count, spent_s = counts.sum(axis=0), (counts * lengths_s).sum(axis=0)
+    if np.isnan(spent_s).any():
+        spent_s = np.full_like(spent_s, np.nan)
+    # Where nobody counted a step, what the first one says stands.
+    mean_tokens, length_s = (
+        np.divide(of, count, out=first.copy(), where=count > 0)
+        for of, first in (((counts * tokens).sum(axis=0), tokens[0]), (spent_s, lengths_s[0] + 0 * spent_s))
+    )
+    rows = np.column_stack([up_to[0], mean_tokens, count / counted.sum(), spent_s / spent_s.sum(), length_s])
     return StepSizes(
-        sizes=tuple(
-            _size(mine, one.counted_steps, theirs, other.counted_steps, my_s, their_s)
-            for mine, theirs in zip(one.sizes, other.sizes, strict=True)
-        ),
-        counted_steps=steps,
-        mean_tokens=(one.mean_tokens * one.counted_steps + other.mean_tokens * other.counted_steps) / steps,
+        sizes=Rows(StepSize, rows.tolist()),
+        counted_steps=float(counted.sum()),
+        mean_tokens=float(np.array([one.mean_tokens for one in known]) @ counted / counted.sum()),
         largest_batch=None,
-        evidence=_evidence(one.evidence, other.evidence),
+        evidence=reduce(_evidence, (one.evidence for one in known)),
     )
 
 
-def _size(
-    mine: StepSize, my_steps: float, theirs: StepSize, their_steps: float, my_s: float | None, their_s: float | None
-) -> StepSize:
-    counts = mine.steps * my_steps, theirs.steps * their_steps
-    count, whole = sum(counts), my_steps + their_steps
-    busy = step_s = None
-    if my_s is not None and their_s is not None and mine.busy is not None and theirs.busy is not None:
-        spent_s = mine.busy * my_s + theirs.busy * their_s
-        busy, step_s = spent_s / (my_s + their_s), spent_s / count if count > 0 else mine.step_s
-    tokens = (mine.mean_tokens * counts[0] + theirs.mean_tokens * counts[1]) / count if count > 0 else mine.mean_tokens
-    return StepSize(mine.up_to_tokens, tokens, count / whole, busy, step_s)
-
-
-def _length_s(one: StepSizes) -> float | None:
-    """Seconds of all counted steps; None where no model tells how long one takes."""
-    told = [(size.steps, size.step_s) for size in one.sizes]
-    return (
-        None
-        if any(length is None for _, length in told)
-        else one.counted_steps * sum(steps * length for steps, length in told if length is not None)
-    )
+def _columns(one: StepSizes) -> Column:
+    """The sizes' figures in the order of `StepSize`, shape (figures, sizes); not a number where one is None."""
+    sizes = one.sizes
+    told = sizes.figures() if isinstance(sizes, Rows) else chain.from_iterable(map(_FIGURES, sizes))
+    return np.array(list(told), dtype=np.float64).reshape(len(sizes), -1).T
 
 
 def _evidence(one: Evidence | Missing, other: Evidence | Missing) -> Evidence | Missing:
