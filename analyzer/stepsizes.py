@@ -70,16 +70,16 @@ def step_sizes(totals: Totals, model: StepModel | Missing, evidence: Evidence) -
     told = totals.histograms["step_tokens"]
     if told is None:
         return Missing("the engine has no histogram of tokens per step, or no two samples of this span carry it")
-    counts = np.array(told)
-    if counts.sum() <= 0:
+    counts, counted = np.array(told), float(sum(told))
+    if counted <= 0:
         return Missing("no step was counted: the server was idle")
-    tokens = _tokens(counts, totals)
-    batch = _largest_batch(counts, tokens, totals)
+    tokens = _tokens(counts, counted, totals)
+    batch = _largest_batch(counts, counted, tokens, totals)
     step_s = model if isinstance(model, Missing) else batch if isinstance(batch, Missing) else None
     seconds: Column | None = None
     if not isinstance(model, Missing) and not isinstance(batch, Missing):
         seconds = _seconds(model, tokens, *batch)
-    steps = counts / counts.sum()
+    steps = counts / counted
     nothing: list[float | None] = [None] * len(UPPER)
     busy, lengths_s = nothing, nothing
     if seconds is not None:
@@ -88,34 +88,35 @@ def step_sizes(totals: Totals, model: StepModel | Missing, evidence: Evidence) -
     columns = (UPPER, tokens.tolist(), steps.tolist(), busy, lengths_s)
     return StepSizes(
         sizes=Rows(StepSize, zip(*columns, strict=True)),
-        counted_steps=float(counts.sum()),
-        mean_tokens=float(counts @ tokens / counts.sum()),
+        counted_steps=counted,
+        mean_tokens=float(counts @ tokens / counted),
         largest_batch=None if isinstance(batch, Missing) else batch[0] * batch[1],
         evidence=evidence if step_s is None else step_s,
     )
 
 
-def _tokens(counts: Column, totals: Totals) -> Column:
+def _tokens(counts: Column, counted: float, totals: Totals) -> Column:
     """Mean tokens of each bucket's steps: at one place in all of them, so that the counted tokens come out."""
-    counted, steps = totals.deltas["step_tokens_total"], totals.deltas["steps_total"]
-    if counted is None or not steps:
+    whole, steps = totals.deltas["step_tokens_total"], totals.deltas["steps_total"]
+    if whole is None or not steps:
         return np.asarray(_BEGINS ** (1 - MIDDLE) * _ENDS**MIDDLE)
     # Samples carry the histogram only now and then, so it may cover less than the counters do.
-    wanted = counted / steps * counts.sum()
+    wanted = whole / steps * counted
     reached = _GRID @ counts
     place = float(np.interp(wanted, reached, _PLACES))
     tokens = _BEGINS ** (1 - place) * _ENDS**place
     # What is left is the grid's own error, at most 1 part in 1,000.
-    return np.asarray(np.clip(tokens * (wanted / (counts @ tokens)), _BEGINS, _ENDS), dtype=np.float64)
+    exact = tokens * (wanted / (counts @ tokens))
+    return np.asarray(np.minimum(np.maximum(exact, _BEGINS), _ENDS))
 
 
-def _largest_batch(counts: Column, tokens: Column, totals: Totals) -> tuple[float, float] | Missing:
+def _largest_batch(counts: Column, counted: float, tokens: Column, totals: Totals) -> tuple[float, float] | Missing:
     """Generated tokens per step at most, and sequences per such token: beyond it a step holds prompt tokens."""
     steps, generated = totals.deltas["steps_total"], totals.deltas["generation_tokens_total"]
     sequence_steps = totals.deltas["decode_sequence_steps_total"]
     if not steps or not generated or sequence_steps is None:
         return Missing("the engine does not count generated tokens and decode batches, so no step's length can be told")
-    wanted = generated / steps * counts.sum()
+    wanted = generated / steps * counted
     ends = tokens[counts > 0]
     reached = np.minimum(tokens, ends[:, None]) @ counts
     most = float(np.interp(wanted, [0.0, *reached], [0.0, *ends]))

@@ -15,6 +15,7 @@ from collector.errors import StoreError, UnknownEpochError
 from collector.store.codec import Row, bucket_ms, gpu_row, microseconds, replica_row, totals_row
 from collector.store.conclusions import add_report, report_row, report_text, verdict_rows
 from collector.store.engine import Engines
+from collector.store.grid import numbers
 from collector.store.identity import fingerprint, identity_text
 from collector.store.names import storable, storable_key
 from collector.store.partitions import days_of, lacks_day, make_days
@@ -218,12 +219,13 @@ def _touched(row: Row) -> tuple[int, int]:
     return start, start + BUCKET_MS
 
 
-def _require_epochs(connection: Connection, numbers: set[int]) -> None:
+def _require_epochs(connection: Connection, named: set[int]) -> None:
     """Raises UnknownEpochError unless the database has them all. A foreign key would cost every row a search."""
-    ordered = sorted(numbers)
+    ordered = sorted(named)
     for begin in range(0, len(ordered), EPOCHS_AT_ONCE):
         some = ordered[begin : begin + EPOCHS_AT_ONCE]
-        lacking = set(some) - set(connection.execute(select(epochs.c.id).where(epochs.c.id.in_(some))).scalars())
+        there = connection.exec_driver_sql(f"SELECT id FROM epochs WHERE id IN ({numbers(some)})")
+        lacking = set(some) - set(there.scalars())
         if lacking:
             raise UnknownEpochError(f"epoch {min(lacking)} is not in this database; register the replica again")
 
