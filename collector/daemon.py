@@ -34,7 +34,7 @@ from collector.jobs.serving import Serving, WebFlags
 from collector.jobs.sink import Sink
 from collector.jobs.spool import Spool
 from collector.jobs.targets import Target
-from collector.jobs.ticks import every, first_delay_s
+from collector.jobs.ticks import Instants, every, first_delay_s
 from collector.jobs.tidy import Tidy
 from collector.jobs.timetable import Job, Timetable
 from collector.jobs.turn import Turn, lasts_s
@@ -83,6 +83,7 @@ class Daemon:
         self._settings = settings
         self._store = store
         self._clock = clock
+        self._instants = Instants(clock)
         self.extra_targets = targets
         self._gpus = gpus
         self._gpus_lost: GpusLostError | None = None
@@ -230,7 +231,7 @@ class Daemon:
         await asyncio.sleep(begin_s)
         await poll.run()
         first_s = first_delay_s(target.url, target.interval_s, self._clock.wall_s())
-        await every(target.interval_s, first_s, self._clock, poll.run, partial(self._health.skipped, Work.POLL))
+        await every(target.interval_s, first_s, self._instants, poll.run, partial(self._health.skipped, Work.POLL))
 
     async def _supervised(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
         """Run a part that never ends; one that breaks is logged and begun again."""
@@ -252,7 +253,7 @@ class Daemon:
         await poll.run()
         first_s = first_delay_s("gpus", interval_s, self._clock.wall_s())
         try:
-            await every(interval_s, first_s, self._clock, poll.run, partial(self._health.skipped, Work.GPUS))
+            await every(interval_s, first_s, self._instants, poll.run, partial(self._health.skipped, Work.GPUS))
         except GpusLostError as error:
             event(_log, logging.ERROR, "ending, since GPUs that were read are gone", about="gpus", error=error)
             self._gpus_lost = error

@@ -43,19 +43,51 @@ def joined_s(at_s: float, interval_s: float) -> float:
     return ceil(at_s / apart_s - 1e-6) * apart_s
 
 
+class Instants:
+    """Instants on the monotonic clock; all who wait for the same one are woken by one timer.
+
+    A thousand targets wait for twenty instants: with a timer each, every wait is one more search among a thousand.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._waiting: dict[float, list[asyncio.Future[None]]] = {}
+
+    def now_s(self) -> float:
+        """Seconds on the monotonic clock."""
+        return self._clock.monotonic_s()
+
+    async def reach(self, at_s: float) -> None:
+        """Wait for an instant; at least until others had their turn."""
+        loop = asyncio.get_running_loop()
+        at_s = round(at_s, 6)  # sums of an interval differ in their last digits
+        waiting = self._waiting.get(at_s)
+        if waiting is None:
+            waiting = self._waiting[at_s] = []
+            loop.call_later(max(0.0, at_s - self.now_s()), self._wake, at_s)
+        mine = loop.create_future()
+        waiting.append(mine)
+        await mine
+
+    def _wake(self, at_s: float) -> None:
+        for one in self._waiting.pop(at_s):
+            if not one.done():  # whoever was cancelled waits no longer
+                one.set_result(None)
+
+
 async def every(
     interval_s: float,
     first_delay_s: float,
-    clock: Clock,
+    instants: Instants,
     poll: Callable[[], Awaitable[None]],
     skipped: Callable[[int], None],
 ) -> NoReturn:
     """Call `poll` each interval until cancelled. A poll that takes too long skips the turns it ran over: so many."""
-    next_s = joined_s(clock.monotonic_s() + first_delay_s, interval_s)
+    next_s = joined_s(instants.now_s() + first_delay_s, interval_s)
     while True:
-        await asyncio.sleep(max(0.0, next_s - clock.monotonic_s()))
+        await instants.reach(next_s)
         await poll()
-        over = max(0, int((clock.monotonic_s() - next_s) // interval_s))
+        over = max(0, int((instants.now_s() - next_s) // interval_s))
         if over > 0:
             skipped(over)
         next_s += interval_s * (1 + over)

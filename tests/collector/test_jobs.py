@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from analyzer.samples import GpuSample
 from collector.errors import Kind, SourceError
 from collector.jobs.duty import DutyCycles
 from collector.jobs.targets import auth_headers, static_targets, tls_context
-from collector.jobs.ticks import aligned, every, first_delay_s, joined_s, offset_ratio
+from collector.jobs.ticks import Instants, aligned, every, first_delay_s, joined_s, offset_ratio
 from collector.jobs.worker import Worker
 from collector.logs import configure, event
 from collector.settings.jobs import TlsConfig
@@ -73,23 +73,50 @@ def test_a_poll_that_overruns_skips_turns_and_does_not_hurry_after_them() -> Non
         if len(begun) == 3:
             raise asyncio.CancelledError
 
-    async def main() -> None:
-        waits: list[float] = []
+    class ByHand(Instants):
+        """Reached by turning the clock on."""
 
-        async def sleep(seconds: float) -> None:
-            waits.append(seconds)
-            clock.advance(seconds)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("collector.jobs.ticks.asyncio.sleep", sleep)
-            with pytest.raises(asyncio.CancelledError):
-                await every(10.0, 0.0, clock, poll, skipped.append)
+        async def reach(self, at_s: float) -> None:
+            clock.advance(max(0.0, at_s - clock.monotonic_s()))
 
     start_s = clock.monotonic_s()
-    asyncio.run(main())
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(every(10.0, 0.0, ByHand(clock), poll, skipped.append))
 
     assert begun == [0.0, 30.0, 40.0]
     assert skipped == [2]
+
+
+def test_all_who_wait_for_an_instant_are_woken_by_one_timer_but_whoever_left() -> None:
+    """Four wait for the instants 0 and 1 of a clock that stands at 1; the second of the first three leaves."""
+    clock, woken = HandClock(), list[int]()
+
+    async def main() -> int:
+        instants, now_s = Instants(clock), clock.monotonic_s()
+        timers: list[object] = []
+
+        async def wait(number: int, at_s: float) -> None:
+            await instants.reach(at_s)
+            woken.append(number)
+
+        loop = asyncio.get_running_loop()
+        call_later = loop.call_later
+
+        def counted(delay_s: float, callback: Callable[..., object], *arguments: object) -> asyncio.TimerHandle:
+            timers.append(callback)
+            return call_later(delay_s, callback, *arguments)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "call_later", counted)
+            waiting = [asyncio.create_task(wait(number, now_s)) for number in range(3)]
+            waiting.append(asyncio.create_task(wait(3, now_s - 1)))
+            await asyncio.sleep(0)
+            waiting[1].cancel()
+            await asyncio.wait(waiting)
+        return len(timers)
+
+    assert asyncio.run(main()) == 2
+    assert sorted(woken) == [0, 2, 3]
 
 
 def test_a_worker_hands_back_results_and_errors() -> None:
