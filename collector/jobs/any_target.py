@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from collector.clock import Clock
@@ -35,35 +34,30 @@ class Parts:
         scraper = scraper_of(target, fetcher, self.layouts)
         newest_s = self.sink.newest_s(target.url)
         engine = PollTarget(target, scraper, self.sink, health, self.clock, self.joins, newest_s)
-
-        def gpu_page() -> PollGpuPage:
-            return PollGpuPage(target, gpu_scraper_of(target, fetcher, self.clock), self.board, health, self.clock)
-
-        return PollAny(engine, gpu_page, health, lambda: self.board.forget(target.url), target.job.engine == ENGINE)
+        return PollAny(target, fetcher, health, engine, self)
 
 
 class PollAny:
     """One target's polls, whatever its page shows."""
 
-    def __init__(
-        self,
-        engine: PollTarget,
-        gpu_page: Callable[[], PollGpuPage],
-        health: TargetHealth,
-        forget: Callable[[], None],
-        stated: bool,
-    ) -> None:
-        """`forget` drops what an exporter showed here; `stated`: the operator says that it is an exporter.
+    __slots__ = ("_engine", "_fetcher", "_gpu_page", "_health", "_parts", "_shows_gpus", "_target")
 
-        `gpu_page` makes the poll of an exporter, which few targets need.
-        """
-        self._engine = engine
-        self._make_gpu_page = gpu_page
-        self._gpu_page: PollGpuPage | None = None
+    def __init__(
+        self, target: Target, fetcher: Fetcher, health: TargetHealth, engine: PollTarget, parts: Parts
+    ) -> None:
+        """`engine` polls an engine's page; the poll of an exporter's, which few targets need, is made of `parts`."""
+        self._target = target
+        self._fetcher = fetcher
         self._health = health
-        self._forget = forget
-        self._stated = stated
-        self._shows_gpus = stated
+        self._engine = engine
+        self._parts = parts
+        self._gpu_page: PollGpuPage | None = None
+        self._shows_gpus = self._stated
+
+    @property
+    def _stated(self) -> bool:
+        """Whether the operator says that it is an exporter."""
+        return self._target.job.engine == ENGINE
 
     async def run(self) -> None:
         """Poll once; a page that has turned into an engine's is read at the next poll."""
@@ -75,8 +69,9 @@ class PollAny:
             else:
                 return
         if self._gpu_page is None:
-            self._gpu_page = self._make_gpu_page()
+            scraper = gpu_scraper_of(self._target, self._fetcher, self._parts.clock)
+            self._gpu_page = PollGpuPage(self._target, scraper, self._parts.board, self._health, self._parts.clock)
         await self._gpu_page.run()
         if not self._stated and self._health.reason == Kind.WRONG_ENGINE:
             self._shows_gpus = False
-            self._forget()
+            self._parts.board.forget(self._target.url)

@@ -36,6 +36,21 @@ _log = logging.getLogger("breakeven.poll")
 class PollTarget:
     """One target's polls. The scraper is made at the first, so that a bad TLS file is a failed poll, not a crash."""
 
+    __slots__ = (
+        "_clock",
+        "_health",
+        "_joins",
+        "_known",
+        "_last",
+        "_process_start",
+        "_scraper",
+        "_sink",
+        "_sparse",
+        "_standstill",
+        "_stretches",
+        "_target",
+    )
+
     def __init__(
         self,
         target: Target,

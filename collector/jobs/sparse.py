@@ -12,6 +12,8 @@ HISTOGRAM_PERIOD_S = 60.0
 class Sparse:
     """When each replica of a target last had its histograms stored, and in which life of its process."""
 
+    __slots__ = ("_last",)
+
     def __init__(self) -> None:
         self._last: dict[ReplicaKey, tuple[str | None, float]] = {}
 

@@ -16,6 +16,8 @@ POLLS = 3
 class Standstill:
     """What the counters of one target said last, and since when they say it."""
 
+    __slots__ = ("_former", "_polls", "_since_s")
+
     def __init__(self) -> None:
         self._former: tuple[ReplicaReading, ...] = ()
         self._since_s = 0.0

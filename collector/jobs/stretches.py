@@ -28,6 +28,8 @@ class Stretches:
     Within a stretch no two neighbours lie across a step, unless so far apart that they make no window.
     """
 
+    __slots__ = ("_all", "_current", "_gap_s", "_offset_s")
+
     def __init__(self, interval_s: float, newest_s: float | None = None) -> None:
         """`newest_s` is when a poll that an earlier run stored was sent: the clock may have been set meanwhile."""
         self._gap_s = MAX_GAP_INTERVALS * interval_s

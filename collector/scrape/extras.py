@@ -29,6 +29,8 @@ _PAUSE_POLLS = 20
 class Extras:
     """What one target's JSON endpoints and step source said at the last poll, and which endpoints rest."""
 
+    __slots__ = ("_extras", "_pauses", "_steps", "_sums", "_values")
+
     def __init__(self, extras: tuple[Extra, ...], exclusive: bool, steps: StepSource | None = None) -> None:
         self._extras = tuple(extra for extra in extras if exclusive or not extra.destructive)
         self._steps = steps

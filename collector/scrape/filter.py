@@ -33,6 +33,8 @@ class NameFilter:
     the steady state a poll is one request and never more than a plain GET costs.
     """
 
+    __slots__ = ("_allowed", "_expected", "_layout", "_process_start", "_state", "_url")
+
     def __init__(self, url: str, wanted: frozenset[str], enabled: bool = True) -> None:
         self._url = filtered_url(url, wanted) if enabled else url
         self._allowed = enabled and len(self._url) <= _URL_CHARS

@@ -14,6 +14,8 @@ class Floors:
     Held at its maximum it is a counter again: late by what is under way, right in the long run.
     """
 
+    __slots__ = ("_fields", "_last", "_process_start")
+
     def __init__(self, fields: frozenset[str]) -> None:
         self._fields = fields
         self._process_start: str | None = None

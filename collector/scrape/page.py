@@ -88,6 +88,8 @@ class PageParser:
     Values of samples that are not wanted are checked by the full parse only.
     """
 
+    __slots__ = ("_layout", "_limits", "_pool", "_wanted")
+
     def __init__(self, wanted: frozenset[str] | None, limits: Limits, pool: LayoutPool | None = None) -> None:
         """`wanted` are the sample names to keep; None keeps all."""
         self._wanted = wanted

@@ -52,6 +52,26 @@ def _no_headers() -> Mapping[str, str]:
 class TargetScraper:
     """Everything that is remembered of one target between polls. Not for concurrent use."""
 
+    __slots__ = (
+        "_detect",
+        "_engine",
+        "_exclusive",
+        "_fetcher",
+        "_headers",
+        "_identity",
+        "_identity_tries",
+        "_layouts",
+        "_limits",
+        "_log_file",
+        "_name_filter",
+        "_passes",
+        "_process_start",
+        "_server_name",
+        "_ssl",
+        "_stated_engine",
+        "_url",
+    )
+
     def __init__(
         self,
         url: str,
@@ -262,6 +282,8 @@ class TargetScraper:
 
 class _Engine:
     """What belongs to a target's engine: two parsers, since filtered and plain pages have different shapes."""
+
+    __slots__ = ("extras", "filter", "filtered_parser", "floors", "parser", "spec")
 
     def __init__(
         self,
