@@ -26,8 +26,8 @@ _CUTS = np.array(
         for chosen in ((WEIGHTS, KV), (WEIGHTS,), (KV,), (COMPUTE,), (PREFILL,), (OVERHEAD, SEQUENCE))
     ],
     dtype=np.float64,
-)
-"""Of the shares from the third on, the coefficients whose seconds they are."""
+).T
+"""Of the shares from the third on, the coefficients whose seconds they are (shape (6, 6))."""
 NEGLIGIBLE = 1e-4
 """Hypotheses of less weight are left out."""
 
@@ -57,12 +57,15 @@ def shares(model: StepModel, parts: Sequence[Part]) -> SpanShares | Missing:
     likely = [one for one in model.hypotheses if one.weight >= NEGLIGIBLE]
     total = sum(one.weight for one in likely)
     found = []
+    classified: dict[tuple[float, ...], Steps] = {}
     for law in Law:
         mine = [one for one in likely if one.law is law]
         if not mine:
             continue
-        steps = classify(seen, np.array([[one.chunk_tokens] for one in mine]))
-        values, slopes, busy_s = _shares(law, np.array([one.logs for one in mine]), seen, steps)
+        limits = tuple(one.chunk_tokens for one in mine)
+        if limits not in classified:
+            classified[limits] = classify(seen, np.array(limits)[:, None])
+        values, slopes, busy_s = _shares(law, np.array([one.logs for one in mine]), seen, classified[limits])
         covariance = np.array([one.covariance for one in mine])
         variance = (slopes * (covariance @ slopes)).sum(axis=1)
         found.append((np.array([one.weight / total for one in mine]), values, variance, busy_s))
@@ -81,7 +84,7 @@ def _shares(law: Law, logs: Array, seen: Blocks, steps: Steps) -> tuple[Array, A
         taken = spent(law, np.exp(logs[:, None]), seen, steps)
         parts, marginal, exclusive = (cut[:, 0].sum(axis=-1) for cut in (taken.busy, taken.marginal, taken.exclusive))
         busy_s = parts.sum(axis=-1)
-        cuts = np.stack([marginal, exclusive, *(parts * chosen for chosen in _CUTS)], axis=-1)
+        cuts = np.concatenate([np.stack([marginal, exclusive], axis=-1), parts[..., None] * _CUTS], axis=-1)
         values = cuts.sum(axis=1) / busy_s[:, None]
         return values, (cuts - parts[..., None] * values[:, None]) / busy_s[:, None, None], busy_s
     nudged = np.exp(logs[:, None] + np.vstack([np.zeros(6), _NUDGE * np.eye(6)]))
@@ -89,7 +92,7 @@ def _shares(law: Law, logs: Array, seen: Blocks, steps: Steps) -> tuple[Array, A
     parts = taken.busy.sum(axis=-1)
     whole = parts.sum(axis=-1)
     marginal, exclusive = (cut.sum(axis=(-2, -1)) for cut in (taken.marginal, taken.exclusive))
-    cuts = np.stack([marginal, exclusive, *(parts @ chosen for chosen in _CUTS)], axis=-1)
+    cuts = np.concatenate([np.stack([marginal, exclusive], axis=-1), parts @ _CUTS], axis=-1)
     values = cuts / whole[..., None]
     return values[:, 0], (values[:, 1:] - values[:, :1]) / _NUDGE, whole[:, 0]
 

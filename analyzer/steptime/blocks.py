@@ -12,7 +12,7 @@ seconds per wall second (Little's law), and the share of prefills that meet no d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -98,24 +98,23 @@ def blocks(parts: Sequence[Part] | Counted, *, mixed: bool = True, pair_ratio: f
     if not ran.any():
         return Missing("the server was idle")
     told = told.take(ran)
-    lengths, covered_s = lengths_of(told), told["covered_s"]
-    prefill = np.where(
-        np.isnan(told["prefill_tokens_total"]), told["prompt_tokens_total"], told["prefill_tokens_total"]
-    )
+    sums, covered_s = told.sums(), told["covered_s"]
+    lengths = lengths_of(told, sums)
+    computed, preempted = told["prefill_tokens_total"], told["preemptions_total"]
+    prefill = np.where(np.isnan(computed), told["prompt_tokens_total"], computed)
     # A preempted request is computed again from scratch, which no token counter shows.
-    preempted = told["preemptions_total"]
     prefill = prefill + np.where(np.isnan(preempted), 0.0, preempted) * lengths.context
     prefill = prefill * _attention(told, prefill, lengths, pair_ratio)
-    gap_s = told["inter_token_s_total"]
-    in_flight = gap_s / covered_s
-    single = not mixed or _one_at_a_time(told)
-    busy_s, busy_sd_s = _busy(told, in_flight)
-    request_s, overlap = _request_prefill(told)
-    decoding = np.where(np.isnan(in_flight), told["decode_sequence_steps_total"] / told["steps_total"], in_flight)
+    gap_s, batch = told["inter_token_s_total"], told["decode_sequence_steps_total"] / told["steps_total"]
+    in_flight, waiting = gap_s / covered_s, told.mean("waiting_requests")
+    decoding = np.where(np.isnan(in_flight), batch, in_flight)
+    single = not mixed or _one_at_a_time(told, batch)
+    busy_s, busy_sd_s = _busy(told, decoding)
+    request_s, overlap = _request_prefill(sums, covered_s)
     active_s = np.where(np.isnan(busy_s), covered_s * (1 - np.exp(-decoding)), busy_s)
     idle = 1 - np.minimum(np.maximum(active_s / covered_s, 0), 1)
-    met = np.zeros_like(decoding) if single else decoding + _ahead(told, overlap)
-    drafted, draft_steps = told.sum("draft_tokens_total"), told.sum("draft_steps_total")
+    met = np.zeros_like(decoding) if single else decoding + _ahead(waiting, overlap)
+    drafted, draft_steps = sums["draft_tokens_total"], sums["draft_steps_total"]
     return Blocks(
         covered_s=covered_s,
         steps=told["steps_total"],
@@ -126,7 +125,7 @@ def blocks(parts: Sequence[Part] | Counted, *, mixed: bool = True, pair_ratio: f
         gap_s=gap_s if mixed else np.full_like(gap_s, np.nan),
         busy_s=busy_s,
         busy_sd_s=busy_sd_s,
-        batch_spread=_batch_spread(told, in_flight),
+        batch_spread=_batch_spread(told, batch, gap_s, waiting),
         alone=np.ones_like(idle) if single else idle,
         met_batch=met,
         lengths=lengths,
@@ -149,35 +148,32 @@ def _attention(told: Counted, prefill: Column, lengths: Lengths, pair_ratio: flo
     return (1 + pair_ratio * seen) / (1 + pair_ratio * lengths.prefill_context)
 
 
-def _batch_spread(told: Counted, in_flight: Column) -> Column:
+def _batch_spread(told: Counted, batch: Column, gap_s: Column, waiting: Column) -> Column:
     """Arrivals by chance make the batch Poisson, its variance its mean, unless a full batch holds it; a block shorter
     than requests last sees only a part of that.
     """
     covered_s = told["covered_s"]
-    batch = told["decode_sequence_steps_total"] / told["steps_total"]
     with np.errstate(invalid="ignore", divide="ignore"):
-        lasting_s = in_flight * covered_s / told["prefills_total"]
+        lasting_s = gap_s / told["prefills_total"]
         seen = covered_s / (covered_s + 2 * lasting_s)
-        spread = np.where(told.mean("waiting_requests") < FEW_WAITING, seen / batch, 0.0)
+        spread = np.where(waiting < FEW_WAITING, seen / batch, 0.0)
     return np.where(np.isfinite(spread), np.minimum(spread, 1.0), 0.0)
 
 
-def _one_at_a_time(told: Counted) -> bool:
+def _one_at_a_time(told: Counted, batch: Column) -> bool:
     """Whether the batch never exceeded one, so that no prefill can have met a decoding sequence."""
-    batches = told["decode_sequence_steps_total"] / told["steps_total"]
-    never_more = bool((batches <= 1).any()) and not (batches > 1).any()
+    never_more = not (batch > 1).any() and bool((batch <= 1).any())
     return never_more and bool((told.mean("running_requests") <= 1).all())
 
 
-def _busy(told: Counted, in_flight: Column) -> tuple[Column, Column]:
-    """Busy seconds and their standard deviation, best source first: timers, a crowded server, the GPU's duty cycle."""
-    covered_s = told["covered_s"]
-    timed = np.where(
-        np.isnan(told["busy_s_total"]), told["prefill_s_total"] + told["decode_s_total"], told["busy_s_total"]
-    )
-    active, duty = told["active_s"] / covered_s, np.clip(told["duty"], 0, 1)
-    batch = told["decode_sequence_steps_total"] / told["steps_total"]
-    crowd = np.where(np.isnan(in_flight), batch, in_flight)
+def _busy(told: Counted, crowd: Column) -> tuple[Column, Column]:
+    """Busy seconds and their standard deviation, best source first: timers, a crowded server, the GPU's duty cycle.
+
+    `crowd` is how many sequences decode on average.
+    """
+    covered_s, timed = told["covered_s"], told["busy_s_total"]
+    timed = np.where(np.isnan(timed), told["prefill_s_total"] + told["decode_s_total"], timed)
+    active, duty = told["active_s"] / covered_s, np.minimum(np.maximum(told["duty"], 0.0), 1.0)
     crowded = (crowd >= CROWDED_BATCH) & ((active >= ACTIVE_SHARE) | (np.isnan(active) & (duty >= ACTIVE_SHARE)))
     busy = duty * covered_s
     sd = np.maximum(told["duty_error"], LEAST_DUTY_ERROR) * covered_s
@@ -191,21 +187,20 @@ def _busy(told: Counted, in_flight: Column) -> tuple[Column, Column]:
     return np.where(known, np.minimum(timed, covered_s), busy), np.where(known, CROWDED_ERROR * covered_s, sd)
 
 
-def _ahead(told: Counted, overlap: float) -> float:
+def _ahead(waiting: Column, overlap: float) -> float:
     """Requests whose prefill is still to end when another arrives: they will be decoding when its own begins.
 
     The number in a queue with Poisson arrivals and equal service (M/D/1), its load being the mean number in prefill.
     """
     load = min(LARGEST_LOAD, overlap)
-    waiting = told.mean("waiting_requests")
     waiting = waiting[~np.isnan(waiting)]
     most = overlap + float(waiting.mean()) if len(waiting) else overlap
     return min(load + load**2 / (2 * (1 - load)), most)
 
 
-def _request_prefill(told: Counted) -> tuple[float | None, float]:
-    total_s, finished = told.sum("request_prefill_s_total"), told.sum("requests_finished_total")
+def _request_prefill(sums: Mapping[str, float | None], covered_s: Column) -> tuple[float | None, float]:
+    total_s, finished = sums["request_prefill_s_total"], sums["requests_finished_total"]
     if total_s is None or not finished:
         return None, 0.0
-    overlap = float(total_s / told["covered_s"].sum())
+    overlap = float(total_s / covered_s.sum())
     return (total_s / finished if overlap < SELDOM_OVERLAPPING and total_s > 0 else None), overlap

@@ -31,6 +31,7 @@ LENGTHS = ("prompt_lengths", "generation_lengths")
 """Histograms of finished requests by their tokens."""
 
 _ROW = {name: row for row, name in enumerate(FIGURES)}
+_of_counters = slice(_ROW[COUNTERS[0]], _ROW[COUNTERS[-1]] + 1)
 _deltas_of = itemgetter(*COUNTERS)
 _integrals_of = itemgetter(*GAUGES)
 _AT = [SERIES.index(name) for name in (*COUNTERS, *GAUGES)]
@@ -61,11 +62,13 @@ class Counted:
         """A gauge's mean in each span; the spans must cover some time."""
         return self[gauge] / self["covered_s"]
 
-    def sum(self, counter: str) -> float | None:
-        """A counter's increase over the spans that report it; None when none does."""
-        known = self[counter]
-        known = known[~np.isnan(known)]
-        return float(known.sum()) if len(known) else None
+    def sums(self) -> Mapping[str, float | None]:
+        """Each counter's increase over the spans that report it; None when none does."""
+        counters = self.figures[_of_counters]
+        known = ~np.isnan(counters)
+        sums: list[float] = np.where(known, counters, 0.0).sum(axis=1).tolist()
+        told: list[int] = np.count_nonzero(known, axis=1).tolist()
+        return {name: one if spans else None for name, one, spans in zip(COUNTERS, sums, told, strict=True)}
 
     def take(self, chosen: NDArray[np.bool_]) -> Counted:
         """The chosen spans only."""

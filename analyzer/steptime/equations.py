@@ -58,15 +58,15 @@ class Errors:
     """Of what the equations' standard deviations are made.
 
     `met`: of inter-token seconds, the part per second of a prompt token; `request`: relative, of a request's prefill;
-    of busy and timed seconds the variances that are the equations' `own` and those of what was `read`; `prompt`: a
-    request's computed tokens.
+    of busy and timed seconds the variances that are the equations' `own` and those of what was `read`; `edge`: of a
+    request's computed tokens, those that another block than the one they were computed in counts.
     """
 
     met: Array
     request: float
     own: Array
     read: Array
-    prompt: float
+    edge: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +125,12 @@ class Equations:
     def deviations(self, logs: Array, fitted_blocks: float) -> Array:
         """The equations' standard deviations (shape (h, m)) at log coefficients of shape (h, 6)."""
         errors, gaps, ratios = self.errors, len(self.told.gaps), self.told.ratios
-        temper = min(1.0, INDEPENDENT_BLOCKS / fitted_blocks)
+        alike = max(1.0, fitted_blocks / INDEPENDENT_BLOCKS)
         token_s = np.exp(logs[:, PREFILL, None])
         variance = np.empty((len(logs), len(self.told.seconds)))
-        variance[:, :gaps] = (GAP_ERROR**2 + (MET_ERROR * np.minimum(token_s * errors.met, 1.0)) ** 2) / temper
+        variance[:, :gaps] = (GAP_ERROR**2 + np.minimum(token_s * errors.met, MET_ERROR) ** 2) * alike
         variance[:, gaps:ratios] = errors.request**2
-        # A prefill that runs across a block's end is counted in the block in which it ends.
-        edge_s = token_s * errors.prompt / 2
-        variance[:, ratios:] = errors.read + (errors.own + edge_s**2) / temper
+        variance[:, ratios:] = errors.read + (errors.own + (token_s * errors.edge) ** 2) * alike
         return np.sqrt(variance)
 
     def predicted(self, logs: Array) -> tuple[Array, Array]:
@@ -159,11 +157,11 @@ class Equations:
         apart /= sd
         return apart
 
-    def slopes(self, seconds: Array, slopes: Array, sd: Array) -> Array:
-        """Those of the residuals from those of the seconds."""
+    def units(self, seconds: Array, sd: Array) -> Array:
+        """How many seconds more make a residual one standard deviation larger."""
         unit, first = sd.copy(), slice(self.told.ratios)
         unit[:, first] *= seconds[:, first]
-        return slopes / unit[:, None]
+        return unit
 
 
 def equations(seen: Blocks, laws: Sequence[Law], limits: Sequence[float]) -> Equations:
@@ -177,11 +175,12 @@ def equations(seen: Blocks, laws: Sequence[Law], limits: Sequence[float]) -> Equ
         limits=len(limits),
         told=told,
         errors=Errors(
-            met=(seen.prefill_tokens * seen.met_batch)[told.gaps] / gap_s,
+            met=MET_ERROR * (seen.prefill_tokens * seen.met_batch)[told.gaps] / gap_s,
             request=REQUEST_ERROR + seen.prefill_overlap,
             own=np.concatenate([(BUSY_ERROR * busy_s) ** 2, (TIMED_ERROR * timed_s) ** 2]),
             read=np.concatenate([seen.busy_sd_s[told.busy] ** 2, np.zeros_like(timed_s)]),
-            prompt=seen.lengths.prefill,
+            # A prefill that runs across a block's end is counted in the block in which it ends.
+            edge=seen.lengths.prefill / 2,
         ),
         linear=_linear(seen, told, steps, request) if Law.ADDITIVE in laws else None,
         overlaps=_overlaps(seen, told, steps, request) if Law.OVERLAPPED in laws else None,

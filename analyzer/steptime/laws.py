@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from analyzer.columns import Column
 from analyzer.steptime.blocks import LARGEST_SHARE_ALONE, Blocks
-from analyzer.steptime.overlapped import ALONE, Classes, Priced, often
+from analyzer.steptime.overlapped import ALONE, Classes, Often, Priced, often
 
 Array = NDArray[np.float64]
 
@@ -171,13 +172,17 @@ class _Overlapped:
     def gaps(self) -> Array:
         return self._one.seconds(often(self._often * self._classes.batch, self._classes, self._crowd))
 
+    @cached_property
+    def _prompted(self) -> Often:
+        return often(with_prompts(self._often), self._classes)
+
     @property
     def exclusive(self) -> Array:
-        return self._one.seconds(often(with_prompts(self._often), self._classes))
+        return self._one.seconds(self._prompted)
 
     @property
     def marginal(self) -> Array:
-        counted = often(with_prompts(self._often), self._classes)
+        counted = self._prompted
         nothing = np.zeros_like(counted.all_steps)
         alone = replace(counted, all_steps=self._often[..., ALONE, :], all_sequences=nothing)
         return self._one.more_than_decode(alone)

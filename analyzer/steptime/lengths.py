@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -37,17 +38,20 @@ NO_LENGTHS = Missing("no request's lengths tell how much context is read")
 UNTOLD = Lengths(UNTOLD_PROMPT_TOKENS, 0.0, 0.0, UNTOLD_PROMPT_TOKENS, told=False)
 
 
-def lengths_of(told: Counted) -> Lengths:
-    """Mean lengths; a sequence's later steps read more, so the context weighs outputs by their own length."""
-    prompts, outputs = told.sum("finished_prompt_tokens_total"), told.sum("finished_generation_tokens_total")
-    finished = told.sum("requests_finished_total")
+def lengths_of(told: Counted, sums: Mapping[str, float | None]) -> Lengths:
+    """Mean lengths; a sequence's later steps read more, so the context weighs outputs by their own length.
+
+    `sums` are those of `told`.
+    """
+    prompts, outputs = sums["finished_prompt_tokens_total"], sums["finished_generation_tokens_total"]
+    finished = sums["requests_finished_total"]
     if not finished or prompts is None or outputs is None:
-        prompts, outputs = told.sum("prompt_tokens_total"), told.sum("generation_tokens_total")
-        finished = told.sum("prefills_total")
+        prompts, outputs = sums["prompt_tokens_total"], sums["generation_tokens_total"]
+        finished = sums["prefills_total"]
     if not finished or prompts is None or outputs is None:
         return UNTOLD
     prompt, output = prompts / finished, outputs / finished
-    computed, prefills = told.sum("prefill_tokens_total"), told.sum("prefills_total")
+    computed, prefills = sums["prefill_tokens_total"], sums["prefills_total"]
     own = prompt if computed is None or not prefills else computed / prefills
     spread_out, spread_in = (_second_moment(told, name) for name in ("generation_lengths", "prompt_lengths"))
     return Lengths(
@@ -60,16 +64,15 @@ def lengths_of(told: Counted) -> Lengths:
 
 def _second_moment(told: Counted, name: str) -> float:
     """Mean square over squared mean, values taken at the middle of their buckets; 1 when no histogram tells."""
-    weights = told.lengths[name].sum(axis=0)
-    whole = weights.sum()
+    whole, first, second = (told.lengths[name] @ _powers(name)).sum(axis=0).tolist()
     if whole <= 0:
         return 1.0
-    middles = _middles(name)
-    mean = float(weights @ middles / whole)
-    return float(weights @ middles**2 / whole) / mean**2
+    return float(second / whole / (first / whole) ** 2)
 
 
 @cache
-def _middles(name: str) -> Column:
+def _powers(name: str) -> Column:
+    """The middles of a histogram's buckets to the powers 0, 1 and 2 (shape (buckets, 3))."""
     bounds = bounds_of(ReplicaSample, name)
-    return np.array([bounds[0], *((low + high) / 2 for low, high in pairwise(bounds)), bounds[-1]])
+    middles = np.array([bounds[0], *((low + high) / 2 for low, high in pairwise(bounds)), bounds[-1]])
+    return np.stack([np.ones_like(middles), middles, middles**2], axis=1)

@@ -56,30 +56,31 @@ class Priced:
     def __init__(self, values: Array, classes: Classes, context: float) -> None:
         weights, compute, kv, prefill = (values[..., i, None, None] for i in (WEIGHTS, COMPUTE, KV, PREFILL))
         self._values, self._context = values[..., None], context
-        moved, computed = weights + kv * context * classes.batch, compute * classes.batch
-        self._decode_bound = moved > computed
-        self._share, self._rise = longer(moved, computed, prefill * classes.tokens, classes.few)
+        beyond = weights + (kv * context - compute) * classes.batch
+        self._decode_bound = beyond > 0
+        self._share, self._rise = longer(beyond, prefill * classes.tokens, classes.few)
 
     def seconds(self, counted: Often, at: NDArray[np.intp] | None = None) -> Array:
         """Seconds of each sum by the coefficient that sets them: (..., 6, m). `at` are the sums' blocks."""
         share, rise = self._share, self._rise
         if at is not None:
             share, rise = share.take(at, axis=-1), rise.take(at, axis=-1)
-        return self._by_coefficient(counted, share, 1 - share, rise)
+        return self._by_coefficient(counted, share, rise)
 
     def more_than_decode(self, counted: Often) -> Array:
         """What prompt tokens add to the same decode batches alone; `counted` has no steps without prompt tokens."""
         share = self._share.copy()
         share[..., MIXED, :] -= self._decode_bound[..., MIXED, :]
-        return self._by_coefficient(counted, share, -share, self._rise)
+        return self._by_coefficient(counted, share, self._rise)
 
-    def _by_coefficient(self, counted: Often, by_bytes: Array, by_arithmetic: Array, rise: Array) -> Array:
+    def _by_coefficient(self, counted: Often, by_bytes: Array, rise: Array) -> Array:
         found = np.empty((*by_bytes.shape[:-2], 6, by_bytes.shape[-1]))
+        reading = _sum(counted.sequences, by_bytes)
         found[..., WEIGHTS, :] = _sum(counted.steps, by_bytes)
         found[..., OVERHEAD, :] = counted.all_steps
-        found[..., COMPUTE, :] = _sum(counted.sequences, by_arithmetic)
+        found[..., COMPUTE, :] = counted.all_sequences - reading
         found[..., SEQUENCE, :] = counted.all_sequences
-        found[..., KV, :] = self._context * _sum(counted.sequences, by_bytes)
+        found[..., KV, :] = self._context * reading
         found[..., PREFILL, :] = _sum(counted.tokens, rise)
         found *= self._values
         return found
@@ -91,16 +92,17 @@ def _sum(counts: Array, each: Array) -> Array:
     return added
 
 
-def longer(moved: Array, computed: Array, chunk: Array, few: Array | float) -> tuple[Array, Array]:
+def longer(beyond: Array, chunk: Array, few: Array | float) -> tuple[Array, Array]:
     """Of steps with `chunk` more arithmetic on average, the share whose length bytes set, and the chunk's rise.
 
-    A step is expected to take `moved * share + computed * (1 - share) + chunk * rise`, and these are its slopes. The
-    chunks of long prompts are full and so alike. Short prompts (`few` of the chunks, 0..1) scatter; for X gamma of
-    shape 2 and mean m: E max(0, X - h) = exp(-2h/m) (m + h), P(X < h) = 1 - exp(-2h/m) (1 + 2h/m).
+    `beyond` are the seconds of their bytes moved less those of their other arithmetic: a step is expected to take the
+    latter and `beyond * share + chunk * rise`, and these are its slopes. The chunks of long prompts are full and so
+    alike. Short prompts (`few` of the chunks, 0..1) scatter; for X gamma of shape 2 and mean m:
+    E max(0, X - h) = exp(-2h/m) (m + h), P(X < h) = 1 - exp(-2h/m) (1 + 2h/m).
     """
-    spare = np.maximum(moved - computed, 0.0)
+    spare = np.maximum(beyond, 0.0)
     times = 2 * spare / np.maximum(chunk, 1e-15)
     scattered = few * np.exp(-times)
     exceeded = scattered * (1 + times) + (1 - few) * (chunk > spare)
-    share = (1 - exceeded) * (moved > computed)
+    share = (1 - exceeded) * (beyond > 0)
     return share, exceeded + scattered * times**2 / 2

@@ -114,7 +114,7 @@ def test_the_longer_side_is_its_expectation_over_scattered_prompts(moved: float,
         for low, high in ((0.0, edge), (edge, top))
     )
     share = quad(density, 0.0, edge, limit=200)[0]
-    bound, rise = longer(np.array(moved), np.array(computed), np.array(chunk), 1.0)
+    bound, rise = longer(np.array(moved) - computed, np.array(chunk), 1.0)
     value = moved * bound + computed * (1 - bound) + chunk * rise
     assert float(value) == pytest.approx(expected, rel=1e-5, abs=1e-12)
     assert float(bound) == pytest.approx(share if moved > computed else 0.0, abs=1e-6)

@@ -84,6 +84,6 @@ def test_some_spans_and_then_the_others_are_all_of_them(
     assert_told(whole.take(early).then(whole.take(~early)), parts)
     for name in COUNTERS:
         known = [one for one in plain(parts, name) if one is not None]
-        found = whole.sum(name)
+        found = whole.sums()[name]
         assert (found is None) == (not known)
         assert found is None or isclose(found, sum(known), rel_tol=1e-12, abs_tol=1e-12)
