@@ -7,6 +7,7 @@ import contextlib
 import ssl as tls
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
@@ -85,19 +86,21 @@ def client_session(connections: int = 1000, allowed: Sequence[Network] = ()) -> 
 class _Place(NamedTuple):
     """A URL in parts: `where` is host and port for people.
 
-    `plain` is the whole request where nobody adds a header to ours; its first two lines end after `opening_bytes`.
+    A request's first two lines are `before`, `query` and `after`; all targets of an engine share one long `query`.
     """
 
     https: bool
     host: str
     port: int
     where: str
-    opening_bytes: int
-    plain: bytes
+    before: bytes
+    query: bytes
+    after: bytes
 
     def request(self, headers: Mapping[str, str] | None) -> bytes:
         """The request with headers beside ours. Raises SourceError for one that would not be a header."""
-        return _request(self.plain[: self.opening_bytes].decode(), {**_SENT, **headers}) if headers else self.plain
+        ours = _lines({**_SENT, **headers}) if headers else _OURS
+        return b"".join((self.before, self.query, self.after, ours))
 
 
 class Fetcher:
@@ -170,19 +173,26 @@ def _checked(url: str) -> _Place:
     host = parts.hostname.replace("%25", "%")  # RFC 6874 writes a zone so
     port = _PORTS[parts.scheme] if parts.port is None else parts.port
     named = where if port != _PORTS[parts.scheme] else where.rpartition(":")[0]
-    asked = quote(parts.path or "/", safe=_PATH_CHARS)
-    if parts.query:
-        asked += "?" + quote(parts.query, safe=_PATH_CHARS + "?[]")
-    opening = f"GET {asked} HTTP/1.1\r\nHost: {quote(named, safe=_PATH_CHARS + '[]')}\r\n"
-    return _Place(parts.scheme == "https", host, port, where, len(opening.encode()), _request(opening, _SENT))
+    before = f"GET {quote(parts.path or '/', safe=_PATH_CHARS)}"
+    after = f" HTTP/1.1\r\nHost: {quote(named, safe=_PATH_CHARS + '[]')}\r\n"
+    return _Place(parts.scheme == "https", host, port, where, before.encode(), _query(parts.query), after.encode())
 
 
-def _request(opening: str, headers: Mapping[str, str]) -> bytes:
-    """The whole request. Raises SourceError for a header that would not be one."""
+@lru_cache(maxsize=64)
+def _query(text: str) -> bytes:
+    """A URL's query as it is asked for: one object for all who ask alike."""
+    return f"?{quote(text, safe=_PATH_CHARS + '?[]')}".encode() if text else b""
+
+
+def _lines(headers: Mapping[str, str]) -> bytes:
+    """A request's headers and its end. Raises SourceError for a header that would not be one."""
     lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
     if any(line.count("\n") != 1 or line.count("\r") != 1 or "\0" in line for line in lines):
         raise SourceError(Kind.UNAUTHORIZED, "the credentials hold a character that no header may have")
-    return f"{opening}{''.join(lines)}\r\n".encode()
+    return f"{''.join(lines)}\r\n".encode()
+
+
+_OURS = _lines(_SENT)
 
 
 def _where(parts: SplitResult) -> str:
