@@ -73,8 +73,9 @@ def _counted(slots: Sequence[int], cumulative: Iterable[float], buckets: int) ->
     for at, up_to in zip(slots, cumulative, strict=True):
         if not below <= up_to < inf:
             return None
-        counts[at] += up_to - below
-        below = up_to
+        if up_to > below:  # the many empty ones stay one and the same number
+            counts[at] += up_to - below
+            below = up_to
     return tuple(counts)
 
 
