@@ -1,25 +1,22 @@
 """Gaps between a sequence's tokens under a load: their mean, and the share of them within a limit.
 
-A gap is the step that gave the token. It either decodes only, or carries prompt chunks as well; both are taken over
-the batches that tokens meet. Chunks of long prompts have steps of their own; as many short prompts share a step as
-arrive during one. Contexts make steps of one batch differ a little.
+A gap is the step that gave the token. It either decodes only, or carries prompt tokens as well (`backlog`); both are
+taken over the batches that tokens meet. Contexts make steps of one batch differ a little.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from analyzer.capacity.backlog import carried
 from analyzer.capacity.costs import Array, Costs
-from analyzer.capacity.load import Load, chunks
+from analyzer.capacity.load import Load
 from analyzer.capacity.mix import Limits, Mix
 from analyzer.normal import below
 
 CONTEXT_SPREAD = 0.6
 """Standard deviation of one sequence's context over its mean, about: lengths differ, and outputs grow."""
 BATCH_POINTS = 32
-CELLS = 64
-"""Token counts that stand for those of steps with short prompts."""
 HALVINGS = 16
 
 
@@ -39,11 +36,11 @@ class Gaps:
         spread = costs.kv_token_s * mix.context_tokens * CONTEXT_SPREAD * np.sqrt(batches)
         self._sd = spread + 1e-3 * self._base
         step_s = (met * at.step_s[:, 1:]).sum(axis=1, keepdims=True)
-        tokens, steps = _carried(mix, limits, at, step_s)
-        self._chunks = steps / steps.sum(axis=1, keepdims=True)
+        tokens, shares = carried(costs, mix, limits, at, step_s)
+        share = shares.sum(axis=1, keepdims=True)
+        self._chunks = shares / share
         self._carrying = _seconds(costs, mix, batches, tokens, self._base)
-        share = at.rate_per_s * step_s * steps.sum(axis=1, keepdims=True) * at.met
-        self._share = np.minimum(1.0, share)
+        self._share = np.minimum(1.0, share * at.met)
 
     def within(self, limit_s: Array | float) -> Array:
         """Share of gaps of at most `limit_s` (k, 1)."""
@@ -63,49 +60,6 @@ class Gaps:
             enough = self.within(middle) >= share
             low, high = np.where(enough, low, middle), np.where(enough, middle, high)
         return np.asarray(high)
-
-
-def _carried(mix: Mix, limits: Limits, at: Load, step_s: Array) -> tuple[Array, Array]:
-    """Prompt tokens of steps that carry some, and how many such steps there are per request; both (k, m)."""
-    cut = chunks(mix, limits, np.minimum(at.batch, at.seats))
-    each = 1 / cut.count.shape[1]
-    long = np.asarray((cut.count > 1) & mix.mixed, dtype=np.bool_)
-    tokens = [cut.full, cut.rest] if long.any() else []
-    steps = [np.where(long, cut.count - 1, 0) * each, np.where(long, each, 0.0)] if long.any() else []
-    short = ~long
-    if short.any():
-        share = short.mean(axis=1, keepdims=True)
-        arriving = np.maximum(at.rate_per_s * share * step_s, 1e-9)
-        own = cut.rest if mix.mixed else (cut.count - 1) * cut.full + cut.rest
-        most = cut.full.mean(axis=1, keepdims=True) if mix.mixed else np.inf
-        found, likely = _together(own, short, arriving, most)
-        tokens.append(found)
-        steps.append(likely * share * -np.expm1(-arriving) / arriving)
-    return np.concatenate(tokens, axis=1), np.concatenate(steps, axis=1)
-
-
-def _together(own: Array, short: NDArray[np.bool_], arriving: Array, most: Array | float) -> tuple[Array, Array]:
-    """Token counts of a Poisson number of short prompts, at least one (k, CELLS), and how likely each is.
-
-    A draw without any short prompt has no likely count.
-    """
-    count = np.maximum(short.sum(axis=1, keepdims=True), 1)
-    tokens = np.where(short, own, 0.0)
-    mean = tokens.sum(axis=1, keepdims=True) / count
-    square = (tokens**2).sum(axis=1, keepdims=True) / count
-    top = tokens.max(axis=1, keepdims=True) + arriving * mean + 4 * np.sqrt(arriving * square)
-    cell = np.where(top > 0, top, 1.0) / (CELLS - 1)
-    place = tokens / cell
-    below = np.minimum(place.astype(int), CELLS - 2)
-    mass = np.zeros((len(own), 2 * CELLS))
-    rows = np.broadcast_to(np.arange(len(own))[:, None], own.shape)
-    np.add.at(mass, (rows, below), np.where(short, 1 - (place - below), 0.0) / count)
-    np.add.at(mass, (rows, below + 1), np.where(short, place - below, 0.0) / count)
-    turned = np.fft.fft(mass, axis=1)
-    found = np.fft.ifft(np.expm1(arriving * turned) / np.expm1(arriving), axis=1).real[:, :CELLS]
-    found = np.maximum(found, 0.0)
-    whole = found.sum(axis=1, keepdims=True)
-    return np.minimum(np.arange(CELLS) * cell, most), found / np.where(whole > 0, whole, 1.0)
 
 
 def _seconds(costs: Costs, mix: Mix, batches: Array, tokens: Array, base: Array) -> Array:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analyzer.capacity import Doubt, Limits, Objective, Objectives, capacity, draws, kv_tokens_after, plain_mix
 from analyzer.capacity.costs import costs_of
-from analyzer.capacity.gaps import Gaps, _together, mean_gap_s
+from analyzer.capacity.gaps import Gaps, mean_gap_s
 from analyzer.capacity.lengths import points
 from analyzer.capacity.load import closed_step_s, fixed_point, load, prompt_s
 from analyzer.capacity.memory import kv_limit
@@ -241,16 +241,6 @@ def test_doubt_widens_and_evidence_is_carried() -> None:
         widths.append(report.ratio.high / report.ratio.low)
     assert widths == sorted(widths)
     assert widths[-1] > 1.3
-
-
-def test_a_draw_whose_prompts_are_all_cut_stands_beside_one_whose_prompts_are_not() -> None:
-    """Two draws: in the second no prompt is short enough for one step, so none of that kind comes."""
-    own = np.array([[100.0, 200.0], [100.0, 200.0]])
-    short = np.array([[True, True], [False, False]])
-    tokens, likely = _together(own, short, np.array([[0.5], [0.5]]), np.inf)
-
-    assert np.isfinite(tokens).all()
-    assert likely.sum(axis=1) == pytest.approx([1.0, 0.0])
 
 
 def test_lengths_of_a_histogram_keep_the_counted_mean_and_the_spread() -> None:
