@@ -8,6 +8,7 @@ from analyzer.capacity.demand import FEW, PEAK
 from analyzer.objectives import UTILISATION
 from collector.jobs.fleet_rows import FleetRow, Sides, summarise
 from collector.jobs.found_capacity import LONGER, REQUESTS, UNSURE, WARM_UP, WIDTH
+from collector.simulator.fleets import SPAN_S, WATCHED_REQUESTS
 
 CLOSE = 0.07
 """What the median error of a ratio and of a gap between tokens may be at most."""
@@ -36,7 +37,8 @@ peak, so money follows the ratio of capacities, not the step speed-up.
 4. **Time to first token** is the step in progress, the prompts ahead (M/G/1; Pollaczek and Khinchine), the own chunks
    and, where no seat or no KV memory is free, the wait for it (M/G/c; Kimura 1986).
 5. **Gaps between tokens** are the steps that carry prompt chunks and those that do not, over the batches that tokens
-   meet.
+   meet. The longer a step, the more prompt tokens wait for the next, and those beyond a step's budget for one more: a
+   Markov chain over the tokens that wait.
 6. **Capacity** is found by bisection on the rate. With no objective for the first token it is at most {utilisation}
    of what can be served at all. All schemes of a replica, with the doubts of the costs, are solved at once.
 7. **KV memory** holds a number of requests that varies, for they differ in length: admission in order of arrival,
@@ -49,8 +51,9 @@ peak, so money follows the ratio of capacities, not the step speed-up.
 
 ## How it is checked
 
-Each fleet is a number of simulated vLLM servers alike. The estimator sees the polls of one of them and what an operator
-would state: GPU, model, seats, tokens per step, objectives. The truth is found by running the simulator at rate after
+Each fleet is a number of simulated vLLM servers alike. The estimator sees the polls of one of them over {least} to
+{most} hours (as many as {watched:,} requests take) and what an operator would state: GPU, model, seats, tokens per
+step, objectives. The truth is found by running the simulator at rate after
 rate ({requests:,} requests each, the first {warm_up} not counted) until the objectives are kept or missed within
 {width}, with its true costs and with these under the scheme. Where waits for a first token decide and {unsure} more or
 less would be another number of replicas, {longer} times as many requests are run: near saturation two runs of
@@ -89,6 +92,9 @@ def page(rows: Sequence[FleetRow], seed: int) -> str:
         width=f"{WIDTH:.1%}",
         unsure=f"{UNSURE:.0%}",
         longer=LONGER,
+        least=f"{SPAN_S[0] / 3600:g}",
+        most=f"{SPAN_S[1] / 3600:g}",
+        watched=WATCHED_REQUESTS,
     )
     return "\n".join([head, *_summary(rows), *_limits(rows), *_fleets(rows), _LIMITS.rstrip("\n")]) + "\n"
 

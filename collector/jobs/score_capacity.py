@@ -37,7 +37,7 @@ from collector.jobs.fleet_rows import Answer, FleetRow, Sides
 from collector.jobs.found_capacity import REQUESTS, Served, mean_gap_s, rate_that_tells
 from collector.jobs.score_simulated import told
 from collector.jobs.simulated_polls import ADDRESS, Watched, watch
-from collector.jobs.step_models import FINE_SPAN_S
+from collector.jobs.step_models import FINE_HOUR_S, FINE_SPAN_S
 from collector.simulator.changed import Change, changed_costs
 from collector.simulator.fleets import Fleet
 
@@ -84,7 +84,7 @@ class Estimated:
 def estimate(watched: Watched, fleet: Fleet) -> Estimated | Missing:
     """What the product says of these polls."""
     workload, identity = fleet.workload, watched.identity
-    parts = in_spans(watched.samples, watched.first_gpu, FINE_SPAN_S)
+    parts = _parts(watched)
     hardware = resolve(identity, told(workload), workload.tensor_parallel)
     if isinstance(hardware, Missing):
         return hardware
@@ -105,6 +105,23 @@ def estimate(watched: Watched, fleet: Fleet) -> Estimated | Missing:
         return report if isinstance(report, Missing) else Missing("no rate")
     answer, peak_per_s = _judged(watched, fleet, parts, model, exact, found)
     return Estimated(report, prediction, found.rate_per_s.value, answer, peak_per_s)
+
+
+def _parts(watched: Watched) -> list[Part]:
+    """As the daemon has them: the last hour by the minute, what was before by its buckets."""
+    since_s = watched.samples[-1].at_s - FINE_HOUR_S
+    old = in_spans(
+        [one for one in watched.samples if one.at_s <= since_s],
+        [one for one in watched.first_gpu if one.at_s <= since_s],
+        BUCKET_S,
+    )
+    fine = in_spans(
+        # The last sample of the old ones begins the first window of these.
+        [one for one in watched.samples if one.at_s >= since_s],
+        [one for one in watched.first_gpu if one.at_s > since_s],
+        FINE_SPAN_S,
+    )
+    return [*old, *fine]
 
 
 def _judged(
