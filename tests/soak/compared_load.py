@@ -19,6 +19,7 @@ from tests.fakes.closed_loop import Told
 from tests.soak.swinging_load import machine_now
 
 POLL_S = 2.0
+OWN_PROCESSOR = 0.9
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,18 @@ LOADS = {
 class Got:
     """One run of a load: generated tokens per second as the clients received them, and the server's own account.
 
-    `others`: mean number of processors that processes other than the server kept busy. `told` None: nobody polled.
+    `server` and `others`: mean number of processors that the server and all else kept busy. `told` None: nobody polled.
     """
 
     output_per_s: float
     others: float
+    server: float
     told: Told | None
+
+    @property
+    def undisturbed(self) -> bool:
+        """Whether the server, which computes on one processor and nearly always has a request, had that to itself."""
+        return self.server >= OWN_PROCESSOR
 
 
 def ask(port: int, prompt: int, tokens: int, chance: random.Random) -> int:
@@ -78,8 +85,9 @@ async def run(load: Load, port: int, pid: int, scraper: TargetScraper | None) ->
             samples.append(await _polled(scraper))
         tokens = sum(await answers)
     wall_s, after = time.monotonic() - begin_s, machine_now(pid)
-    others_s = (after.busy_s - after.server_s) - (before.busy_s - before.server_s)
-    return Got(tokens / wall_s, others_s / (after.at_s - before.at_s), _told(samples) if samples else None)
+    between_s, server_s = after.at_s - before.at_s, after.server_s - before.server_s
+    others_s = after.busy_s - before.busy_s - server_s
+    return Got(tokens / wall_s, others_s / between_s, server_s / between_s, _told(samples) if samples else None)
 
 
 async def _polled(scraper: TargetScraper) -> ReplicaSample:
@@ -133,6 +141,6 @@ def shown(runs: Mapping[str, Mapping[str, list[Got]]]) -> str:
     lines = []
     for name in LOADS:
         for scheme, loads in runs.items():
-            each = ", ".join(f"{one.output_per_s:.2f} ({one.others:.2f})" for one in loads[name])
-            lines.append(f"{name:10} {scheme:5} output tokens/s (processors that others kept busy): {each}")
+            each = ", ".join(f"{one.output_per_s:.2f} ({one.server:.2f}, {one.others:.2f})" for one in loads[name])
+            lines.append(f"{name:10} {scheme:5} output tokens/s (processors kept busy by it, by others): {each}")
     return "\n".join(lines)
