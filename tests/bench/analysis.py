@@ -17,6 +17,7 @@ from analyzer.steptime.counted import Counted, counted_by_span
 from analyzer.steptime.parts import Part, in_spans
 from analyzer.windows import Totals, add_up_whole
 from collector.jobs.duty import BUCKET_S
+from collector.jobs.heap import rare_collections
 from collector.jobs.simulated_polls import Watched
 from collector.jobs.step_models import FINE_SPAN_S, REFIT_S
 from collector.store import Store
@@ -70,12 +71,14 @@ def analysed(replicas: int, hour: Sequence[Watched]) -> tuple[Report, Spent]:
             known, fine = _windows(one, replica_columns(stored, one.key), buckets, recent)
         with spent.on("fit"):
             model = fit_replica(known, FLEET, fine)
-        known = replace(known, model=model)
+        fleet.append(replace(known, model=model))
+    # In a loop of their own: the daemon computes 20 capacities with a report at most, and each empties the caches.
+    for number, known in enumerate(fleet):
         with spent.on("predictions"):
             predicted = predict_replica(known, FLEET, NO_BUSY)
         with spent.on("capacity"):
             carried = capacity_of_replica(known, FLEET, predicted)
-        fleet.append(replace(known, predicted=predicted, capacity=carried))
+        fleet[number] = replace(known, predicted=predicted, capacity=carried)
     now_s = hour[0].samples[-1].at_s
     with spent.on("account"):
         report = analyse(fleet, [FLEET], {}, Policy(), now_s=now_s, recent_s=RECENT_S, history_s=3600.0)
@@ -107,6 +110,7 @@ def _windows(
 def rows(replicas: int, runs: int, hour: Sequence[Watched]) -> tuple[list[Row], Report]:
     """The analysis by part, and the last report."""
     report, _ = analysed(min(replicas, 20), hour)
+    rare_collections()  # as the daemon does at its start
     found = []
     for _ in range(runs):
         report, spent = analysed(replicas, hour)
