@@ -60,17 +60,22 @@ def sums_by_span(columns: Columns, span_of: SpanOf) -> SpanSums | None:
     gap = ~stopped & (lasted_s > MAX_GAP_INTERVALS * np.maximum(interval_s[:-1], interval_s[1:]))
     made = ~(stopped | gap)
     before, after = series[:, :-1], series[:, 1:]
+    added = np.empty((REPORTED + 4, len(lasted_s)))
+    amounts = added[: len(SERIES)]
     with np.errstate(over="ignore"):
-        amounts = after - before
+        np.subtract(after, before, out=amounts)
         amounts[_of_gauges] = (before[_of_gauges] + after[_of_gauges]) / 2 * lasted_s
-    amounts[:, ~made] = 0.0
+    if not made.all():
+        amounts[:, ~made] = 0.0
     if (amounts[_of_counters] < 0).any() or np.isinf(amounts).any():
         return None
     active = (before[_RUNNING] > 0) & (after[_RUNNING] > 0)
-    active_s = np.where(made & np.isnan(before[_RUNNING] + after[_RUNNING]), np.nan, active * made * lasted_s)
+    added[REPORTED - 1] = np.where(
+        made & np.isnan(before[_RUNNING] + after[_RUNNING]), np.nan, active * made * lasted_s
+    )
+    added[REPORTED], added[REPORTED + 1 :] = made * lasted_s, (made, gap, stopped)
     spans = span_of(at_s[1:])
     firsts = np.concatenate([[0], np.flatnonzero(np.diff(spans)) + 1])
-    added = np.vstack([amounts, active_s, made * lasted_s, made, gap, stopped])
     with np.errstate(over="ignore"):
         sums = np.add.reduceat(added, firsts, axis=1).T
     reported, made_of = sums[:, :REPORTED], sums[:, REPORTED:]

@@ -265,12 +265,18 @@ def add_up_whole(parts: Sequence[Totals], few: float = FEW) -> Totals | None:
     missing from `covered_s`: `few` of the covered time (0..1) at most.
     """
     covered_s = sum(part.covered_s for part in parts)
+    unknown = [_unknown(part) for part in parts]
+    telling = [series for part, series in zip(parts, unknown, strict=True) if part.windows > 0]
     lacking: set[int] = set()
-    for series in ("deltas", "integrals"):
-        for name in COUNTERS if series == "deltas" else GAUGES:
-            without = [at for at, part in enumerate(parts) if part.windows > 0 and getattr(part, series)[name] is None]
-            if 0 < sum(parts[at].covered_s for at in without) <= few * covered_s:
-                lacking.update(without)
+    for name in telling[0].union(*telling) - telling[0].intersection(*telling) if telling else ():
+        without = [at for at, part in enumerate(parts) if part.windows > 0 and name in unknown[at]]
+        if 0 < sum(parts[at].covered_s for at in without) <= few * covered_s:
+            lacking.update(without)
     if sum(parts[at].covered_s for at in lacking) > few * covered_s:
         lacking = set()
     return add_up(part for at, part in enumerate(parts) if at not in lacking)
+
+
+def _unknown(part: Totals) -> set[str]:
+    """The series that were not reported throughout."""
+    return {name for series in (part.deltas, part.integrals) for name, value in series.items() if value is None}

@@ -55,21 +55,17 @@ def shares(model: StepModel, parts: Sequence[Part]) -> SpanShares | Missing:
     if isinstance(seen, Missing):
         return seen
     likely = [one for one in model.hypotheses if one.weight >= NEGLIGIBLE]
-    total = sum(one.weight for one in likely)
-    found = []
-    classified: dict[tuple[float, ...], Steps] = {}
+    steps = classify(seen, np.array([[one.chunk_tokens] for one in likely]))
+    logs = np.array([one.logs for one in likely])
+    values, busy_s = np.empty((len(likely), len(SHARES))), np.empty(len(likely))
+    slopes = np.empty((*logs.shape, len(SHARES)))
     for law in Law:
-        mine = [one for one in likely if one.law is law]
-        if not mine:
-            continue
-        limits = tuple(one.chunk_tokens for one in mine)
-        if limits not in classified:
-            classified[limits] = classify(seen, np.array(limits)[:, None])
-        values, slopes, busy_s = _shares(law, np.array([one.logs for one in mine]), seen, classified[limits])
-        covariance = np.array([one.covariance for one in mine])
-        variance = (slopes * (covariance @ slopes)).sum(axis=1)
-        found.append((np.array([one.weight / total for one in mine]), values, variance, busy_s))
-    weights, values, variance, busy_s = (np.concatenate(column) for column in zip(*found, strict=True))
+        mine = [number for number, one in enumerate(likely) if one.law is law]
+        if mine:
+            values[mine], slopes[mine], busy_s[mine] = _shares(law, logs[mine], seen, steps.under(mine))
+    variance = (slopes * (np.array([one.covariance for one in likely]) @ slopes)).sum(axis=1)
+    weights = np.array([one.weight for one in likely])
+    weights /= weights.sum()
     mean = weights @ values
     # Of a mixture: the variance within its parts and that between them.
     sd = np.sqrt(weights @ (variance + (values - mean) ** 2) + SHARE_ERROR**2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import exp, hypot
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def coefficients(weights: Array, logs: Array, covariances: Array, before: Prior)
     slopes = np.exp(logs)[:, None] * _CHOSEN
     values = slopes.sum(axis=-1)
     means = weights @ values
-    own = np.einsum("hci,hij,hcj->hc", slopes, covariances, slopes)
+    own = (slopes @ covariances * slopes).sum(axis=-1)
     spreads = np.sqrt(weights @ (own + (values - means) ** 2)) / means
     _, prior_sds = foretold(before)
     return {
@@ -61,8 +62,8 @@ def foretold(before: Prior) -> tuple[Array, Array]:
 
 
 def _coefficient(mean: float, sd: float, prior_sd: float) -> Coefficient:
-    whole_sd = float(np.hypot(sd, COEFFICIENT_ERROR))
+    whole_sd = hypot(sd, COEFFICIENT_ERROR)
     identified = whole_sd <= IDENTIFIED_SD and sd <= NARROWED * prior_sd
-    spread = float(np.exp(Z80 * whole_sd))
+    spread = exp(Z80 * whole_sd)
     evidence = Evidence.FITTED if identified else Evidence.MODELLED
     return Coefficient(Estimate(mean, mean / spread, mean * spread, evidence, "step_time_fit"), identified)

@@ -21,6 +21,7 @@ from analyzer.steptime.prior import PREFILL
 Array = NDArray[np.float64]
 Places = NDArray[np.intp]
 ByClass = TypeVar("ByClass", Classes, Often)
+_NAMES = {kind: [field.name for field in fields(kind)] for kind in (Classes, Often)}
 
 INDEPENDENT_BLOCKS = 12.0
 """Neighbouring blocks err alike, so that many count as no more than this."""
@@ -202,7 +203,9 @@ def _linear(seen: Blocks, told: Told, steps: Steps, request: Steps | None) -> Ar
     """Seconds per second of each coefficient under the additive law, in the order of the equations."""
     once = np.ones((len(steps.chunks), 6))
     taken = spent(Law.ADDITIVE, once, seen, steps)
-    rows = [taken.gaps[..., told.gaps], taken.busy[..., told.busy], taken.exclusive[..., told.timed]]
+    rows = [taken.gaps[..., told.gaps], taken.busy[..., told.busy]]
+    if len(told.timed):
+        rows.append(taken.exclusive[..., told.timed])
     if request is not None:
         rows.insert(1, spent(Law.ADDITIVE, once, seen, request).exclusive)
     return np.concatenate(rows, axis=-1)
@@ -212,10 +215,11 @@ def _overlaps(seen: Blocks, told: Told, steps: Steps, request: Steps | None) -> 
     """The same for the overlapped law; a request's prefill is a block of its own after the others."""
     times, classes = by_class(steps)
     rows = [
-        _each(often(times * classes.batch, classes, crowd_of(seen)), (..., told.gaps)),
-        _each(often(times, classes), (..., told.busy)),
-        _each(often(with_prompts(times), classes), (..., told.timed)),
+        _of_blocks(often(times * classes.batch, classes, crowd_of(seen)), told.gaps),
+        _of_blocks(often(times, classes), told.busy),
     ]
+    if len(told.timed):
+        rows.append(_of_blocks(often(with_prompts(times), classes), told.timed))
     blocks = [classes]
     if request is not None:
         own_times, own = by_class(request)
@@ -225,12 +229,17 @@ def _overlaps(seen: Blocks, told: Told, steps: Steps, request: Steps | None) -> 
     return Overlaps(_side_by_side(blocks), _side_by_side(rows), at, seen.lengths.context)
 
 
+def _of_blocks(one: Often, chosen: Places) -> Often:
+    """Of the chosen blocks, mostly all."""
+    return one if len(chosen) == one.all_steps.shape[-1] else _each(one, (..., chosen))
+
+
 def _each(one: ByClass, chosen: object) -> ByClass:
     """Every array, indexed."""
-    return type(one)(*(getattr(one, field.name)[chosen] for field in fields(one)))
+    return type(one)(*(getattr(one, name)[chosen] for name in _NAMES[type(one)]))
 
 
 def _side_by_side(each: Sequence[ByClass]) -> ByClass:
     """Every array, along the last axis."""
-    names = [field.name for field in fields(each[0])]
-    return type(each[0])(*(np.concatenate([getattr(one, name) for one in each], axis=-1) for name in names))
+    kind = type(each[0])
+    return kind(*(np.concatenate([getattr(one, name) for one in each], axis=-1) for name in _NAMES[kind]))

@@ -10,7 +10,8 @@ sets of them (Euler), and that share is also how they rise with the coefficient'
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Protocol
@@ -57,6 +58,13 @@ class Steps:
     """Of all steps."""
     chunks: Array
     """Steps that one prompt takes (shape (..., 1))."""
+
+    def under(self, chosen: Sequence[int]) -> Steps:
+        """Under some of the assumptions, by their numbers on the first axis."""
+        if len(chosen) == len(self.chunks):
+            return self
+        each = (getattr(self, one.name) for one in fields(self))
+        return Steps(*(one[chosen] if one.ndim == self.chunks.ndim else one for one in each))
 
 
 def classify(seen: Blocks, chunk_tokens: float | Array) -> Steps:

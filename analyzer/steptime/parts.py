@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from math import inf, isnan, sqrt
 from operator import attrgetter
 
@@ -15,9 +14,9 @@ from analyzer.samples import GpuSample, ReplicaSample
 from analyzer.spans import SpanOf, totals_by_span, totals_of_columns
 from analyzer.windows import Totals, add_up
 
+_READING = (attrgetter("at_s"), attrgetter("utilization_ratio"))
 READING_ERROR = 0.01
 """A duty cycle comes in whole percent."""
-_reading_of = attrgetter("at_s", "utilization_ratio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +97,12 @@ def numbered(begin_s: float, span_s: float) -> SpanOf:
 
 def _readings(gpus: Sequence[GpuSample]) -> tuple[Column, Column]:
     """When duty cycles were read, in order, and what they were."""
-    figures = np.fromiter(chain.from_iterable(map(_reading_of, gpus)), np.float64, 2 * len(gpus))
-    times, ratios = figures.reshape(-1, 2).T
+    times, ratios = (np.fromiter(map(figure_of, gpus), np.float64, len(gpus)) for figure_of in _READING)
     known = ~np.isnan(ratios)
-    times, ratios = times[known], ratios[known]
+    if not known.all():
+        times, ratios = times[known], ratios[known]
+    if (times[1:] >= times[:-1]).all():
+        return times, ratios
     order = np.argsort(times, kind="stable")
     return times[order], ratios[order]
 

@@ -7,6 +7,7 @@ Damped Gauss-Newton steps in the logarithms of the coefficients, so that all sta
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ def held_out(known: Equations, logs: Array, before: Prior, blocks: int) -> float
     told_s = known.told.seconds
     positive = told_s > 0
     errors = np.abs(found.seconds / np.where(positive, told_s, 1.0) - 1)[tested & positive]
-    return float(np.median(errors)) if len(errors) else None
+    return median(errors.tolist()) if len(errors) else None
 
 
 @dataclass(frozen=True, slots=True)
