@@ -44,7 +44,11 @@ def score_file(path: Path, wanted: Wanted) -> None:
     if not rows and not unread:
         raise BreakevenError(f"{path}: no rows to score; --all takes those that are not comparable too")
     if wanted.accuracy is not None:
-        _write(wanted.accuracy, _page(rows))
+        try:
+            text = _page(rows)
+        except ValueError as error:
+            raise BreakevenError(f"{path}: too few measured speed-ups to hold some out: {error}") from error
+        _write(wanted.accuracy, text)
         click.echo(f"wrote {wanted.accuracy}", err=True)
         return
     answers = _answers(rows, wanted, unread)

@@ -171,6 +171,10 @@ def test_a_file_that_is_no_file_of_measurements_is_one_clear_line(tmp_path: Path
         run(binary)
     with pytest.raises(BreakevenError, match="one source only"):
         run(written(tmp_path / "one.csv", lines()[:1]), "--leave-one-out", "source")
+    silent = [dict(line, quant="", speedup="") for line in lines()[:5]]
+    for few in (silent, lines()[:5]):
+        with pytest.raises(BreakevenError, match="too few measured speed-ups"):
+            run(written(tmp_path / "few.csv", few), "--accuracy", tmp_path / "page.md")
     assert run("--simulated", PAIRS).exit_code == 2
 
 
