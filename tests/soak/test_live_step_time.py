@@ -27,6 +27,7 @@ from tests.e2e.test_llama_server import free_port
 from tests.fakes.daemon_process import helper
 from tests.fakes.nano_model import Shape, write_nano_model
 from tests.soak import test_live_vllm as vllm
+from tests.soak.answering import wait
 from tests.soak.install_vllm import main as install
 from tests.soak.swinging_load import CLIENTS, Answer, Recorded, ask_llama, drive
 
@@ -61,7 +62,7 @@ def run_vllm(folder: Path, run_s: float) -> Recorded:
     port, log = free_port(), folder / "vllm.log"
     process = vllm.server(folder, port, log)
     try:
-        vllm.wait(process, port, log)
+        wait("vLLM", process, port, log, vllm.START_LIMIT_S)
         return asyncio.run(recorded(port, process.pid, ask_vllm, log, run_s, 1))
     finally:
         process.terminate()

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -28,6 +27,7 @@ from collector.scrape.fetch import Fetcher, client_session
 from collector.scrape.target import TargetScraper
 from collector.servers import detect
 from tests.e2e.test_llama_server import free_port
+from tests.soak.answering import wait
 from tests.soak.install_vllm import main as install
 from tests.soak.tiny_model import VOCABULARY, write_tiny_model
 
@@ -87,18 +87,6 @@ def server(folder: Path, port: int, log: Path) -> subprocess.Popen[bytes]:
     }
     with log.open("ab") as output:
         return subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, env={**os.environ, **settings})
-
-
-def wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    end_s = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < end_s:
-        assert process.poll() is None, f"vLLM ended:\n{log.read_text()[-3000:]}"
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-                return
-        except (URLError, OSError):
-            time.sleep(1)
-    raise AssertionError(f"vLLM did not start:\n{log.read_text()[-3000:]}")
 
 
 def ask(port: int, prompt: int, tokens: int, chance: random.Random) -> tuple[int, int]:
@@ -176,7 +164,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[st
     port, log = free_port(), folder / "vllm.log"
     process = server(folder, port, log)
     try:
-        wait(process, port, log)
+        wait("vLLM", process, port, log, START_LIMIT_S)
         told = asyncio.run(measure(port, log))
         for load, one in told.items():
             print(load, {name: round(figure, 3) for name, figure in figures(one).items()}, file=sys.stderr)
