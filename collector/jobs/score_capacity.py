@@ -109,19 +109,14 @@ def estimate(watched: Watched, fleet: Fleet) -> Estimated | Missing:
 
 def _parts(watched: Watched) -> list[Part]:
     """As the daemon has them: the last hour by the minute, what was before by its buckets."""
-    since_s = watched.samples[-1].at_s - FINE_HOUR_S
-    old = in_spans(
-        [one for one in watched.samples if one.at_s <= since_s],
-        [one for one in watched.first_gpu if one.at_s <= since_s],
-        BUCKET_S,
-    )
-    fine = in_spans(
-        # The last sample of the old ones begins the first window of these.
-        [one for one in watched.samples if one.at_s >= since_s],
-        [one for one in watched.first_gpu if one.at_s > since_s],
-        FINE_SPAN_S,
-    )
-    return [*old, *fine]
+    since_s, gpu = watched.samples[-1].at_s - FINE_HOUR_S, watched.first_gpu
+    old = [one for one in watched.samples if one.at_s <= since_s]
+    # The last of the old ones begins the first window of these.
+    fine = [one for one in watched.samples if one.at_s >= since_s]
+    return [
+        *in_spans(old, [one for one in gpu if one.at_s <= since_s], BUCKET_S),
+        *in_spans(fine, [one for one in gpu if one.at_s > since_s], FINE_SPAN_S),
+    ]
 
 
 def _judged(

@@ -281,12 +281,8 @@ def _histograms_of(packed: Sequence[bytes | None], buckets: int) -> Sequence[tup
     whole = ~np.isnan(counts[:, 0])
     if len(carried) == len(packed) and whole.all():
         return list(unpacked)
-    good = zip(unpacked, whole.tolist(), strict=True)
-    return [None if one is None else _whole(*next(good)) for one in packed]
-
-
-def _whole(counts: tuple[float, ...], whole: bool) -> tuple[float, ...] | None:
-    return counts if whole else None
+    found = (one if good else None for one, good in zip(unpacked, whole.tolist(), strict=True))
+    return [None if one is None else next(found) for one in packed]
 
 
 def pairs_of(row: Sequence[Any]) -> int:
