@@ -118,6 +118,8 @@ class Listener:
                         await asyncio.sleep(_ACCEPT_AGAIN_S)
                     continue
                 self._take(accepted)
+                # What gives way is closed in a later turn of the loop; a burst accepted in one turn takes every descriptor.
+                await asyncio.sleep(0)
 
     def _take(self, accepted: socket.socket) -> None:
         context = self._tls()

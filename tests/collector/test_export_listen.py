@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -101,6 +102,31 @@ def test_three_hundred_half_requests_do_not_keep_a_scrape_out() -> None:
             client.close()
 
     played(story, limit=20)
+
+
+@pytest.mark.fault("5", "file descriptors run out", promise="a burst of clients takes no more for a moment either")
+def test_a_hundred_clients_at_once_never_hold_more_descriptors_than_the_limit_and_a_few() -> None:
+    """The one that gives way is closed within three turns of the loop, so that at most three are open too many."""
+
+    async def story(port: int, listener: Listener) -> None:
+        before = open_descriptors()
+        clients = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(100)]
+        most = 0
+        accepted = 0
+        while listener.counts.refused < 100 - 8:
+            await asyncio.sleep(0)
+            most = max(most, open_descriptors() - len(clients) - before)
+            accepted = max(accepted, listener.counts.open)
+        for client in clients:
+            client.close()
+        assert accepted == 8
+        assert most <= 8 + 3
+
+    played(story, limit=8)
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
 
 
 def test_where_every_connection_is_at_work_a_further_one_is_told_503() -> None:
