@@ -118,7 +118,7 @@ class Listener:
                         await asyncio.sleep(_ACCEPT_AGAIN_S)
                     continue
                 self._take(accepted)
-                # What gives way is closed in a later turn of the loop; a burst accepted in one turn takes every descriptor.
+                # What gives way is closed in a later turn: a burst accepted in one turn would take every descriptor.
                 await asyncio.sleep(0)
 
     def _take(self, accepted: socket.socket) -> None:

@@ -22,6 +22,9 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: [^\x00-\x08\x0a-\x1f\
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;.*)?")
 _OPENING = b"HTTP/1."
+_HEAD_END = b"\r\n\r\n"
+_USUAL_HEAD_BYTES = 1024
+"""A head ends within so many bytes nearly always: the page that comes with it is not copied to find that end."""
 
 
 class NotHttpError(ValueError):
@@ -83,8 +86,8 @@ class Answer:
             return self._inflater.finish()
         return bytes(self._body)
 
-    def feed(self, data: bytes) -> None:
-        """The next bytes of the connection."""
+    def feed(self, data: bytes | memoryview) -> None:
+        """The next bytes of the connection. Of a view nothing is kept but copies."""
         self._started = True
         while not self.status and data:
             data = self._head(data)
@@ -109,13 +112,16 @@ class Answer:
             self.complete = True
         return self.complete
 
-    def _head(self, data: bytes) -> bytes:
+    def _head(self, data: bytes | memoryview) -> bytes | memoryview:
         """Takes a head; what follows it. An interim answer (1xx) is passed over."""
         before = len(self._held)
-        held = self._held + data if before else data
+        held = self._held + data[:_USUAL_HEAD_BYTES]
         if held[: len(_OPENING)] != _OPENING[: len(held)]:
             raise NotHttpError
-        end = held.find(b"\r\n\r\n", max(0, before - 3))
+        end = held.find(_HEAD_END, max(0, before - 3))
+        if end < 0 and len(data) > _USUAL_HEAD_BYTES:
+            held = self._held + data
+            end = held.find(_HEAD_END, max(0, before - 3))
         if (end if end >= 0 else len(held)) > self._head_bytes_left:
             raise _too_large_headers()
         if end < 0:
@@ -131,11 +137,11 @@ class Answer:
             if status == HTTPStatus.SWITCHING_PROTOCOLS:
                 raise NotHttpError
             self._head_bytes_left -= end
-            return held[end + 4 :]
+            return data[end + len(_HEAD_END) - before :]
         self.headers = _headers(rest)
         self.status = status
         self._frame(found[1] == b"1")
-        return held[end + 4 :]
+        return data[end + len(_HEAD_END) - before :]
 
     def _frame(self, persistent: bool) -> None:
         """How the body will end, and whether the connection can be used again."""
@@ -162,7 +168,7 @@ class Answer:
         else:
             self.reusable = False
 
-    def _take(self, piece: bytes) -> None:
+    def _take(self, piece: bytes | memoryview) -> None:
         if not piece:
             return
         if self._inflater is not None:
@@ -172,14 +178,14 @@ class Answer:
             text = f"the page exceeds body_size_limit ({self._limit_bytes} bytes)"
             raise SourceError(Kind.TOO_LARGE, text)
         if not self._body:
-            self._body = piece  # nearly always the whole of it
+            self._body = bytes(piece)  # nearly always the whole of it
             return
         if isinstance(self._body, bytes):
             self._body = bytearray(self._body)
         self._body += piece
 
-    def _chunks(self, data: bytes) -> None:
-        held = self._held + data if self._held else data
+    def _chunks(self, data: bytes | memoryview) -> None:
+        held = self._held + data
         at = 0
         while at < len(held):
             if self._chunk_left > 2:

@@ -62,7 +62,7 @@ class BrokenOffError(OSError):
 
 
 class _Connection(asyncio.BufferedProtocol):
-    """One connection. All connections of a loop read into one buffer: what is read is taken out of it at once."""
+    """One connection. All connections of a loop read into one buffer: an answer takes out of it what it keeps."""
 
     __slots__ = ("_answer", "_buffer", "_idle", "_origin", "_transport", "_waiter", "idle_since_s")
 
@@ -106,7 +106,7 @@ class _Connection(asyncio.BufferedProtocol):
             self.abort()
             return
         try:
-            answer.feed(bytes(self._buffer[:nbytes]))
+            answer.feed(self._buffer[:nbytes])
         except Exception as error:  # noqa: BLE001 - handed to whoever asked
             self._tell(error)
             self.abort()

@@ -32,7 +32,7 @@ class Inflater:
             return cls(limit_bytes)
         raise SourceError(Kind.BAD_PAGE, f"the answer is compressed in a way that was not asked for ({name[:20]!a})")
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes | memoryview) -> None:
         """Takes compressed bytes. Raises SourceError: TOO_LARGE beyond the limit, BAD_PAGE for a broken stream."""
         while chunk:
             if self._stream.eof:

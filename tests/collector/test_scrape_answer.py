@@ -19,9 +19,12 @@ BODY = b"x 1\ny 2\n"
 
 
 def read(pieces: Sequence[bytes], limit_bytes: int = LIMIT) -> Answer:
-    answer = Answer(limit_bytes)
+    """Fed from one buffer, as a connection does: what was in it before is overwritten by the next piece."""
+    answer, buffer = Answer(limit_bytes), bytearray(max(map(len, pieces), default=0))
     for piece in pieces:
-        answer.feed(piece)
+        buffer[: len(piece)] = piece
+        answer.feed(memoryview(buffer)[: len(piece)])
+        buffer[:] = b"\xff" * len(buffer)
     return answer
 
 
@@ -37,6 +40,7 @@ ANSWERS = [
     ),
     pytest.param(chunked(BODY[:3], BODY[3:]), True, id="chunked"),
     pytest.param(chunked(BODY, trailer=b"X-A: b\r\n"), True, id="trailer"),
+    pytest.param(HEAD + b"X: " + b"x" * 3000 + b"\r\nContent-Length: 8\r\n\r\n" + BODY, True, id="long head"),
     pytest.param(HEAD + b"Connection: close\r\nContent-Length: 8\r\n\r\n" + BODY, False, id="close"),
     pytest.param(b"HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\n" + BODY, False, id="http-1.0"),
     pytest.param(b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 8\r\n\r\n" + BODY, True, id="1.0-kept"),
