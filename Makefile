@@ -43,7 +43,7 @@ soak: $(VENV)/.dev ## over an hour: misery, kills, long fuzzing, TimescaleDB, a 
 	@.ci/tools soak
 	@PART="$(PART)" .ci/soak
 
-bench: $(VENV)/.dev ## what the daemon costs, into tests/bench/BENCHMARKS.md; minutes; PART=store for one part
+bench: $(VENV)/.dev ## what the daemon costs, into tests/bench/BENCHMARKS.md; half an hour; PART=store for one part, PART=later for what two hours show
 	@.ci/tools
 	PATH="$(CURDIR)/.cache/tools/usr/bin:$$PATH" $(BIN)/python -m tests.bench $(addprefix --part ,$(PART))
 

@@ -20,13 +20,16 @@ Sections = Mapping[str, "Sequence[Row]"]
 READING, ANALYSING = "Reading a page", "Analysing an hour of 5 s samples, every model fitted anew"
 ROLLING, ANSWERING, STORING = "Rolling up", "Answering", "A month of a thousand replicas"
 BESIDE, SCRAPED, STARTING = "Beside what others scrape with, every 15 s", "Being scraped", "Starting"
-ORDER = (BESIDE, SCRAPED, STARTING, READING, ANALYSING, ROLLING, STORING, ANSWERING)
+LATER = "The same after 75 minutes, with a model and a capacity of every replica"
+ORDER = (BESIDE, LATER, SCRAPED, STARTING, READING, ANALYSING, ROLLING, STORING, ANSWERING)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures and writes. Numerical libraries must be told of the one core before they are imported."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--part", choices=[*PARTS], action="append", help="measure this alone; may be repeated")
+    parser.add_argument(
+        "--part", choices=[*PARTS], action="append", help="measure this alone; may be repeated; `later` takes two hours"
+    )
     parser.add_argument("--replicas", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("BENCHMARKS.md"))
@@ -36,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from tests.bench.table import document
 
     sections: dict[str, Sequence[Row]] = {}
-    for part in asked.part or PARTS:
+    for part in asked.part or (part for part in PARTS if part not in LONG):
         with tempfile.TemporaryDirectory() as folder:
             sections.update(PARTS[part](asked.replicas, asked.runs, Path(folder)))
     former = asked.out.read_text() if asked.out.exists() else ""
@@ -75,6 +78,12 @@ def _peers(replicas: int, runs: int, folder: Path) -> Sections:
     return {BESIDE: hot_path.rows(replicas, runs, folder)}
 
 
+def _later(replicas: int, _: int, folder: Path) -> Sections:
+    from tests.bench import hot_path
+
+    return {LATER: hot_path.later_rows(replicas, folder)}
+
+
 def _scraped(_: int, runs: int, __: Path) -> Sections:
     from tests.bench import hot_path
 
@@ -94,7 +103,10 @@ PARTS: Mapping[str, Callable[[int, int, Path], Sections]] = {
     "scraped": _scraped,
     "start": _start,
     "peers": _peers,
+    "later": _later,
 }
+LONG = ("later",)
+"""Measured only where they are asked for."""
 
 
 def _machine(runs: int) -> str:

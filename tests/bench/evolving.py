@@ -17,11 +17,11 @@ _GAUGES = {"vllm:num_requests_running": 13, "vllm:num_requests_waiting": 3}
 """Gauges that swing, with the length of their swing."""
 
 
-def snapshots() -> Iterator[str]:
-    """`SNAPSHOTS` whole pages, each later than the one before; buckets stay cumulative, gauges swing."""
+def snapshots(count: int = SNAPSHOTS) -> Iterator[str]:
+    """So many whole pages, each later than the one before; buckets stay cumulative, gauges swing."""
     lines = [_split(line) for line in (PAGES / LATER).read_text().splitlines()]
     before = dict(filter(None, (_split(line)[1] for line in (PAGES / EARLIER).read_text().splitlines())))
-    for number in range(SNAPSHOTS):
+    for number in range(count):
         yield "".join(
             f"{text}\n" if sample is None else f"{sample[0]} {_value(*sample, before[sample[0]], number)}\n"
             for text, sample in lines
@@ -43,9 +43,9 @@ def named(page: str) -> str:
     return "\n".join(kept) + "\n"
 
 
-def write(folder: Path) -> None:
+def write(folder: Path, count: int = SNAPSHOTS) -> None:
     """Writes the pages as `pageserver.c` takes them."""
-    for number, page in enumerate(snapshots()):
+    for number, page in enumerate(snapshots(count)):
         (folder / f"full-{number}").write_text(page)
         (folder / f"named-{number}").write_text(named(page))
 

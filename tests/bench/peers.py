@@ -71,12 +71,13 @@ class Site:
     folder: Path
     targets: int
     interval_s: int
+    snapshots: int = SNAPSHOTS
 
     @contextmanager
     def pages_for(self, name: str) -> Iterator[tuple[str, list[str]]]:
         """A page server; the address of its statistics, and those of the targets."""
         port = free_port()
-        numbers = (str(port), str(self.targets), str(SNAPSHOTS))
+        numbers = (str(port), str(self.targets), str(self.snapshots))
         process = subprocess.Popen([str(self.server), *numbers, str(self.pages)], stdout=subprocess.PIPE)
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n", f"the page server of {name} did not start"
@@ -169,12 +170,12 @@ class Site:
             ended(process)
 
 
-def site(folder: Path, pages: Path, targets: int, interval_s: int) -> Site:
+def site(folder: Path, pages: Path, targets: int, interval_s: int, snapshots: int = SNAPSHOTS) -> Site:
     """A place where peers can run; the page server is compiled there."""
     server = folder / "pageserver"
     options = ["-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror"]
     subprocess.run([str(shutil.which("gcc")), *options, "-o", str(server), str(SOURCE)], check=True)
-    return Site(server, pages, folder, targets, interval_s)
+    return Site(server, pages, folder, targets, interval_s, snapshots)
 
 
 def answers(url: str, peer: Peer) -> None:
