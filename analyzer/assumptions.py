@@ -190,6 +190,11 @@ class Deployment:
     imagined: bool = False
     """What-if: these GPUs are not there, and what is served now need not fit them."""
 
+    @property
+    def has_choices(self) -> bool:
+        """Whether its busiest replica is to be looked at on other GPUs that the operator could have."""
+        return bool(self.other_gpus or self.tensor_parallel_choices)
+
     def __post_init__(self) -> None:
         if self.minimum_replicas < 1:
             raise ValueError(f"{self.name}: at least one replica serves a deployment")

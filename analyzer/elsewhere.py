@@ -59,7 +59,7 @@ def on_other(known: ReplicaHistory, before: Deployment, after: Deployment) -> Re
         return known
     model = known.model if isinstance(known.model, Missing) else moved(known.model, old, new)
     identity = replace(known.identity, gpu=new.gpu.name, kv_capacity_tokens=_kv_tokens(known, old, new))
-    return replace(known, identity=identity, model=model)
+    return replace(known, identity=identity, model=model, decision=None)
 
 
 def _kv_tokens(known: ReplicaHistory, old: Hardware, new: Hardware) -> int | None:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
+from typing import Protocol
 
 from analyzer.assumptions import DEFAULT_SCHEMES, Deployment
 from analyzer.batching import decode_batch, mean_gauge, mean_per
+from analyzer.capacity.demand import Demand
 from analyzer.capacity.live import ReplicaCapacity, Stated, replica_capacity
-from analyzer.chain import Chain, fit_chain, span_chain
+from analyzer.chain import Chain, FitChain, fit_chain, span_chain
 from analyzer.crosscheck import NO_ACTIVITY, CrossCheck, GpuActivity, cross_check, widened
-from analyzer.evidence import Estimate, Evidence, Figure, Missing
+from analyzer.decision import NO_WINDOW, Decision, Known, account_of, decide, generation_of, sizes_of
+from analyzer.evidence import Estimate, Figure, Missing
 from analyzer.hardware import Hardware, gpus_of_replica, resolve
 from analyzer.hours import ReplicaHours
-from analyzer.phases import NO_MODEL, PhaseAccount, account
+from analyzer.phases import NO_MODEL, PhaseAccount
 from analyzer.predict import Prediction
-from analyzer.samples import Identity, ReplicaKey, ReplicaSample
-from analyzer.stepsizes import StepSizes, step_sizes
+from analyzer.samples import Identity, ReplicaKey
+from analyzer.stepsizes import StepSizes
 from analyzer.steptime.account import StepTime, step_time
 from analyzer.steptime.counted import Counted, counted_in
 from analyzer.steptime.fit import StepModel, fit
-from analyzer.steptime.parts import Part, merged
-from analyzer.throughput import cached_prompt_ratio, generation_tokens_per_s, prefill_tokens_per_s, prompt_tokens_per_s
+from analyzer.steptime.parts import Part
+from analyzer.throughput import cached_prompt_ratio, prefill_tokens_per_s
 from analyzer.whatif import predict_schemes
 from analyzer.windows import Totals
 
@@ -31,6 +34,25 @@ FRESH_INTERVALS = 3
 
 
 NO_HOURS = Missing("the hours of the current epoch are not added up yet")
+
+
+class Sampled(Protocol):
+    """When a sample was taken (unix time), and how long after the one before it was due: any sample tells."""
+
+    @property
+    def at_s(self) -> float: ...
+
+    @property
+    def interval_s(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFigures:
+    """What a step-time model says of itself, which stands as long as the model."""
+
+    model: StepModel | Missing
+    step_time: StepTime | Missing
+    fit: FitChain | Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +69,7 @@ class ReplicaHistory:
     deployment: str
     identity: Identity
     simulated: bool
-    last: ReplicaSample | None
+    last: Sampled | None
     recent: Totals | None
     history: Totals | None
     joined_gpus: int | None = None
@@ -58,12 +80,16 @@ class ReplicaHistory:
     parts: tuple[Part, ...] = ()
     """The decision span in parts of some minutes, without the epoch's warm-up: what a step-time model is fitted to."""
     model: StepModel | Missing = NO_MODEL
+    figures: ModelFigures | None = None
+    """What the model says of itself; to be computed where this is None or another model's."""
     predicted: Mapping[str, Prediction | Missing] | None = None
     """What the model predicts of each scheme; None: to be computed."""
     capacity: ReplicaCapacity | None = None
     """What the replica carries; None: to be computed."""
     hours: ReplicaHours | Missing = NO_HOURS
     """Where the time went hour by hour, by this model."""
+    decision: Decision | None = None
+    """The figures of the decision span, and then `history` and `parts` may not be there; None: to be computed."""
     gpu_uuids: tuple[str, ...] = ()
     gpu_activity: GpuActivity = NO_ACTIVITY
     """Of the joined GPUs over the live span."""
@@ -132,12 +158,8 @@ def busy_weight(one: ReplicaReport) -> float:
     return busy.value * one.history_covered_s if isinstance(busy, Estimate) else 0.0
 
 
-SPAN_PARTS = 48
-"""A long span is accounted for in so many parts: the load within each is near its mean."""
-
 NO_BUSY = Missing("the busy time is not needed beside a step-time model")
-_NO_WINDOW = Missing("no usable pair of samples in this span yet")
-_NO_CHECK = CrossCheck(_NO_WINDOW, _NO_WINDOW)
+_NO_CHECK = CrossCheck(NO_WINDOW, NO_WINDOW)
 
 
 def fit_replica(known: ReplicaHistory, deployment: Deployment, fine: Counted | None = None) -> StepModel | Missing:
@@ -170,6 +192,31 @@ def capacity_of_replica(
     return replica_capacity(known.identity, hardware, parts, known.model, predicted, stated_limits(deployment))
 
 
+def demand_of_replica(known: ReplicaHistory, deployment: Deployment) -> Demand:
+    """The load that this replica's capacity is compared with."""
+    return Demand.of_parts(known.parts or _whole(known)).times(deployment.load_ratio)
+
+
+def figures_of_replica(known: ReplicaHistory) -> ModelFigures:
+    """What the replica's model says of itself, or why there is nothing."""
+    model = known.model
+    if known.figures is not None and known.figures.model is model:
+        return known.figures
+    told = model if isinstance(model, Missing) else step_time(model)
+    return ModelFigures(model, told, fit_chain(model, told))
+
+
+def decision_of_replica(known: ReplicaHistory, deployment: Deployment) -> Decision:
+    """The figures of this replica's decision span."""
+    always = _always(known, resolve(known.identity, deployment, known.joined_gpus), figures_of_replica(known))
+    return decide(always, known.history, known.gpu_utilization_history, known.parts)
+
+
+def _always(known: ReplicaHistory, hardware: Hardware | Missing, figures: ModelFigures) -> Known:
+    lumpy = "generation_tokens_total" in known.lumpy
+    return Known(known.identity, hardware, known.model, figures.step_time, lumpy)
+
+
 def stated_limits(deployment: Deployment) -> Stated:
     """What the operator states that bounds a replica."""
     return Stated(deployment.objectives, deployment.seats, deployment.chunk_tokens, deployment.load_ratio)
@@ -178,21 +225,22 @@ def stated_limits(deployment: Deployment) -> Stated:
 def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) -> ReplicaReport:
     """The figures of one replica at `now_s`."""
     hardware = resolve(known.identity, deployment, known.joined_gpus)
-    past = history if (history := known.history) is not None and history.windows > 0 else None
+    figures = figures_of_replica(known)
+    always = _always(known, hardware, figures)
     recent, last = known.recent, known.last
-    lumpy = "generation_tokens_total" in known.lumpy
     usable = recent if recent is not None and recent.windows > 0 else None
     check = _NO_CHECK if usable is None else cross_check(usable, hardware, known.gpu_activity)
-    phases = widened(_account(known, recent, hardware, known.gpu_utilization_recent, ()), check)
-    decision = widened(_account(known, history, hardware, known.gpu_utilization_history, known.parts), check)
+    phases = widened(account_of(always, recent, known.gpu_utilization_recent, ()), check)
+    past = known.decision
+    if past is None:
+        past = decide(always, known.history, known.gpu_utilization_history, known.parts)
+    decided = widened(past.account, check)
     predicted = known.predicted
     if predicted is None:
-        predicted = predict_replica(known, deployment, decision.busy)
+        predicted = predict_replica(known, deployment, decided.busy)
     capacity = known.capacity
     if capacity is None:
         capacity = capacity_of_replica(known, deployment, predicted)
-    model = known.model
-    told = model if isinstance(model, Missing) else step_time(model)
     return ReplicaReport(
         replica=known.replica,
         job=known.job,
@@ -202,76 +250,48 @@ def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) 
         fresh=last is not None and now_s - last.at_s <= FRESH_INTERVALS * last.interval_s,
         last_sample_s=None if last is None else last.at_s,
         recent_covered_s=0.0 if recent is None else recent.covered_s,
-        history_covered_s=0.0 if history is None else history.covered_s,
-        history_span_s=0.0 if history is None else history.end_s - history.start_s,
-        history_coverage=None if history is None else history.coverage_ratio,
+        history_covered_s=past.covered_s,
+        history_span_s=past.span_s,
+        history_coverage=past.coverage,
         phases=phases,
-        decision=decision,
+        decision=decided,
         cross_check=check,
         predicted=predicted,
         hours=known.hours,
         epoch_started_s=known.epoch_started_s,
         calibrated_to_s=known.calibrated_to_s,
         capacity=capacity,
-        step_time=told,
-        step_sizes=_NO_WINDOW if usable is None else _sizes(usable, model, told, hardware),
-        history_step_sizes=_NO_WINDOW if past is None else _sizes(past, model, told, hardware),
+        step_time=figures.step_time,
+        step_sizes=NO_WINDOW if usable is None else sizes_of(always, usable),
+        history_step_sizes=past.step_sizes,
         gpu_uuids=known.gpu_uuids,
         gpus=gpus_of_replica(known.identity, deployment, known.joined_gpus),
-        decode_batch=_NO_WINDOW if usable is None else decode_batch(usable),
-        history_decode_batch=_NO_WINDOW if past is None else decode_batch(past),
-        generation_tokens_per_s=_generation(recent, lumpy),
-        history_generation_tokens_per_s=_generation(history, lumpy),
-        prefill_tokens_per_s=_NO_WINDOW if usable is None else prefill_tokens_per_s(usable),
-        history_prompt_tokens_per_s=_NO_WINDOW if past is None else prompt_tokens_per_s(past),
-        cached_prompt=_NO_WINDOW if usable is None else cached_prompt_ratio(usable),
-        running_requests=_NO_WINDOW if usable is None else mean_gauge(usable, "running_requests"),
-        waiting_requests=_NO_WINDOW if usable is None else mean_gauge(usable, "waiting_requests"),
-        kv_usage=_NO_WINDOW if usable is None else mean_gauge(usable, "kv_usage_ratio"),
+        decode_batch=NO_WINDOW if usable is None else decode_batch(usable),
+        history_decode_batch=past.decode_batch,
+        generation_tokens_per_s=generation_of(always, recent),
+        history_generation_tokens_per_s=past.generation_tokens_per_s,
+        prefill_tokens_per_s=NO_WINDOW if usable is None else prefill_tokens_per_s(usable),
+        history_prompt_tokens_per_s=past.prompt_tokens_per_s,
+        cached_prompt=NO_WINDOW if usable is None else cached_prompt_ratio(usable),
+        running_requests=NO_WINDOW if usable is None else mean_gauge(usable, "running_requests"),
+        waiting_requests=NO_WINDOW if usable is None else mean_gauge(usable, "waiting_requests"),
+        kv_usage=NO_WINDOW if usable is None else mean_gauge(usable, "kv_usage_ratio"),
         preemptions_per_request=(
-            _NO_WINDOW if usable is None else mean_per(usable, "preemptions_total", "prefills_total")
+            NO_WINDOW if usable is None else mean_per(usable, "preemptions_total", "prefills_total")
         ),
-        time_to_first_token_s=_NO_WINDOW if usable is None else mean_per(usable, "ttft_s_total", "prefills_total"),
+        time_to_first_token_s=NO_WINDOW if usable is None else mean_per(usable, "ttft_s_total", "prefills_total"),
         inter_token_s=(
-            _NO_WINDOW if usable is None else mean_per(usable, "inter_token_s_total", "decode_sequence_steps_total")
+            NO_WINDOW if usable is None else mean_per(usable, "inter_token_s_total", "decode_sequence_steps_total")
         ),
         hardware=hardware,
         unreported=known.unreported,
         chain=Chain(
-            span_chain(recent, phases, hardware, known.gpu_utilization_recent, model),
-            span_chain(history, decision, hardware, known.gpu_utilization_history, model),
-            fit_chain(model, told),
+            span_chain(recent, phases, hardware, known.gpu_utilization_recent, known.model),
+            past.chain,
+            figures.fit,
         ),
     )
 
 
 def _whole(known: ReplicaHistory) -> tuple[Part, ...]:
     return () if known.history is None else (Part(known.history, known.gpu_utilization_history),)
-
-
-def _sizes(
-    totals: Totals, model: StepModel | Missing, told: StepTime | Missing, hardware: Hardware | Missing
-) -> StepSizes | Missing:
-    """Steps by size; their lengths are `fitted` where live data decide what a step costs."""
-    guess = Evidence.ASSUMED if isinstance(hardware, Hardware) and hardware.assumed else Evidence.MODELLED
-    decided = isinstance(told, StepTime) and told.coefficients["step_s"].identified
-    return step_sizes(totals, model, Evidence.FITTED if decided else guess)
-
-
-def _generation(totals: Totals | None, lumpy: bool) -> Figure:
-    if totals is None or totals.windows == 0:
-        return _NO_WINDOW
-    return generation_tokens_per_s(totals, lumpy)
-
-
-def _account(
-    known: ReplicaHistory,
-    totals: Totals | None,
-    hardware: Hardware | Missing,
-    gpu_utilization: float | None,
-    parts: Sequence[Part],
-) -> PhaseAccount:
-    if totals is None or totals.windows == 0:
-        return PhaseAccount(_NO_WINDOW, _NO_WINDOW, _NO_WINDOW, _NO_WINDOW, _NO_WINDOW, _NO_WINDOW)
-    inside = merged(parts, SPAN_PARTS) if parts else [Part(totals, gpu_utilization)]
-    return account(totals, known.identity, hardware, gpu_utilization, known.model, inside)

@@ -67,7 +67,7 @@ def analyse(
             continue
         replicas.append(one)
         weight = busy_weight(one)
-        if _has_choices(deployment) and weight > busiest.get(deployment.name, (-1.0,))[0]:
+        if deployment.has_choices and weight > busiest.get(deployment.name, (-1.0,))[0]:
             busiest[deployment.name] = weight, known
     if unknown:
         raise ValueError(f"replicas of deployments that are not given: {', '.join(sorted(unknown))}")
@@ -82,11 +82,6 @@ def analyse(
             failures.append(f"deployment {deployment.name}: {error}")
     simulated = any(one.simulated for one in replicas)
     return Report(now_s, recent_s, history_s, simulated, tuple(replicas), tuple(reports), tuple(failures), workloads)
-
-
-def _has_choices(deployment: Deployment) -> bool:
-    """Whether its busiest replica is to be looked at on other GPUs that the operator could have."""
-    return bool(deployment.other_gpus or deployment.tensor_parallel_choices)
 
 
 def as_plain(value: Any) -> Any:

@@ -62,7 +62,8 @@ def evidence_row() -> list[Panel]:
         ),
         timeseries(
             "Age of the step model's newest traffic",
-            "The model is fitted anew every quarter of an hour; it is old where no traffic came since.",
+            "The model is fitted anew every quarter of an hour, with a long history every hour. It is old where no "
+            "traffic came since.",
             "s",
             [Query(at_now(series("breakeven_calibration_timestamp_seconds", REPLICA)), _NAME)],
             low=0,

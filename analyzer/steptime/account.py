@@ -123,7 +123,7 @@ def step_time(model: StepModel) -> StepTime:
         model.weight_of(Law.OVERLAPPED),
         model.held_out_error,
         model.covered_s,
-        len(model.seen),
+        model.seen.blocks,
     )
 
 

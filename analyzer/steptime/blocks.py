@@ -40,6 +40,17 @@ LARGEST_LOAD = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class Traffic:
+    """What blocks are, all together: their number, mean tokens of a step, and what `Blocks` has once."""
+
+    blocks: int
+    step_tokens: float
+    lengths: Lengths
+    drafts: float
+    mixed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Blocks:
     """One entry per block (shape (n,)); NaN where a figure is not known.
 
@@ -72,6 +83,12 @@ class Blocks:
 
     def __len__(self) -> int:
         return len(self.covered_s)
+
+    @property
+    def traffic(self) -> Traffic:
+        """What they are, all together."""
+        tokens = float(self.sequence_steps.sum() + self.prefill_tokens.sum())
+        return Traffic(len(self), tokens / float(self.steps.sum()), self.lengths, self.drafts, self.mixed)
 
     def take(self, chosen: NDArray[np.intp]) -> Blocks:
         """The chosen blocks only."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analyzer.evidence import Missing
 from analyzer.hardware import Hardware
-from analyzer.steptime.blocks import Blocks, blocks
+from analyzer.steptime.blocks import Blocks, Traffic, blocks
 from analyzer.steptime.coefficients import Coefficient, coefficients
 from analyzer.steptime.counted import Counted
 from analyzer.steptime.equations import Equations, equations
@@ -56,7 +56,8 @@ class StepModel:
 
     hypotheses: tuple[Hypothesis, ...]
     prior: Prior
-    seen: Blocks
+    seen: Traffic
+    """Of the blocks that it was fitted to, which are not kept."""
     covered_s: float
     held_out_error: float | None
     pair_ratio: float
@@ -106,7 +107,7 @@ def fit(
         return Missing(f"traffic in only {len(seen)} spans of this epoch: {MIN_BLOCKS} are needed")
     if len(seen) > max_blocks:
         seen = seen.take(_thinned(len(seen), max_blocks))
-    before = prior(hardware, seen)
+    before = prior(hardware, seen.traffic)
     laws = tuple(Law) if before.split else (Law.ADDITIVE,)
     limits = _limits(seen)
     known = equations(seen, laws, limits)
@@ -119,7 +120,7 @@ def fit(
         np.array([one.covariance for one in hypotheses]),
         before,
     )
-    return StepModel(hypotheses, before, seen, covered_s, missed, pair_ratio, told)
+    return StepModel(hypotheses, before, seen.traffic, covered_s, missed, pair_ratio, told)
 
 
 def _thinned(count: int, limit: int) -> NDArray[np.intp]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from analyzer.evidence import Missing
 from analyzer.facts.kernel_rates import arithmetic_share, read_share
 from analyzer.hardware import Hardware
-from analyzer.steptime.blocks import Blocks
+from analyzer.steptime.blocks import Traffic
 
 COEFFICIENTS = (
     *("weight_read_s", "overhead_s", "sequence_compute_s", "sequence_overhead_s", "kv_token_s", "prefill_token_s"),
@@ -65,7 +65,7 @@ def attention_ratio(hardware: Hardware) -> float:
     return 4 * shape.layers * shape.attention_heads * shape.head_dim / (2 * shape.active_parameters)
 
 
-def prior(hardware: Hardware | Missing, seen: Blocks) -> Prior:
+def prior(hardware: Hardware | Missing, seen: Traffic) -> Prior:
     """The prior for one replica; without hardware facts one that says next to nothing."""
     if isinstance(hardware, Missing):
         return Prior(np.log(VAGUE), np.eye(6) / VAGUE_SD, split=False)
@@ -74,11 +74,10 @@ def prior(hardware: Hardware | Missing, seen: Blocks) -> Prior:
     bytes_per_s = hardware.bandwidth_bytes_per_s * reads.share
     arithmetic = arithmetic_share(hardware.gpu)
     flops_per_s = hardware.flops_per_s * arithmetic.share
-    tokens = float((seen.sequence_steps.sum() + seen.prefill_tokens.sum()) / seen.steps.sum())
     token_s = 2 * shape.active_parameters / flops_per_s
     context = max(1.0, seen.lengths.context)
     means = (
-        hardware.step_weight_bytes(tokens) / bytes_per_s,
+        hardware.step_weight_bytes(seen.step_tokens) / bytes_per_s,
         LAYER_OVERHEAD_S * shape.layers,
         token_s * (1 + seen.drafts),
         SEQUENCE_S,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from math import inf
 
 from sqlalchemy import Connection
 
@@ -74,7 +75,7 @@ class Analyse:
         Nothing is stored. Raises StoreError.
         """
         # Capacities are computed with the two reports, all of them: some in turns would compare unlike fleets.
-        histories, deployments = self._fleet(roster, epochs, now_s, capacities=0)
+        histories, deployments = self._fleet(roster, epochs, now_s, anew=True)
         fleet = list(histories)
         changed = [change(one) for one in deployments]
         before, after = ({one.name: one for one in each} for each in (deployments, changed))
@@ -89,26 +90,39 @@ class Analyse:
         roster: Mapping[ReplicaKey, Polled],
         epochs: Mapping[ReplicaKey, int],
         now_s: float,
-        capacities: int | None = None,
+        *,
+        anew: bool = False,
     ) -> tuple[Iterator[ReplicaHistory], list[Deployment]]:
-        """The histories, read as they are asked for, and the deployments that they belong to."""
+        """The histories, read as they are asked for, and the deployments that they belong to.
+
+        Of replicas whose figures stand only the live span is read. `anew`: all are whole, without their capacity.
+        """
         crowd = Counter(key.target for key in roster)
         members = {key: polled for key, polled in roster.items() if key in epochs}
         named = {deployment.name for deployment in self._stated}
         automatic = sorted({self._deployment_of(polled) for polled in members.values()} - named)
         deployments = [*self._stated, *(Deployment(name) for name in automatic)]
-        self._models.keep(roster, capacities)
+        self._models.keep(roster, 0 if anew else None)
         by_name = {deployment.name: deployment for deployment in deployments}
+        due = set(members) if anew else self._models.due({key: epochs[key] for key in members}, now_s)
+        # What its busiest replica would do elsewhere is computed with every report, from its history.
+        due |= {key for key, one in members.items() if by_name[self._deployment_of(one)].has_choices}
+
+        def known_of(some: Sequence[ReplicaKey], whole: Collection[ReplicaKey]) -> Iterator[ReplicaHistory]:
+            own = {epochs[key]: members[key] for key in some}
+            seen = self._seen(own, {epochs[key] for key in some if key in whole}, now_s)
+            for key in some:
+                yield self._history(members[key], epochs[key], now_s, *seen[epochs[key]], alone=crowd[key.target] == 1)
 
         def histories() -> Iterator[ReplicaHistory]:
-            for some in in_groups(list(members), lambda key: self._age_s(epochs[key], now_s)):
-                known_members = {epochs[key]: members[key] for key in some}
-                seen = self._seen(known_members, now_s)
-                for key in some:
-                    known = self._history(
-                        members[key], epochs[key], now_s, *seen[epochs[key]], alone=crowd[key.target] == 1
-                    )
-                    yield self._models.prepared(known, by_name[known.deployment], epochs[key], now_s)
+            for some in in_groups(list(members), lambda key: self._age_s(epochs[key], now_s) if key in due else 0.0):
+                for known in known_of(some, due):
+                    key, deployment = known.replica, by_name[known.deployment]
+                    if key not in due and self._models.stands(known, deployment):
+                        yield self._models.with_former(known)
+                        continue
+                    whole = known if key in due else next(known_of([key], [key]))
+                    yield self._models.prepared(whole, deployment, epochs[key], now_s)
 
         return histories(), deployments
 
@@ -137,13 +151,22 @@ class Analyse:
         body = pieces(report, plain_text)
         self._store.writer.conclude(_states(report), report.made_at_s, body, guard, sparing=sparing)
 
-    def _seen(self, members: Mapping[int, Polled], now_s: float) -> dict[int, tuple[_Stored, Newest]]:
-        """What is stored of some replicas, by epoch: totals with their start, and the newest windows."""
+    def _seen(
+        self, members: Mapping[int, Polled], whole: Collection[int], now_s: float
+    ) -> dict[int, tuple[_Stored | None, Newest]]:
+        """What is stored of some replicas, by epoch: totals with their start, and the newest windows.
+
+        Of those that are not in `whole`, the live span alone.
+        """
         reader, spans = self._store.reader, self._spans
         since_s, recent_since_s = now_s - spans.history_s, now_s - spans.recent_s
-        read = read_at_once(reader, members, spans, now_s)
-        stored, sinces = {}, {}
+        read = read_at_once(reader, members, whole, spans, now_s)
+        stored: dict[int, _Stored | None] = {}
+        sinces = {}
         for epoch, polled in members.items():
+            if epoch not in whole:
+                stored[epoch], sinces[epoch] = None, Since(recent_since_s, inf)
+                continue
             begun_s = self._epoch_start_s(epoch)
             stored[epoch] = found = buckets_of(reader, read, polled.replica, epoch, since_s, now_s)
             least_s = since_s if begun_s is None else max(since_s, begun_s - polled.interval_s)
@@ -157,16 +180,19 @@ class Analyse:
         return {epoch: (totals, newest.get(epoch, Newest())) for epoch, totals in stored.items()}
 
     def _history(
-        self, polled: Polled, epoch: int, now_s: float, stored: _Stored, newest: Newest, *, alone: bool
+        self, polled: Polled, epoch: int, now_s: float, stored: _Stored | None, newest: Newest, *, alone: bool
     ) -> ReplicaHistory:
-        """What is known of one replica. Only one that is `alone` at its target has the target's GPUs to itself."""
+        """What is known of one replica; without `stored`, of its live span.
+
+        Only one that is `alone` at its target has the target's GPUs to itself.
+        """
         reader, recent = self._store.reader, newest.recent
-        history = add_up_whole([*(totals for _, totals in stored), *newest.after])
+        history = None if stored is None else add_up_whole([*(totals for _, totals in stored), *newest.after])
         name = self._deployment_of(polled)
         identity = polled.identity
         own = polled.gpu_uuids if alone else ()
-        spans_s = [span.start_s if span is not None else now_s for span in (recent, history)]
-        gpus = [reader.gpu_samples(spans_s[0], now_s + 1, uuid) for uuid in own]
+        recent_s, history_s = (span.start_s if span is not None else now_s for span in (recent, history))
+        gpus = [reader.gpu_samples(recent_s, now_s + 1, uuid) for uuid in own]
         if identity.gpu is None:
             identity = replace(identity, gpu=next((one.name for gpu in gpus for one in gpu if one.name), None))
         return ReplicaHistory(
@@ -180,10 +206,10 @@ class Analyse:
             history=history,
             joined_gpus=len(own) if own else None,
             gpu_utilization_recent=_utilization(gpus),
-            gpu_utilization_history=self._long_utilization(own, spans_s[1], now_s),
+            gpu_utilization_history=None if stored is None else self._long_utilization(own, history_s, now_s),
             lumpy=polled.lumpy,
             unreported=polled.unreported,
-            parts=self._models.parts(stored, own, now_s),
+            parts=() if stored is None else self._models.parts(stored, own, now_s),
             gpu_uuids=tuple(own),
             gpu_activity=activity_of(gpus),
             epoch_started_s=self._epoch_start_s(epoch),

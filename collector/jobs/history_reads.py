@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -54,17 +54,23 @@ def in_groups(keys: Sequence[ReplicaKey], age_s: Callable[[ReplicaKey], float]) 
         yield some
 
 
-def read_at_once(reader: Reader, members: Mapping[int, Polled], spans: Spans, now_s: float) -> Read:
-    """What is stored of some epochs, its newest samples from where those of nearly every replica are needed."""
-    since_s = now_s - spans.history_s
+def read_at_once(
+    reader: Reader, members: Mapping[int, Polled], whole: Collection[int], spans: Spans, now_s: float
+) -> Read:
+    """What is stored of some epochs, its newest samples from where those of nearly every replica are needed.
+
+    Totals are read of the epochs in `whole` only; of the others the live span is enough.
+    """
+    since_s, fresh_s = now_s - spans.history_s, now_s - spans.recent_s
     keys = {epoch: polled.replica for epoch, polled in members.items()}
-    most_s = max((overlap_s(polled) for polled in members.values()), default=0.0)
-    closed_s = now_s // BUCKET_S * BUCKET_S - BUCKET_S
-    fresh_s = min(closed_s - most_s, now_s - spans.recent_s)
+    asked = {epoch: key for epoch, key in keys.items() if epoch in whole}
+    if asked:
+        most_s = max(overlap_s(members[epoch]) for epoch in asked)
+        fresh_s = min(now_s // BUCKET_S * BUCKET_S - BUCKET_S - most_s, fresh_s)
     fine_s = _fine_since_s(since_s, now_s)
     return Read(
-        reader.hours_of(since_s, now_s, keys),
-        reader.totals_of(fine_s, now_s, keys),
+        reader.hours_of(since_s, now_s, asked) if asked else {},
+        reader.totals_of(fine_s, now_s, asked) if asked else {},
         fresh_s,
         reader.stack(fresh_s, now_s + 1, keys),
     )

@@ -1,4 +1,4 @@
-"""Each replica's step-time model: what it is fitted to, and when it is fitted anew."""
+"""Each replica's step-time model and what follows from it: what it is made of, and when it is made anew."""
 
 from __future__ import annotations
 
@@ -7,24 +7,32 @@ from dataclasses import dataclass, replace
 
 from analyzer.assumptions import Deployment
 from analyzer.capacity.live import ReplicaCapacity
+from analyzer.decision import Decision
 from analyzer.evidence import Missing
 from analyzer.hours import ReplicaHours, replica_hours
 from analyzer.predict import Prediction
-from analyzer.replicas import NO_BUSY, ReplicaHistory, capacity_of_replica, fit_replica, predict_replica
+from analyzer.replicas import (
+    NO_BUSY,
+    ModelFigures,
+    ReplicaHistory,
+    capacity_of_replica,
+    decision_of_replica,
+    demand_of_replica,
+    figures_of_replica,
+    fit_replica,
+    predict_replica,
+)
 from analyzer.samples import GpuSample, ReplicaKey
 from analyzer.steptime.counted import Counted, counted_by_span
 from analyzer.steptime.fit import StepModel
 from analyzer.steptime.parts import Part
 from analyzer.windows import Totals
 from collector.jobs.duty import DutyCycles, duty_within
+from collector.jobs.standing import CAPACITY_STANDS, DECISION_STANDS, MODEL_STANDS
 from collector.store.read import Reader
 
 WARM_UP_S = 300.0
 """What an engine does right after its start, compiling and filling caches, is no evidence of what its steps cost."""
-REFIT_S = 900.0
-"""A model stands this long: some windows more change little."""
-CAPACITY_S = 3600.0
-"""A capacity stands this long: it is that of a week's mix, and costs fifty times what a fit does."""
 CAPACITIES_AT_ONCE = 20
 """At most so many capacities are computed for one report; the others' come with the next ones."""
 FINE_SPAN_S = 60.0
@@ -34,69 +42,128 @@ FINE_HOUR_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """A model with what it was fitted to; `told` is what the operator and the server said then."""
+    """A model with what follows from it; `told` is what the operator and the server said then."""
 
     epoch: int
-    at_s: float
     told: tuple[object, ...]
+    at_s: float
+    """When the model was fitted, or was tried to be."""
+    history_s: float
+    """How long the history was."""
     model: StepModel | Missing
+    figures: ModelFigures
     seen_to_s: float | None
     """Unix time up to which the model has seen traffic; None without a model."""
     hours: ReplicaHours | Missing
-    predicted: Mapping[str, Prediction | Missing] | None
-    """None: to be computed with the report, since there is no model that would outlast it."""
-    capacity: ReplicaCapacity | None
+    predicted: Mapping[str, Prediction | Missing] | None = None
+    """None where it cannot be computed: the report is to say why."""
+    decision: Decision | None = None
     """None as above."""
-    capacity_at_s: float | None
-    """When the capacity was computed; None where it waits for its turn."""
+    decided_at_s: float = 0.0
+    capacity: ReplicaCapacity | None = None
+    """None as above."""
+    capacity_at_s: float | None = None
+    """When the capacity was computed; None where it waits for its turn. Its demand is as new as the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A replica's newest sample; it may be older than its live span."""
+
+    at_s: float
+    interval_s: float
 
 
 _IN_TURNS = Missing("capacities are computed in turns: this one comes with one of the next reports")
+_UNCOMPUTED = (ArithmeticError, LookupError, ValueError)
 
 
 class StepModels:
-    """The models of a fleet. Used by one thread."""
+    """The models of a fleet, and what follows from them. Used by one thread."""
 
     def __init__(self, reader: Reader, duty: DutyCycles) -> None:
         self._reader = reader
         self._duty = duty
         self._fitted: dict[ReplicaKey, _Fitted] = {}
+        self._seen: dict[ReplicaKey, _Seen] = {}
         self._turns = CAPACITIES_AT_ONCE
 
     def keep(self, replicas: Collection[ReplicaKey], capacities: int | None = None) -> None:
         """Before the replicas of one report: forget all other ones. `capacities`: at most so many, not the usual."""
         self._turns = CAPACITIES_AT_ONCE if capacities is None else capacities
         self._fitted = {key: one for key, one in self._fitted.items() if key in replicas}
+        self._seen = {key: one for key, one in self._seen.items() if key in replicas}
+
+    def due(self, epochs: Mapping[ReplicaKey, int], now_s: float) -> set[ReplicaKey]:
+        """The replicas of which something has to be computed anew from their whole history."""
+        turns, found = self._turns, set()
+        for key, epoch in epochs.items():
+            one = self._fitted.get(key)
+            if one is None or one.epoch != epoch or _stale(key, one, now_s) or _decision_stale(key, one, now_s):
+                found.add(key)
+            elif turns > 0 and _capacity_stale(key, one, now_s):
+                turns -= 1
+                found.add(key)
+        return found
+
+    def stands(self, known: ReplicaHistory, deployment: Deployment) -> bool:
+        """Whether what was computed rests on the same facts as are told now."""
+        one = self._fitted.get(known.replica)
+        return one is not None and one.told == _told(known, deployment)
+
+    def with_former(self, known: ReplicaHistory) -> ReplicaHistory:
+        """A replica without its history, with what was computed of it. Raises KeyError where nothing was."""
+        if known.last is None:
+            known = replace(known, last=self._seen.get(known.replica))
+        self._see(known)
+        return _with(known, self._fitted[known.replica])
+
+    def _see(self, known: ReplicaHistory) -> None:
+        if known.last is not None:
+            self._seen[known.replica] = _Seen(known.last.at_s, known.last.interval_s)
 
     def prepared(self, known: ReplicaHistory, deployment: Deployment, epoch: int, now_s: float) -> ReplicaHistory:
-        """With the model of the replica's epoch and what it predicts of each scheme.
+        """With the model of the replica's epoch, what it predicts of each scheme, and the decision span's figures.
 
-        Both are made anew when the former ones are old or rest on other facts. Raises StoreError.
+        What is old or rests on other facts is made anew. Raises StoreError.
         """
-        told = (known.identity, deployment, known.joined_gpus)
-        former = self._fitted.get(known.replica)
-        if former is not None and (former.epoch, former.told) != (epoch, told):
+        key, former = known.replica, self._fitted.get(known.replica)
+        self._seen.pop(key, None)
+        self._see(known)
+        if former is not None and (former.epoch, former.told) != (epoch, _told(known, deployment)):
             former = None
-        if former is None or _stale(former, now_s):
-            fine = self._fine(known, epoch, now_s)
-            model, predicted = _made(known, deployment, fine)
-            hours = _hours(model, known)
-            seen_to_s = None if isinstance(model, Missing) else _last_traffic_s(known.parts, fine)
-            load, load_at_s = None, None
-            if former is not None and not isinstance(model, Missing):
-                load, load_at_s = former.capacity, former.capacity_at_s
-            former = _Fitted(epoch, now_s, told, model, seen_to_s, hours, predicted, load, load_at_s)
-        if _capacity_stale(former, now_s):
+        if former is None or _stale(key, former, now_s):
+            former = self._refitted(former, known, deployment, epoch, now_s)
+        elif _decision_stale(key, former, now_s):
+            decision = _decision(_with(known, former), deployment)
+            former = replace(former, decision=decision, decided_at_s=now_s)
+        if _capacity_stale(key, former, now_s):
             former = self._with_capacity(former, known, deployment, now_s)
-        self._fitted[known.replica] = former
-        return replace(
-            known,
-            model=former.model,
-            hours=former.hours,
-            predicted=former.predicted,
-            capacity=former.capacity,
-            calibrated_to_s=former.seen_to_s,
+        self._fitted[key] = former
+        return _with(known, former)
+
+    def _refitted(
+        self, former: _Fitted | None, known: ReplicaHistory, deployment: Deployment, epoch: int, now_s: float
+    ) -> _Fitted:
+        fine = self._fine(known, epoch, now_s)
+        model, predicted = _made(known, deployment, fine)
+        seen_to_s = None if isinstance(model, Missing) else _last_traffic_s(known.parts, fine)
+        known = replace(known, model=model)
+        figures = figures_of_replica(known)
+        one = _Fitted(
+            epoch, _told(known, deployment), now_s, _length_s(known), model, figures, seen_to_s, _hours(model, known)
         )
+        decision = _decision(_with(known, one), deployment)
+        if predicted is None and decision is not None:
+            predicted = _predicted(known, deployment, decision)
+        one = replace(one, predicted=predicted, decision=decision, decided_at_s=now_s)
+        if isinstance(model, Missing):
+            # Without a model a capacity is no more than the reason why there is none.
+            return replace(one, capacity=None if predicted is None else _capacity(known, deployment, predicted))
+        if former is not None and former.capacity is not None:
+            capacity = replace(former.capacity, demand=demand_of_replica(known, deployment))
+            one = replace(one, capacity=capacity, capacity_at_s=former.capacity_at_s)
+        return one
 
     def _with_capacity(self, former: _Fitted, known: ReplicaHistory, deployment: Deployment, now_s: float) -> _Fitted:
         """Computed anew if its turn has come; else the old one stands, or word that it comes later."""
@@ -110,7 +177,7 @@ class StepModels:
         self._turns -= 1
         try:
             return replace(former, capacity=capacity_of_replica(known, deployment, predicted), capacity_at_s=now_s)
-        except (ArithmeticError, LookupError, ValueError) as error:
+        except _UNCOMPUTED as error:
             why = Missing(f"the capacity could not be computed: {error}")
             none = capacity_of_replica(replace(known, model=why), deployment, predicted)
             return replace(former, capacity=none, capacity_at_s=now_s)
@@ -159,14 +226,14 @@ def _made(
         if isinstance(model, Missing):
             return model, None
         return model, predict_replica(replace(known, model=model), deployment, NO_BUSY)
-    except (ArithmeticError, LookupError, ValueError) as error:
+    except _UNCOMPUTED as error:
         return Missing(f"the step-time model could not be computed: {error}"), None
 
 
 def _hours(model: StepModel | Missing, known: ReplicaHistory) -> ReplicaHours | Missing:
     try:
         return replica_hours(model, known.parts)
-    except (ArithmeticError, LookupError, ValueError) as error:
+    except _UNCOMPUTED as error:
         return Missing(f"the hours could not be computed: {error}")
 
 
@@ -178,12 +245,66 @@ def _last_traffic_s(parts: Sequence[Part], fine: Counted | None) -> float | None
     return max(ends_s, default=None)
 
 
-def _stale(former: _Fitted, now_s: float) -> bool:
-    return isinstance(former.model, Missing) or not 0 <= now_s - former.at_s < REFIT_S
+def _told(known: ReplicaHistory, deployment: Deployment) -> tuple[object, ...]:
+    return known.identity, deployment, known.joined_gpus
 
 
-def _capacity_stale(former: _Fitted, now_s: float) -> bool:
+def _with(known: ReplicaHistory, one: _Fitted) -> ReplicaHistory:
+    return replace(
+        known,
+        model=one.model,
+        figures=one.figures,
+        hours=one.hours,
+        predicted=one.predicted,
+        decision=one.decision,
+        capacity=one.capacity,
+        calibrated_to_s=one.seen_to_s,
+    )
+
+
+def _decision(known: ReplicaHistory, deployment: Deployment) -> Decision | None:
+    try:
+        return decision_of_replica(known, deployment)
+    except _UNCOMPUTED:
+        return None
+
+
+def _predicted(
+    known: ReplicaHistory, deployment: Deployment, decision: Decision
+) -> Mapping[str, Prediction | Missing] | None:
+    """Where there is no model."""
+    try:
+        return predict_replica(known, deployment, decision.account.busy)
+    except _UNCOMPUTED:
+        return None
+
+
+def _capacity(
+    known: ReplicaHistory, deployment: Deployment, predicted: Mapping[str, Prediction | Missing]
+) -> ReplicaCapacity | None:
+    try:
+        return capacity_of_replica(known, deployment, predicted)
+    except _UNCOMPUTED:
+        return None
+
+
+def _length_s(known: ReplicaHistory) -> float:
+    return known.parts[-1].totals.end_s - known.parts[0].totals.start_s if known.parts else 0.0
+
+
+def _stale(key: ReplicaKey, one: _Fitted, now_s: float) -> bool:
+    standing = DECISION_STANDS if isinstance(one.model, Missing) else MODEL_STANDS
+    return not standing.holds(key, one.history_s, now_s - one.at_s)
+
+
+def _decision_stale(key: ReplicaKey, one: _Fitted, now_s: float) -> bool:
+    """What could not be computed is tried with every report, which says why."""
+    lacking = one.decision is None or one.predicted is None or (isinstance(one.model, Missing) and one.capacity is None)
+    return lacking or not DECISION_STANDS.holds(key, one.history_s, now_s - one.decided_at_s)
+
+
+def _capacity_stale(key: ReplicaKey, one: _Fitted, now_s: float) -> bool:
     """Without a model the report says itself why there is none."""
-    if isinstance(former.model, Missing) or former.predicted is None:
+    if isinstance(one.model, Missing) or one.predicted is None:
         return False
-    return former.capacity_at_s is None or not 0 <= now_s - former.capacity_at_s < CAPACITY_S
+    return one.capacity_at_s is None or not CAPACITY_STANDS.holds(key, one.history_s, now_s - one.capacity_at_s)

@@ -30,7 +30,7 @@ def swinging(server: Linear | None = None, batch: float = 33.0) -> tuple[Blocks,
         Deployment("d", gpu="NVIDIA H100 80GB HBM3", gpus_per_replica=1),
     )
     assert not isinstance(hardware, Missing)
-    return seen, prior(hardware, seen)
+    return seen, prior(hardware, seen.traffic)
 
 
 def test_hypotheses_solved_together_do_not_disturb_one_another() -> None:

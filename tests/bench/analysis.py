@@ -19,7 +19,7 @@ from analyzer.windows import Totals, add_up_whole
 from collector.jobs.duty import BUCKET_S
 from collector.jobs.heap import rare_collections
 from collector.jobs.simulated_polls import Watched
-from collector.jobs.step_models import FINE_SPAN_S, REFIT_S
+from collector.jobs.step_models import FINE_SPAN_S, MODEL_STANDS
 from collector.store import Store
 from collector.store.codec import replica_columns, replica_row
 from tests.bench.fleet import POLL_S, Member, member
@@ -34,8 +34,8 @@ FLEET = Deployment("fleet", gpu="H100 SXM 80GB", gpus_per_replica=1, weight_bits
 PARTS = ("live windows", "windows", "fit", "account")
 """What turns samples into phases, batch sizes and step costs; predictions and capacity come on top."""
 BEYOND = ("predictions", "capacity")
-FITS_PER_REPORT = 60.0 / REFIT_S
-"""Of the models, this share is fitted anew in one of the daemon's recomputations a minute."""
+FITS_PER_REPORT = 60.0 / MODEL_STANDS.least_s
+"""Of the models of a few hours, this share is fitted anew in one of the daemon's recomputations a minute."""
 
 
 @dataclass

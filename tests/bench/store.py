@@ -14,9 +14,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Table, text
 
-from analyzer.samples import ReplicaKey, ReplicaSample
+from analyzer.samples import Identity, ReplicaKey, ReplicaSample
+from collector.jobs.analyse import Analyse
+from collector.jobs.polled import Polled
 from collector.jobs.sink import FLUSH_S
+from collector.jobs.step_models import CAPACITIES_AT_ONCE
 from collector.jobs.ticks import first_delay_s
+from collector.settings.load import parse_settings
 from collector.store import Store
 from collector.store.engine import open_engines
 from collector.store.partitions import days_of, make_days
@@ -91,7 +95,24 @@ def of_database(name: str, url: str, replicas: int, runs: int) -> list[Row]:
             _ms(f"a day of one replica from five-minute totals, {name}", day, runs),
             _ms(f"an hour of one replica from raw samples, {name}", raw, runs),
             _ms(f"the same from sealed samples, {name}", old, runs),
+            *report_rows(name, store, fleet, now_s, runs),
         ]
+
+
+def report_rows(name: str, store: Store, fleet: Sequence[Stored], now_s: float, runs: int) -> list[Row]:
+    """The daemon's report from what is stored: the first one, and one whose figures of the week stand."""
+    analyse = Analyse(store, parse_settings("", ""))
+    polled = {one.key: Polled(one.key, "bench", one.identity, "bench", now_s, now_s, INTERVAL_S, {}) for one in fleet}
+    epochs = {one.key: one.epoch for one in fleet}
+    begun_s = time.perf_counter()
+    analyse.run(polled, epochs, now_s)
+    first_s = time.perf_counter() - begun_s
+    usual = timed(lambda: analyse.run(polled, epochs, now_s), runs, time.perf_counter)
+    what = f"a report of {len(fleet):,} replicas with a week of history"
+    return [
+        Row(f"{what}, the first after the daemon's start, {name}", first_s, "s"),
+        Row(f"{what}, most of whose figures stand, with {CAPACITIES_AT_ONCE} capacities, {name}", usual, "s"),
+    ]
 
 
 def _ms(name: str, work: Callable[[], object], runs: int, bound_ms: float | None = None) -> Row:
@@ -104,6 +125,7 @@ class Stored:
     """One replica: its key and epoch, when in an interval it is polled, and what its polls say."""
 
     key: ReplicaKey
+    identity: Identity
     epoch: int
     offset_s: float
     samples: Sequence[ReplicaSample]
@@ -118,7 +140,7 @@ def registered(store: Store, replicas: int, begin_s: float) -> list[Stored]:
         one = variants[number % len(variants)]
         key = ReplicaKey(f"http://replica-{number}:8000/metrics", one.key.model)
         epoch = store.writer.register(key, one.identity, "bench", "bench", begin_s - MONTH_S)
-        fleet.append(Stored(key, epoch, first_delay_s(key.target, INTERVAL_S, 0.0), one.samples))
+        fleet.append(Stored(key, one.identity, epoch, first_delay_s(key.target, INTERVAL_S, 0.0), one.samples))
     return fleet
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from analyzer.replicas import ReplicaReport
 from analyzer.samples import Identity, ReplicaKey, ReplicaSample
 from collector.jobs.analyse import Analyse
 from collector.jobs.history_reads import buckets_of, read_at_once
 from collector.jobs.polled import Polled
 from collector.settings.load import parse_settings
 from collector.store import Keep, Store
+from collector.store.read import Reader
 from tests.fakes.hand_clock import HandClock
 
 DAY_S = 86_400.0
@@ -48,7 +53,7 @@ def rows(store: Store, epoch: int, now_s: float, settings: str = "") -> tuple[fl
     analyse = Analyse(store, parse_settings(settings, ""))
     one = Polled(KEY, "vllm", VLLM, "1", now_s, now_s, POLL_S, {})
     (report,) = analyse.run({KEY: one}, {KEY: epoch}, now_s).replicas
-    read = read_at_once(store.reader, {epoch: one}, analyse._spans, now_s)
+    read = read_at_once(store.reader, {epoch: one}, {epoch}, analyse._spans, now_s)
     buckets = buckets_of(store.reader, read, KEY, epoch, now_s - analyse._spans.history_s, now_s)
     return report.history_covered_s, report.history_span_s, len(buckets)
 
@@ -95,3 +100,89 @@ def test_hours_stand_in_within_the_last_day_too(store: Store) -> None:
     epoch = polled(store, BEGIN_S, BEGIN_S + DAY_S)
     store.prune(Keep(9 * DAY_S, DAY_S / 4, 9 * DAY_S), BEGIN_S + DAY_S)
     assert rows(store, epoch, BEGIN_S + DAY_S) == (287 * POLL_S, 287 * POLL_S, 18 + 72)
+
+
+class Counted:
+    """A store's reader; `asked` are the questions whose answers grow with the history."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"totals_of", "hours_of"}:
+            self.asked.append(name)
+        return getattr(self._reader, name)
+
+
+class Reports:
+    """Reports of the one replica, polled from `BEGIN_S` on, and what each asked the store for."""
+
+    def __init__(self, store: Store, settings: str = "", until_s: float = BEGIN_S + 3 * DAY_S) -> None:
+        self._epoch = polled(store, BEGIN_S, until_s)
+        self._counted = Counted(store.reader)
+        self.analyse = Analyse(SimpleNamespace(reader=self._counted), parse_settings(settings, ""))  # type: ignore[arg-type]
+
+    def at(self, now_s: float) -> tuple[ReplicaReport, list[str]]:
+        self._counted.asked.clear()
+        one = Polled(KEY, "vllm", VLLM, "1", now_s, now_s, POLL_S, {})
+        (report,) = self.analyse.run({KEY: one}, {KEY: self._epoch}, now_s).replicas
+        return report, sorted(self._counted.asked)
+
+
+NOW_S = BEGIN_S + 2 * DAY_S
+WHOLE = ["hours_of", "totals_of"]
+
+
+def test_a_report_reads_a_long_history_only_when_its_figures_are_old(store: Store) -> None:
+    """A hundredth of two days is more than a quarter of an hour, the most that the decision span's figures stand."""
+    reports = Reports(store)
+    first, asked_first = reports.at(NOW_S)
+    soon, asked_soon = reports.at(NOW_S + 600.0)
+    later, asked_later = reports.at(NOW_S + 900.0)
+
+    assert (asked_first, asked_soon, asked_later) == (WHOLE, [], WHOLE)
+    assert soon.last_sample_s == first.last_sample_s + 600.0  # type: ignore[operator]
+    assert (soon.history_covered_s, soon.decision) == (first.history_covered_s, first.decision)
+    assert later.history_covered_s == first.history_covered_s + 900.0
+
+
+def test_the_report_between_is_the_same_as_one_made_anew_but_for_the_decision_span(store: Store) -> None:
+    reports = Reports(store)
+    reports.at(NOW_S)
+    between, _ = reports.at(NOW_S + 300.0)
+    anew = Reports.at(Reports(store), NOW_S + 300.0)[0]
+
+    assert between != anew
+    past = {one.name: getattr(anew, one.name) for one in fields(anew) if "history" in one.name}
+    assert replace(between, **past, chain=anew.chain, capacity=anew.capacity) == anew
+
+
+def test_a_replica_that_fell_silent_keeps_its_last_sample(store: Store) -> None:
+    """Its polls end at `NOW_S`; ten minutes later the live span is empty."""
+    reports = Reports(store, until_s=NOW_S)
+    first, _ = reports.at(NOW_S - 1.0)
+    later, asked = reports.at(NOW_S + 600.0)
+
+    assert asked == []
+    assert later.last_sample_s == first.last_sample_s == NOW_S - POLL_S
+    assert (first.fresh, later.fresh) == (True, True)
+    assert not reports.at(NOW_S + 4 * POLL_S)[0].fresh
+
+
+def test_other_facts_are_answered_from_the_whole_history_at_once(store: Store) -> None:
+    reports = Reports(store)
+    reports.at(NOW_S)
+    reports.analyse.configure(parse_settings("deployments: [{name: one, match: {job: vllm}}]", ""))
+    told, asked = reports.at(NOW_S + 60.0)
+
+    assert told.deployment == "one"
+    assert asked == WHOLE
+    assert told.history_span_s > DAY_S
+
+
+def test_where_other_gpus_can_be_had_every_report_reads_the_history(store: Store) -> None:
+    """What the busiest replica would do on them is computed with each report."""
+    reports = Reports(store, "deployments: [{name: one, match: {job: vllm}, tensor_parallel_choices: [1, 2]}]")
+
+    assert [reports.at(NOW_S + 60.0 * minute)[1] for minute in range(2)] == [WHOLE, WHOLE]

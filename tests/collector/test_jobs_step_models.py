@@ -19,7 +19,9 @@ from analyzer.steptime.fit import StepModel
 from analyzer.steptime.parts import Part, duty_of
 from analyzer.windows import Totals
 from collector.jobs.duty import DutyCycles
-from collector.jobs.step_models import CAPACITY_S, REFIT_S, StepModels
+from collector.jobs.standing import CAPACITY_STANDS, MODEL_STANDS, Standing
+from collector.jobs.step_models import StepModels
+from collector.jobs.ticks import offset_ratio
 from tests.fakes.step_blocks import KEY, Linear
 
 CHAT = Deployment("chat")
@@ -31,6 +33,9 @@ H100 = Deployment(
     weight_bits=16,
     schemes=("fp8-w8a8",),
 )
+SOON = 1 - offset_ratio(KEY.target) / 4
+REFIT_S, CAPACITY_S = MODEL_STANDS.least_s * SOON, CAPACITY_STANDS.least_s * SOON
+"""How long they stand for this replica, of the short histories here."""
 BATCHES = [6 + 9 * (number % 7) for number in range(24)]
 
 
@@ -79,16 +84,38 @@ def stored(parts: tuple[Part, ...]) -> list[tuple[float, Totals]]:
     return [(part.totals.start_s, part.totals) for part in parts]
 
 
+@pytest.mark.parametrize(("history_s", "stands_s"), [(100.0, 100.0), (5000.0, 500.0), (1e6, 1000.0)])
+def test_what_is_computed_stands_for_a_share_of_its_history_within_limits(history_s: float, stands_s: float) -> None:
+    """A tenth of the histories is 10, 500 and 10^5 s; for some replicas up to a quarter less, spread evenly."""
+    standing, keys = Standing(100.0, 1000.0, 0.1), [replace(KEY, target=f"http://{n}") for n in range(400)]
+    shares = [sum(standing.holds(key, history_s, stands_s * age) for key in keys) for age in (0.74, 0.875, 1.0)]
+    assert shares == [400, pytest.approx(200, abs=40), 0]
+    assert not standing.holds(KEY, history_s, -1.0)
+
+
 def test_a_model_stands_until_it_is_old() -> None:
     made = models(stored := Stored())
     first = made.prepared(history(swinging()), CHAT, 1, 0.0)
     again = made.prepared(history(swinging()), CHAT, 1, REFIT_S - 1)
+    assert again.figures is not None
+    assert again.figures is first.figures
+    assert again.figures.model is first.model
     later = made.prepared(history(swinging()), CHAT, 1, REFIT_S)
 
     assert isinstance(first.model, StepModel)
     assert again.model is first.model
     assert later.model is not first.model
     assert stored.asked == 2
+
+
+def test_the_model_of_a_long_history_stands_longer() -> None:
+    """24 parts of an hour each: a tenth is more than an hour, the most."""
+    hours = tuple(Linear().part(batch, span_s=3600.0, number=number) for number, batch in enumerate(BATCHES))
+    made = models(Stored())
+    first = made.prepared(history(hours), CHAT, 1, 0.0)
+
+    assert made.prepared(history(hours), CHAT, 1, MODEL_STANDS.most_s * SOON - 1).model is first.model
+    assert made.prepared(history(hours), CHAT, 1, MODEL_STANDS.most_s * SOON).model is not first.model
 
 
 def test_a_model_says_up_to_when_it_has_seen_traffic() -> None:
@@ -142,10 +169,10 @@ def test_a_model_that_cannot_be_computed_leaves_only_its_replica_without_one(mon
     assert "singular matrix" in prepared.model.reason
 
 
-def test_a_capacity_stands_longer_than_a_model_and_not_beyond_other_facts() -> None:
+def test_a_capacity_stands_longer_than_a_model_but_not_its_demand_and_not_beyond_other_facts() -> None:
     made = models(Stored())
     first = made.prepared(history(swinging()), H100, 1, 0.0)
-    refit = made.prepared(history(swinging()), H100, 1, REFIT_S)
+    refit = made.prepared(history(swinging()[1:]), H100, 1, REFIT_S)
     later = made.prepared(history(swinging()), H100, 1, CAPACITY_S)
     other = made.prepared(history(swinging()), replace(H100, seats=8), 1, CAPACITY_S + 1)
     assert first.capacity is not None
@@ -153,8 +180,11 @@ def test_a_capacity_stands_longer_than_a_model_and_not_beyond_other_facts() -> N
 
     assert isinstance(first.capacity.now, Side)
     assert refit.model is not first.model
-    assert refit.capacity is first.capacity
-    assert later.capacity is not first.capacity
+    assert refit.capacity is not None
+    assert refit.capacity.now is first.capacity.now
+    assert len(refit.capacity.demand.spans) == len(first.capacity.demand.spans) - 1
+    assert later.capacity is not None
+    assert later.capacity.now is not first.capacity.now
     assert isinstance(other.capacity.now, Side)
     assert other.capacity.now != first.capacity.now
 
