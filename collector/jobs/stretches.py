@@ -28,7 +28,7 @@ class Stretches:
     Within a stretch no two neighbours lie across a step, unless so far apart that they make no window.
     """
 
-    __slots__ = ("_all", "_current", "_gap_s", "_offset_s")
+    __slots__ = ("_all", "_current", "_gap_s", "_marks", "_offset_s")
 
     def __init__(self, interval_s: float, newest_s: float | None = None) -> None:
         """`newest_s` is when a poll that an earlier run stored was sent: the clock may have been set meanwhile."""
@@ -37,6 +37,7 @@ class Stretches:
         self._current = self._all[0]
         self._offset_s: float | None = None
         """How far the wall clock was ahead of the monotonic one at the last poll."""
+        self._marks: frozenset[str] = frozenset()
 
     def mark(self, wall_s: float, monotonic_s: float) -> str | None:
         """The mark of the stretch that a poll belongs to, by both clocks when it was sent; None for the first."""
@@ -50,9 +51,18 @@ class Stretches:
         # Back to the oldest as soon as may be: its history is the longest.
         chosen = next(filter(free, self._all), None)
         if chosen is None:
-            chosen = _Stretch(f"clock set at {former.newest_s:.3f}")
+            chosen = _Stretch(self._new_mark(f"clock set at {former.newest_s:.3f}"))
             self._all.append(chosen)
         chosen.newest_s, self._current, self._offset_s = wall_s, chosen, offset_s
         # Those that the clock has passed have done their service, but for the first.
         self._all = [one for one in self._all if one.mark is None or one.newest_s >= wall_s]
         return chosen.mark
+
+    def _new_mark(self, wanted: str) -> str:
+        """The clock may be set twice after the very same time: the second stretch is not the first."""
+        mark, number = wanted, 1
+        while mark in self._marks:
+            number += 1
+            mark = f"{wanted}, {number}"
+        self._marks |= {mark}
+        return mark

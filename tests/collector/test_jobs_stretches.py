@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analyzer.samples import ReplicaKey, ReplicaSample
@@ -51,6 +51,14 @@ def test_a_small_step_forward_is_no_time_in_which_work_was_done() -> None:
     assert [mark is None for mark in found] == [True, True, True, False, True, True]
 
 
+def test_a_clock_that_is_set_twice_after_the_same_time_begins_two_stretches() -> None:
+    """Set back by 80 s after the first poll, which told 80 s, and again when it tells 80 s: now it tells 64 s."""
+    found = marks([80.0] + [0.0] * 16 + [-21.0])
+
+    assert found[1] == f"clock set at {START_S + 80:.3f}"
+    assert found[-1] == f"{found[1]}, 2"
+
+
 def test_a_restarted_daemon_goes_on_in_the_same_stretch() -> None:
     """The run before polled until six hours ahead of the time that the clock, set right, tells now."""
     ahead_s = START_S + 21_600
@@ -62,6 +70,8 @@ def test_a_restarted_daemon_goes_on_in_the_same_stretch() -> None:
 
 
 @pytest.mark.fault("3", "the wall clock steps back", promise="no work is made up of times that were told twice")
+@example([(1, 80), (16, 0), (1, -21)], set())
+@example([(1, 80), (16, 0), (1, 3)], set())
 @given(
     st.lists(st.tuples(st.integers(1, 12), st.integers(-90, 90)), min_size=1, max_size=12),
     st.sets(st.integers(0, 143)),
