@@ -54,12 +54,12 @@ def on_other(known: ReplicaHistory, before: Deployment, after: Deployment) -> Re
     Predictions and capacity are to be computed anew.
     """
     old, new = (resolve(known.identity, one, known.joined_gpus) for one in (before, after))
-    known = replace(known, predicted=None, capacity=None)
+    known = replace(known, predicted=None, capacity=None, decision=None)
     if isinstance(old, Missing) or isinstance(new, Missing) or (old.gpu.name, old.gpus) == (new.gpu.name, new.gpus):
         return known
     model = known.model if isinstance(known.model, Missing) else moved(known.model, old, new)
     identity = replace(known.identity, gpu=new.gpu.name, kv_capacity_tokens=_kv_tokens(known, old, new))
-    return replace(known, identity=identity, model=model, decision=None)
+    return replace(known, identity=identity, model=model)
 
 
 def _kv_tokens(known: ReplicaHistory, old: Hardware, new: Hardware) -> int | None:

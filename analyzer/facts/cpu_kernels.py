@@ -32,6 +32,7 @@ CPU_KERNELS = (
     CpuKernels("Zen 3", AVX2, 0.74, 0.93),
     CpuKernels("Zen 5", AVX2, 1.00, 1.09),
     CpuKernels("Zen 5", AVX512, 0.81, 1.55),
+    CpuKernels("Xeon with AMX", AVX2, 1.14, 1.20),
 )
 ANY_CPU = CpuKernels(
     "any",

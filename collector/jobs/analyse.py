@@ -42,11 +42,15 @@ class Analyse:
         self._duty = DutyCycles(store.reader)
         self._models = StepModels(store.reader, self._duty)
         self._epoch_starts: dict[int, float] = {}
+        self._spans = Spans(settings.analysis.recent, settings.analysis.history)
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
         """Judge by these settings from the next report on."""
-        self._spans = Spans(settings.analysis.recent, settings.analysis.history)
+        spans = Spans(settings.analysis.recent, settings.analysis.history)
+        if spans.history_s != self._spans.history_s:
+            self._models.forget()
+        self._spans = spans
         self._configs = settings.deployments
         self._stated = tuple(map(deployment_of, settings.deployments))
         analysis = settings.analysis

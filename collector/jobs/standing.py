@@ -19,13 +19,15 @@ class Standing:
     def holds(self, key: ReplicaKey, history_s: float, age_s: float) -> bool:
         """Whether it still stands at this age: what has come since changes little of it.
 
-        Up to a quarter less for some replicas than for others, so that those of a fleet do not fall due at once.
+        Up to a quarter longer for some replicas than for others, so that those of a fleet do not fall due at once.
         """
         stands_s = min(self.most_s, max(self.least_s, self.share * history_s))
-        return 0 <= age_s < stands_s * (1 - offset_ratio(key.target) / 4)
+        return 0 <= age_s < stands_s * (1 + offset_ratio(key.target) / 4)
 
 
 DECISION_STANDS = Standing(0.0, 900.0, 0.01)
+ABSENCE_STANDS = Standing(0.0, 300.0, 0.01)
+"""That there is no model: a server that was idle for days may have work now."""
 MODEL_STANDS = Standing(900.0, 3600.0, 0.1)
 """An hour at most: the fit sees the last hour by the minute, and so every minute once."""
 CAPACITY_STANDS = Standing(3600.0, 21_600.0, 0.04)

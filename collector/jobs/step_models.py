@@ -28,7 +28,7 @@ from analyzer.steptime.fit import StepModel
 from analyzer.steptime.parts import Part
 from analyzer.windows import Totals
 from collector.jobs.duty import DutyCycles, duty_within
-from collector.jobs.standing import CAPACITY_STANDS, DECISION_STANDS, MODEL_STANDS
+from collector.jobs.standing import ABSENCE_STANDS, CAPACITY_STANDS, DECISION_STANDS, MODEL_STANDS
 from collector.store.read import Reader
 
 WARM_UP_S = 300.0
@@ -49,7 +49,7 @@ class _Fitted:
     at_s: float
     """When the model was fitted, or was tried to be."""
     history_s: float
-    """How long the history was."""
+    """How long the history was; 0 where the model could not be computed, so that it is tried with every report."""
     model: StepModel | Missing
     figures: ModelFigures
     seen_to_s: float | None
@@ -75,6 +75,7 @@ class _Seen:
 
 
 _IN_TURNS = Missing("capacities are computed in turns: this one comes with one of the next reports")
+_FAILED = "the step-time model could not be computed"
 _UNCOMPUTED = (ArithmeticError, LookupError, ValueError)
 
 
@@ -93,6 +94,10 @@ class StepModels:
         self._turns = CAPACITIES_AT_ONCE if capacities is None else capacities
         self._fitted = {key: one for key, one in self._fitted.items() if key in replicas}
         self._seen = {key: one for key, one in self._seen.items() if key in replicas}
+
+    def forget(self) -> None:
+        """Make everything anew, of all replicas."""
+        self._fitted = {}
 
     def due(self, epochs: Mapping[ReplicaKey, int], now_s: float) -> set[ReplicaKey]:
         """The replicas of which something has to be computed anew from their whole history."""
@@ -146,13 +151,12 @@ class StepModels:
         self, former: _Fitted | None, known: ReplicaHistory, deployment: Deployment, epoch: int, now_s: float
     ) -> _Fitted:
         fine = self._fine(known, epoch, now_s)
-        model, predicted = _made(known, deployment, fine)
+        model, figures, predicted = _made(known, deployment, fine)
+        history_s = 0.0 if isinstance(model, Missing) and model.reason.startswith(_FAILED) else _length_s(known)
         seen_to_s = None if isinstance(model, Missing) else _last_traffic_s(known.parts, fine)
         known = replace(known, model=model)
-        figures = figures_of_replica(known)
-        one = _Fitted(
-            epoch, _told(known, deployment), now_s, _length_s(known), model, figures, seen_to_s, _hours(model, known)
-        )
+        hours = _hours(model, known)
+        one = _Fitted(epoch, _told(known, deployment), now_s, history_s, model, figures, seen_to_s, hours)
         decision = _decision(_with(known, one), deployment)
         if predicted is None and decision is not None:
             predicted = _predicted(known, deployment, decision)
@@ -160,8 +164,8 @@ class StepModels:
         if isinstance(model, Missing):
             # Without a model a capacity is no more than the reason why there is none.
             return replace(one, capacity=None if predicted is None else _capacity(known, deployment, predicted))
-        if former is not None and former.capacity is not None:
-            capacity = replace(former.capacity, demand=demand_of_replica(known, deployment))
+        if former is not None and former.capacity_at_s is not None:
+            capacity = _with_new_demand(former.capacity, known, deployment)
             one = replace(one, capacity=capacity, capacity_at_s=former.capacity_at_s)
         return one
 
@@ -219,15 +223,27 @@ def mean_gpu(gpus: Sequence[Sequence[GpuSample]]) -> Sequence[GpuSample]:
 
 def _made(
     known: ReplicaHistory, deployment: Deployment, fine: Counted | None
-) -> tuple[StepModel | Missing, Mapping[str, Prediction | Missing] | None]:
+) -> tuple[StepModel | Missing, ModelFigures, Mapping[str, Prediction | Missing] | None]:
     """A model that cannot be computed leaves the replica without one and touches no other."""
     try:
         model = fit_replica(known, deployment, fine)
-        if isinstance(model, Missing):
-            return model, None
-        return model, predict_replica(replace(known, model=model), deployment, NO_BUSY)
+        known = replace(known, model=model)
+        figures = figures_of_replica(known)
+        predicted = None if isinstance(model, Missing) else predict_replica(known, deployment, NO_BUSY)
     except _UNCOMPUTED as error:
-        return Missing(f"the step-time model could not be computed: {error}"), None
+        none = Missing(f"{_FAILED}: {error}")
+        return none, figures_of_replica(replace(known, model=none)), None
+    return model, figures, predicted
+
+
+def _with_new_demand(
+    former: ReplicaCapacity | None, known: ReplicaHistory, deployment: Deployment
+) -> ReplicaCapacity | None:
+    """The load of the last hours may be the peak, however well the mix is known."""
+    try:
+        return None if former is None else replace(former, demand=demand_of_replica(known, deployment))
+    except _UNCOMPUTED:
+        return former
 
 
 def _hours(model: StepModel | Missing, known: ReplicaHistory) -> ReplicaHours | Missing:
@@ -246,7 +262,7 @@ def _last_traffic_s(parts: Sequence[Part], fine: Counted | None) -> float | None
 
 
 def _told(known: ReplicaHistory, deployment: Deployment) -> tuple[object, ...]:
-    return known.identity, deployment, known.joined_gpus
+    return known.identity, deployment, known.gpu_uuids
 
 
 def _with(known: ReplicaHistory, one: _Fitted) -> ReplicaHistory:
@@ -293,7 +309,7 @@ def _length_s(known: ReplicaHistory) -> float:
 
 
 def _stale(key: ReplicaKey, one: _Fitted, now_s: float) -> bool:
-    standing = DECISION_STANDS if isinstance(one.model, Missing) else MODEL_STANDS
+    standing = ABSENCE_STANDS if isinstance(one.model, Missing) else MODEL_STANDS
     return not standing.holds(key, one.history_s, now_s - one.at_s)
 
 

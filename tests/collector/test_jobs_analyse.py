@@ -118,7 +118,7 @@ class Counted:
 class Reports:
     """Reports of the one replica, polled from `BEGIN_S` on, and what each asked the store for."""
 
-    def __init__(self, store: Store, settings: str = "", until_s: float = BEGIN_S + 3 * DAY_S) -> None:
+    def __init__(self, store: Store, settings: str = "", until_s: float = BEGIN_S + DAY_S / 2) -> None:
         self._epoch = polled(store, BEGIN_S, until_s)
         self._counted = Counted(store.reader)
         self.analyse = Analyse(SimpleNamespace(reader=self._counted), parse_settings(settings, ""))  # type: ignore[arg-type]
@@ -130,39 +130,41 @@ class Reports:
         return report, sorted(self._counted.asked)
 
 
-NOW_S = BEGIN_S + 2 * DAY_S
+HOUR_S = 3600.0
+NOW_S = BEGIN_S + 10 * HOUR_S
 WHOLE = ["hours_of", "totals_of"]
 
 
 def test_a_report_reads_a_long_history_only_when_its_figures_are_old(store: Store) -> None:
-    """A hundredth of two days is more than a quarter of an hour, the most that the decision span's figures stand."""
+    """A hundredth of ten hours is more than five minutes, the most that is waited without a model, or a quarter more."""
     reports = Reports(store)
     first, asked_first = reports.at(NOW_S)
-    soon, asked_soon = reports.at(NOW_S + 600.0)
-    later, asked_later = reports.at(NOW_S + 900.0)
+    soon, asked_soon = reports.at(NOW_S + 299.0)
+    later, asked_later = reports.at(NOW_S + 375.0)
 
     assert (asked_first, asked_soon, asked_later) == (WHOLE, [], WHOLE)
-    assert soon.last_sample_s == first.last_sample_s + 600.0  # type: ignore[operator]
+    assert first.last_sample_s is not None
+    assert later.last_sample_s == first.last_sample_s + POLL_S
     assert (soon.history_covered_s, soon.decision) == (first.history_covered_s, first.decision)
-    assert later.history_covered_s == first.history_covered_s + 900.0
+    assert later.history_covered_s == first.history_covered_s + POLL_S
 
 
 def test_the_report_between_is_the_same_as_one_made_anew_but_for_the_decision_span(store: Store) -> None:
     reports = Reports(store)
     reports.at(NOW_S)
-    between, _ = reports.at(NOW_S + 300.0)
-    anew = Reports.at(Reports(store), NOW_S + 300.0)[0]
+    between, asked = reports.at(NOW_S + 299.0)
+    anew = Reports.at(Reports(store), NOW_S + 299.0)[0]
+    assert asked == []
 
-    assert between != anew
     past = {one.name: getattr(anew, one.name) for one in fields(anew) if "history" in one.name}
     assert replace(between, **past, chain=anew.chain, capacity=anew.capacity) == anew
 
 
 def test_a_replica_that_fell_silent_keeps_its_last_sample(store: Store) -> None:
-    """Its polls end at `NOW_S`; ten minutes later the live span is empty."""
+    """Its polls end before `NOW_S`; four minutes later the live span is empty."""
     reports = Reports(store, until_s=NOW_S)
     first, _ = reports.at(NOW_S - 1.0)
-    later, asked = reports.at(NOW_S + 600.0)
+    later, asked = reports.at(NOW_S + 240.0)
 
     assert asked == []
     assert later.last_sample_s == first.last_sample_s == NOW_S - POLL_S
@@ -178,7 +180,17 @@ def test_other_facts_are_answered_from_the_whole_history_at_once(store: Store) -
 
     assert told.deployment == "one"
     assert asked == WHOLE
-    assert told.history_span_s > DAY_S
+    assert told.history_span_s > 9 * HOUR_S
+
+
+def test_a_changed_decision_span_is_followed_at_once(store: Store) -> None:
+    reports = Reports(store)
+    reports.at(NOW_S)
+    reports.analyse.configure(parse_settings("analysis: {history: 6h}", ""))
+    told, asked = reports.at(NOW_S + 60.0)
+
+    assert asked == WHOLE
+    assert told.history_span_s <= 6 * HOUR_S
 
 
 def test_where_other_gpus_can_be_had_every_report_reads_the_history(store: Store) -> None:

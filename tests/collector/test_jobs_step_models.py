@@ -33,8 +33,8 @@ H100 = Deployment(
     weight_bits=16,
     schemes=("fp8-w8a8",),
 )
-SOON = 1 - offset_ratio(KEY.target) / 4
-REFIT_S, CAPACITY_S = MODEL_STANDS.least_s * SOON, CAPACITY_STANDS.least_s * SOON
+LATER = 1 + offset_ratio(KEY.target) / 4
+REFIT_S, CAPACITY_S = MODEL_STANDS.least_s * LATER, CAPACITY_STANDS.least_s * LATER
 """How long they stand for this replica, of the short histories here."""
 BATCHES = [6 + 9 * (number % 7) for number in range(24)]
 
@@ -86,9 +86,9 @@ def stored(parts: tuple[Part, ...]) -> list[tuple[float, Totals]]:
 
 @pytest.mark.parametrize(("history_s", "stands_s"), [(100.0, 100.0), (5000.0, 500.0), (1e6, 1000.0)])
 def test_what_is_computed_stands_for_a_share_of_its_history_within_limits(history_s: float, stands_s: float) -> None:
-    """A tenth of the histories is 10, 500 and 10^5 s; for some replicas up to a quarter less, spread evenly."""
+    """A tenth of the histories is 10, 500 and 10^5 s; for some replicas up to a quarter longer, spread evenly."""
     standing, keys = Standing(100.0, 1000.0, 0.1), [replace(KEY, target=f"http://{n}") for n in range(400)]
-    shares = [sum(standing.holds(key, history_s, stands_s * age) for key in keys) for age in (0.74, 0.875, 1.0)]
+    shares = [sum(standing.holds(key, history_s, stands_s * age) for key in keys) for age in (0.99, 1.125, 1.25)]
     assert shares == [400, pytest.approx(200, abs=40), 0]
     assert not standing.holds(KEY, history_s, -1.0)
 
@@ -114,8 +114,65 @@ def test_the_model_of_a_long_history_stands_longer() -> None:
     made = models(Stored())
     first = made.prepared(history(hours), CHAT, 1, 0.0)
 
-    assert made.prepared(history(hours), CHAT, 1, MODEL_STANDS.most_s * SOON - 1).model is first.model
-    assert made.prepared(history(hours), CHAT, 1, MODEL_STANDS.most_s * SOON).model is not first.model
+    assert made.prepared(history(hours), CHAT, 1, MODEL_STANDS.most_s * LATER - 1).model is first.model
+    assert made.prepared(history(hours), CHAT, 1, MODEL_STANDS.most_s * LATER).model is not first.model
+
+
+def test_a_replica_is_due_when_its_epoch_or_its_age_says_so_and_keeps_all_that_stands_until_then() -> None:
+    """A hundredth of two hours is 72 s, a quarter more at most."""
+    made = models(Stored())
+    first = made.prepared(history(swinging()), H100, 1, 0.0)
+    between = made.with_former(history(()))
+
+    assert made.due({KEY: 1}, 70.0) == set()
+    assert made.due({KEY: 1}, 91.0) == made.due({KEY: 2}, 70.0) == made.due({KEY: 1}, -1.0) == {KEY}
+    assert isinstance(first.model, StepModel)
+    stand = ("model", "figures", "predicted", "decision", "capacity", "hours")
+    assert all(getattr(between, name) is getattr(first, name) is not None for name in stand)
+
+
+def test_a_replica_whose_capacity_waits_is_due_when_there_are_turns() -> None:
+    made = models(Stored())
+    made.keep([KEY], 0)
+    made.prepared(history(swinging()), H100, 1, 0.0)
+    without = made.due({KEY: 1}, 10.0)
+    made.keep([KEY])
+
+    assert (without, made.due({KEY: 1}, 10.0)) == (set(), {KEY})
+
+
+def test_the_first_model_of_a_replica_brings_a_capacity_or_word_that_its_turn_comes() -> None:
+    """Not the reason that it had no model before."""
+    made = models(Stored())
+    before = made.prepared(history(swinging()[:1]), H100, 1, 0.0)
+    made.keep([KEY], 0)
+    after = made.prepared(history(swinging()), H100, 1, 60.0)
+    assert before.capacity is not None
+    assert after.capacity is not None
+
+    assert isinstance(before.model, Missing)
+    assert before.capacity.now == before.model
+    assert isinstance(after.model, StepModel)
+    assert after.capacity.now == Missing(
+        "capacities are computed in turns: this one comes with one of the next reports"
+    )
+
+
+def test_figures_of_a_model_that_cannot_be_computed_leave_its_replica_without_one_until_the_next_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(_: object) -> None:
+        raise ZeroDivisionError("no steps")
+
+    made = models(Stored())
+    with monkeypatch.context() as patched:
+        patched.setattr("analyzer.replicas.step_time", broken)
+        failed = made.prepared(history(swinging()), H100, 1, 0.0)
+    assert isinstance(failed.model, Missing)
+    assert "no steps" in failed.model.reason
+
+    assert made.due({KEY: 1}, 1.0) == {KEY}
+    assert isinstance(made.prepared(history(swinging()), H100, 1, 1.0).model, StepModel)
 
 
 def test_a_model_says_up_to_when_it_has_seen_traffic() -> None:

@@ -126,13 +126,16 @@ def change(scheme: list[Got], base: list[Got]) -> float:
 
 
 def processor() -> str:
-    """The generation of this machine's processor, as `cpu_kernels` names it: of AMD's, since no other was measured."""
+    """The generation of this machine's processor, as `cpu_kernels` names it."""
     lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].split("\n")
     told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    if told.get("vendor_id") != "AuthenticAMD":
+    vendor, flags = told.get("vendor_id"), told.get("flags", "").split()
+    if vendor == "GenuineIntel" and "amx_int8" in flags:
+        return "Xeon with AMX"  # a virtual machine may hide its model number
+    if vendor != "AuthenticAMD":
         return "unknown"
     # Zen 3 and Zen 4 are one family; the latter has AVX-512.
-    zen_3 = told["cpu family"] == "25" and "avx512f" not in told["flags"].split()
+    zen_3 = told["cpu family"] == "25" and "avx512f" not in flags
     return "Zen 3" if zen_3 else "Zen 5" if told["cpu family"] == "26" else "unknown"
 
 
