@@ -136,7 +136,7 @@ WHOLE = ["hours_of", "totals_of"]
 
 
 def test_a_report_reads_a_long_history_only_when_its_figures_are_old(store: Store) -> None:
-    """A hundredth of ten hours is more than five minutes, the most that is waited without a model, or a quarter more."""
+    """A hundredth of ten hours is over five minutes, which is waited without a model, or a quarter more at most."""
     reports = Reports(store)
     first, asked_first = reports.at(NOW_S)
     soon, asked_soon = reports.at(NOW_S + 299.0)
