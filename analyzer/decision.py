@@ -71,7 +71,7 @@ def decide(known: Known, totals: Totals | None, gpu_utilization: float | None, p
         account=found,
         step_sizes=NO_WINDOW if past is None else sizes_of(known, past),
         decode_batch=NO_WINDOW if past is None else decode_batch(past),
-        generation_tokens_per_s=generation_of(known, totals),
+        generation_tokens_per_s=NO_WINDOW if past is None else generation_tokens_per_s(past, known.lumpy),
         prompt_tokens_per_s=NO_WINDOW if past is None else prompt_tokens_per_s(past),
         chain=span_chain(totals, found, known.hardware, gpu_utilization, known.model),
     )
@@ -93,10 +93,3 @@ def sizes_of(known: Known, totals: Totals) -> StepSizes | Missing:
     guess = Evidence.ASSUMED if isinstance(hardware, Hardware) and hardware.assumed else Evidence.MODELLED
     decided = isinstance(told, StepTime) and told.coefficients["step_s"].identified
     return step_sizes(totals, known.model, Evidence.FITTED if decided else guess)
-
-
-def generation_of(known: Known, totals: Totals | None) -> Figure:
-    """Generated tokens per second."""
-    if totals is None or totals.windows == 0:
-        return NO_WINDOW
-    return generation_tokens_per_s(totals, known.lumpy)

@@ -13,7 +13,7 @@ from analyzer.capacity.demand import Demand
 from analyzer.capacity.live import ReplicaCapacity, Stated, replica_capacity
 from analyzer.chain import Chain, FitChain, fit_chain, span_chain
 from analyzer.crosscheck import NO_ACTIVITY, CrossCheck, GpuActivity, cross_check, widened
-from analyzer.decision import NO_WINDOW, Decision, Known, account_of, decide, generation_of, sizes_of
+from analyzer.decision import NO_WINDOW, Decision, Known, account_of, decide, sizes_of
 from analyzer.evidence import Estimate, Figure, Missing
 from analyzer.hardware import Hardware, gpus_of_replica, resolve
 from analyzer.hours import ReplicaHours
@@ -25,7 +25,7 @@ from analyzer.steptime.account import StepTime, step_time
 from analyzer.steptime.counted import Counted, counted_in
 from analyzer.steptime.fit import StepModel, fit
 from analyzer.steptime.parts import Part
-from analyzer.throughput import cached_prompt_ratio, prefill_tokens_per_s
+from analyzer.throughput import cached_prompt_ratio, generation_tokens_per_s, prefill_tokens_per_s
 from analyzer.whatif import predict_schemes
 from analyzer.windows import Totals
 
@@ -268,7 +268,7 @@ def report_replica(known: ReplicaHistory, deployment: Deployment, now_s: float) 
         gpus=gpus_of_replica(known.identity, deployment, known.joined_gpus),
         decode_batch=NO_WINDOW if usable is None else decode_batch(usable),
         history_decode_batch=past.decode_batch,
-        generation_tokens_per_s=generation_of(always, recent),
+        generation_tokens_per_s=NO_WINDOW if usable is None else generation_tokens_per_s(usable, always.lumpy),
         history_generation_tokens_per_s=past.generation_tokens_per_s,
         prefill_tokens_per_s=NO_WINDOW if usable is None else prefill_tokens_per_s(usable),
         history_prompt_tokens_per_s=past.prompt_tokens_per_s,

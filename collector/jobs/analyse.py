@@ -25,6 +25,7 @@ from collector.jobs.newest import Newest, Since, newest_of, newest_windows
 from collector.jobs.polled import Polled
 from collector.jobs.stated import deployment_of
 from collector.jobs.step_models import StepModels
+from collector.jobs.warm_parts import warm_parts
 from collector.settings.deployments import DeploymentConfig
 from collector.settings.model import Settings
 from collector.store import Store
@@ -40,14 +41,14 @@ class Analyse:
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._duty = DutyCycles(store.reader)
-        self._models = StepModels(store.reader, self._duty)
+        self._models = StepModels(store.reader)
         self._epoch_starts: dict[int, float] = {}
-        self._spans = Spans(settings.analysis.recent, settings.analysis.history)
+        self._spans = _spans_of(settings)
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
         """Judge by these settings from the next report on."""
-        spans = Spans(settings.analysis.recent, settings.analysis.history)
+        spans = _spans_of(settings)
         if spans.history_s != self._spans.history_s:
             self._models.forget()
         self._spans = spans
@@ -213,7 +214,7 @@ class Analyse:
             gpu_utilization_history=None if stored is None else self._long_utilization(own, history_s, now_s),
             lumpy=polled.lumpy,
             unreported=polled.unreported,
-            parts=() if stored is None else self._models.parts(stored, own, now_s),
+            parts=() if stored is None else warm_parts(stored, own, self._duty, now_s),
             gpu_uuids=tuple(own),
             gpu_activity=activity_of(gpus),
             epoch_started_s=self._epoch_start_s(epoch),
@@ -254,6 +255,10 @@ def matches(config: DeploymentConfig, polled: Polled) -> bool:
         (config.match.target, address),
     )
     return all(pattern is None or fnmatchcase(value, pattern) for pattern, value in wanted)
+
+
+def _spans_of(settings: Settings) -> Spans:
+    return Spans(settings.analysis.recent, settings.analysis.history)
 
 
 def _utilization(gpus: Sequence[Sequence[GpuSample]]) -> float | None:

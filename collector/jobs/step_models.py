@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ParamSpec, TypeVar
 
 from analyzer.assumptions import Deployment
 from analyzer.capacity.live import ReplicaCapacity
@@ -26,13 +27,11 @@ from analyzer.samples import GpuSample, ReplicaKey
 from analyzer.steptime.counted import Counted, counted_by_span
 from analyzer.steptime.fit import StepModel
 from analyzer.steptime.parts import Part
-from analyzer.windows import Totals
-from collector.jobs.duty import DutyCycles, duty_within
 from collector.jobs.standing import ABSENCE_STANDS, CAPACITY_STANDS, DECISION_STANDS, MODEL_STANDS
 from collector.store.read import Reader
 
-WARM_UP_S = 300.0
-"""What an engine does right after its start, compiling and filling caches, is no evidence of what its steps cost."""
+P = ParamSpec("P")
+T = TypeVar("T")
 CAPACITIES_AT_ONCE = 20
 """At most so many capacities are computed for one report; the others' come with the next ones."""
 FINE_SPAN_S = 60.0
@@ -75,16 +74,14 @@ class _Seen:
 
 
 _IN_TURNS = Missing("capacities are computed in turns: this one comes with one of the next reports")
-_FAILED = "the step-time model could not be computed"
 _UNCOMPUTED = (ArithmeticError, LookupError, ValueError)
 
 
 class StepModels:
     """The models of a fleet, and what follows from them. Used by one thread."""
 
-    def __init__(self, reader: Reader, duty: DutyCycles) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._duty = duty
         self._fitted: dict[ReplicaKey, _Fitted] = {}
         self._seen: dict[ReplicaKey, _Seen] = {}
         self._turns = CAPACITIES_AT_ONCE
@@ -140,7 +137,7 @@ class StepModels:
         if former is None or _stale(key, former, now_s):
             former = self._refitted(former, known, deployment, epoch, now_s)
         elif _decision_stale(key, former, now_s):
-            decision = _decision(_with(known, former), deployment)
+            decision = _computed(decision_of_replica, _with(known, former), deployment)
             former = replace(former, decision=decision, decided_at_s=now_s)
         if _capacity_stale(key, former, now_s):
             former = self._with_capacity(former, known, deployment, now_s)
@@ -150,22 +147,35 @@ class StepModels:
     def _refitted(
         self, former: _Fitted | None, known: ReplicaHistory, deployment: Deployment, epoch: int, now_s: float
     ) -> _Fitted:
-        fine = self._fine(known, epoch, now_s)
-        model, figures, predicted = _made(known, deployment, fine)
-        history_s = 0.0 if isinstance(model, Missing) and model.reason.startswith(_FAILED) else _length_s(known)
+        fine, history_s = self._fine(known, epoch, now_s), _length_s(known)
+        predicted: Mapping[str, Prediction | Missing] | None = None
+        try:
+            model = fit_replica(known, deployment, fine)
+            known = replace(known, model=model)
+            figures = figures_of_replica(known)
+            if not isinstance(model, Missing):
+                predicted = predict_replica(known, deployment, NO_BUSY)
+        except _UNCOMPUTED as error:  # the replica has none then, and no other is touched
+            model, history_s = Missing(f"the step-time model could not be computed: {error}"), 0.0
+            known = replace(known, model=model)
+            figures = figures_of_replica(known)
+        known = replace(known, figures=figures)
         seen_to_s = None if isinstance(model, Missing) else _last_traffic_s(known.parts, fine)
-        known = replace(known, model=model)
-        hours = _hours(model, known)
-        one = _Fitted(epoch, _told(known, deployment), now_s, history_s, model, figures, seen_to_s, hours)
-        decision = _decision(_with(known, one), deployment)
+        decision = _computed(decision_of_replica, known, deployment)
         if predicted is None and decision is not None:
-            predicted = _predicted(known, deployment, decision)
-        one = replace(one, predicted=predicted, decision=decision, decided_at_s=now_s)
+            predicted = _computed(predict_replica, known, deployment, decision.account.busy)
+        told, hours = _told(known, deployment), _hours(model, known)
+        one = _Fitted(epoch, told, now_s, history_s, model, figures, seen_to_s, hours, predicted, decision, now_s)
         if isinstance(model, Missing):
             # Without a model a capacity is no more than the reason why there is none.
-            return replace(one, capacity=None if predicted is None else _capacity(known, deployment, predicted))
-        if former is not None and former.capacity_at_s is not None:
-            capacity = _with_new_demand(former.capacity, known, deployment)
+            capacity = None
+            if predicted is not None:
+                capacity = _computed(capacity_of_replica, known, deployment, predicted)
+            return replace(one, capacity=capacity)
+        if former is not None and former.capacity is not None and former.capacity_at_s is not None:
+            # The load of the last hours may be the peak, however well the mix is known.
+            demand = _computed(demand_of_replica, known, deployment)
+            capacity = former.capacity if demand is None else replace(former.capacity, demand=demand)
             one = replace(one, capacity=capacity, capacity_at_s=former.capacity_at_s)
         return one
 
@@ -186,24 +196,6 @@ class StepModels:
             none = capacity_of_replica(replace(known, model=why), deployment, predicted)
             return replace(former, capacity=none, capacity_at_s=now_s)
 
-    def parts(self, stored: Sequence[tuple[float, Totals]], uuids: Sequence[str], now_s: float) -> tuple[Part, ...]:
-        """Stored totals by start, with the duty cycle of the joined GPUs in each, without the epoch's warm-up."""
-        if not stored:
-            return ()
-        begun_s = min(totals.start_s for _, totals in stored)
-        warm = [(start_s, totals) for start_s, totals in stored if totals.start_s >= begun_s + WARM_UP_S - 1]
-        duties = [self._duty.by_bucket(uuid, begun_s, now_s) for uuid in uuids]
-        parts = []
-        for start_s, totals in warm:
-            # A gap or another epoch may lie between the start of the hour and that of its totals, either way round.
-            since_s = max(start_s, totals.start_s)
-            told = [one for duty in duties if (one := duty_within(duty, since_s, totals.end_s)) is not None]
-            if told and len(told) == len(duties):
-                parts.append(Part(totals, sum(one.mean for one in told) / len(told), max(one.error for one in told)))
-            else:
-                parts.append(Part(totals))
-        return tuple(parts)
-
     def _fine(self, known: ReplicaHistory, epoch: int, now_s: float) -> Counted | None:
         """The last hour by the minute, as far as it lies within the warm parts."""
         if not known.parts:
@@ -221,29 +213,12 @@ def mean_gpu(gpus: Sequence[Sequence[GpuSample]]) -> Sequence[GpuSample]:
     return gpus[0] if gpus else ()
 
 
-def _made(
-    known: ReplicaHistory, deployment: Deployment, fine: Counted | None
-) -> tuple[StepModel | Missing, ModelFigures, Mapping[str, Prediction | Missing] | None]:
-    """A model that cannot be computed leaves the replica without one and touches no other."""
+def _computed(compute: Callable[P, T], *of: P.args, **named: P.kwargs) -> T | None:
+    """None where it cannot be computed: the report tries again, and says why."""
     try:
-        model = fit_replica(known, deployment, fine)
-        known = replace(known, model=model)
-        figures = figures_of_replica(known)
-        predicted = None if isinstance(model, Missing) else predict_replica(known, deployment, NO_BUSY)
-    except _UNCOMPUTED as error:
-        none = Missing(f"{_FAILED}: {error}")
-        return none, figures_of_replica(replace(known, model=none)), None
-    return model, figures, predicted
-
-
-def _with_new_demand(
-    former: ReplicaCapacity | None, known: ReplicaHistory, deployment: Deployment
-) -> ReplicaCapacity | None:
-    """The load of the last hours may be the peak, however well the mix is known."""
-    try:
-        return None if former is None else replace(former, demand=demand_of_replica(known, deployment))
+        return compute(*of, **named)
     except _UNCOMPUTED:
-        return former
+        return None
 
 
 def _hours(model: StepModel | Missing, known: ReplicaHistory) -> ReplicaHours | Missing:
@@ -276,32 +251,6 @@ def _with(known: ReplicaHistory, one: _Fitted) -> ReplicaHistory:
         capacity=one.capacity,
         calibrated_to_s=one.seen_to_s,
     )
-
-
-def _decision(known: ReplicaHistory, deployment: Deployment) -> Decision | None:
-    try:
-        return decision_of_replica(known, deployment)
-    except _UNCOMPUTED:
-        return None
-
-
-def _predicted(
-    known: ReplicaHistory, deployment: Deployment, decision: Decision
-) -> Mapping[str, Prediction | Missing] | None:
-    """Where there is no model."""
-    try:
-        return predict_replica(known, deployment, decision.account.busy)
-    except _UNCOMPUTED:
-        return None
-
-
-def _capacity(
-    known: ReplicaHistory, deployment: Deployment, predicted: Mapping[str, Prediction | Missing]
-) -> ReplicaCapacity | None:
-    try:
-        return capacity_of_replica(known, deployment, predicted)
-    except _UNCOMPUTED:
-        return None
 
 
 def _length_s(known: ReplicaHistory) -> float:

@@ -19,7 +19,8 @@ from analyzer.windows import Totals, add_up_whole
 from collector.jobs.duty import BUCKET_S
 from collector.jobs.heap import rare_collections
 from collector.jobs.simulated_polls import Watched
-from collector.jobs.step_models import FINE_SPAN_S, MODEL_STANDS
+from collector.jobs.standing import MODEL_STANDS
+from collector.jobs.step_models import FINE_SPAN_S
 from collector.store import Store
 from collector.store.codec import replica_columns, replica_row
 from tests.bench.fleet import POLL_S, Member, member

@@ -36,6 +36,8 @@ OURS, NAMED, THEIRS, KEEPING, AGENT = (
     "Prometheus keeping our series",
     "vmagent",
 )
+Starts = dict[str, Callable[[], AbstractContextManager[Peer]]]
+"""How each peer is started, by name."""
 _PACKAGES = {THEIRS: ("prometheus", "prometheus"), AGENT: ("vmagent", "victoria-metrics")}
 
 
@@ -64,10 +66,8 @@ def rows(targets: int, windows: int, folder: Path) -> list[Row]:
     pages.mkdir()
     write(pages)
     place = site(folder, pages, targets, INTERVAL_S)
-    absent = {name: package for name, (tool, package) in _PACKAGES.items() if shutil.which(tool) is None}
-    present = {name: start for name, start in peers_of(place).items() if name not in absent}
-    found = measured(present, max(windows, WINDOWS), WARM_UP_S, WINDOW_S)
-    return [*rows_of(found, targets), *(_absent(name, package) for name, package in absent.items())]
+    present, absent = _had(peers_of(place))
+    return [*rows_of(measured(present, max(windows, WINDOWS), WARM_UP_S, WINDOW_S), targets), *absent]
 
 
 def later_rows(targets: int, folder: Path) -> list[Row]:
@@ -77,16 +77,21 @@ def later_rows(targets: int, folder: Path) -> list[Row]:
     write(pages, snapshots)
     place = site(folder, pages, targets, INTERVAL_S, snapshots)
     starts = peers_of(place)
-    wanted = [OURS] if shutil.which(_PACKAGES[THEIRS][0]) is None else [OURS, THEIRS]
-    found = measured({name: starts[name] for name in wanted}, LATER_WINDOWS, LATER_S, LATER_WINDOW_S)
-    return rows_of(found, targets)
+    present, absent = _had({name: starts[name] for name in (OURS, THEIRS)})
+    return [*rows_of(measured(present, LATER_WINDOWS, LATER_S, LATER_WINDOW_S), targets), *absent]
 
 
-def _absent(name: str, package: str) -> Row:
-    return Row(f"{name}: CPU of 1,000 scrapes", f"not measured: there is no Debian package {package}", "s")
+def _had(starts: Starts) -> tuple[Starts, list[Row]]:
+    """The peers that can be had here, and a row for each that cannot."""
+    lacking = [name for name in starts if name in _PACKAGES and shutil.which(_PACKAGES[name][0]) is None]
+    absent = [
+        Row(f"{name}: CPU of 1,000 scrapes", f"not measured: there is no Debian package {_PACKAGES[name][1]}", "s")
+        for name in lacking
+    ]
+    return {name: start for name, start in starts.items() if name not in lacking}, absent
 
 
-def peers_of(place: Site) -> dict[str, Callable[[], AbstractContextManager[Peer]]]:
+def peers_of(place: Site) -> Starts:
     """How each peer is started."""
     names = tuple(sorted(engine_specs()["vllm"].wanted))
     return {
@@ -98,9 +103,7 @@ def peers_of(place: Site) -> dict[str, Callable[[], AbstractContextManager[Peer]
     }
 
 
-def measured(
-    starts: dict[str, Callable[[], AbstractContextManager[Peer]]], windows: int, warm_up_s: float, window_s: float
-) -> dict[str, Sequence[Window]]:
+def measured(starts: Starts, windows: int, warm_up_s: float, window_s: float) -> dict[str, Sequence[Window]]:
     """The windows of each peer, all of them in the same spans of time."""
     with ExitStack() as stack:
         peers = {name: stack.enter_context(start()) for name, start in starts.items()}

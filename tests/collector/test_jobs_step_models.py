@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +14,10 @@ from analyzer.capacity.live import ReplicaCapacity
 from analyzer.columns import Columns
 from analyzer.evidence import Missing
 from analyzer.replicas import ReplicaHistory, capacity_of_replica
-from analyzer.samples import GpuSample, Identity, ReplicaKey
+from analyzer.samples import Identity, ReplicaKey
 from analyzer.steptime.fit import StepModel
-from analyzer.steptime.parts import Part, duty_of
-from analyzer.windows import Totals
-from collector.jobs.duty import DutyCycles
-from collector.jobs.standing import CAPACITY_STANDS, MODEL_STANDS, Standing
+from analyzer.steptime.parts import Part
+from collector.jobs.standing import CAPACITY_STANDS, MODEL_STANDS
 from collector.jobs.step_models import StepModels
 from collector.jobs.ticks import offset_ratio
 from tests.fakes.step_blocks import KEY, Linear
@@ -42,24 +40,16 @@ BATCHES = [6 + 9 * (number % 7) for number in range(24)]
 class Stored:
     """A store without raw samples: what is older than their retention. It counts how often it is asked."""
 
-    def __init__(self, utilization: float | Callable[[int], float | None] | None = None) -> None:
+    def __init__(self) -> None:
         self.asked = 0
-        self._utilization = utilization
 
     def columns(self, since_s: float, until_s: float, epochs: Mapping[int, ReplicaKey]) -> dict[int, Columns]:
         self.asked += 1
         return {}
 
-    def gpu_samples(self, since_s: float, until_s: float, uuid: str | None = None) -> list[GpuSample]:
-        if self._utilization is None:
-            return []
-        at_s = [second for second in range(0, 4 * 3600, 60) if since_s <= second < until_s]
-        told = self._utilization if callable(self._utilization) else lambda _: self._utilization
-        return [GpuSample("g", float(second), 60.0, utilization_ratio=told(second)) for second in at_s]
-
 
 def models(stored: Stored) -> StepModels:
-    return StepModels(stored, DutyCycles(stored))  # type: ignore[arg-type]
+    return StepModels(stored)  # type: ignore[arg-type]
 
 
 def history(parts: tuple[Part, ...]) -> ReplicaHistory:
@@ -78,19 +68,6 @@ def history(parts: tuple[Part, ...]) -> ReplicaHistory:
 
 def swinging() -> tuple[Part, ...]:
     return tuple(Linear().part(batch, number=number) for number, batch in enumerate(BATCHES))
-
-
-def stored(parts: tuple[Part, ...]) -> list[tuple[float, Totals]]:
-    return [(part.totals.start_s, part.totals) for part in parts]
-
-
-@pytest.mark.parametrize(("history_s", "stands_s"), [(100.0, 100.0), (5000.0, 500.0), (1e6, 1000.0)])
-def test_what_is_computed_stands_for_a_share_of_its_history_within_limits(history_s: float, stands_s: float) -> None:
-    """A tenth of the histories is 10, 500 and 10^5 s; for some replicas up to a quarter longer, spread evenly."""
-    standing, keys = Standing(100.0, 1000.0, 0.1), [replace(KEY, target=f"http://{n}") for n in range(400)]
-    shares = [sum(standing.holds(key, history_s, stands_s * age) for key in keys) for age in (0.99, 1.125, 1.25)]
-    assert shares == [400, pytest.approx(200, abs=40), 0]
-    assert not standing.holds(KEY, history_s, -1.0)
 
 
 def test_a_model_stands_until_it_is_old() -> None:
@@ -280,55 +257,3 @@ def test_a_capacity_that_cannot_be_computed_leaves_the_model_standing(monkeypatc
 
     assert isinstance(prepared.model, StepModel)
     assert prepared.capacity.now == Missing("the capacity could not be computed: no root")
-
-
-def test_warm_up_is_no_evidence_and_each_part_has_its_own_duty_cycle() -> None:
-    """Buckets from 0 s on: the first five minutes are left out; a GPU at 40 % all the time says so of each."""
-    parts = models(Stored(0.4)).parts(stored(swinging()), ["g"], 3 * 3600)
-
-    assert [part.totals.start_s for part in parts] == [300.0 * number for number in range(1, 24)]
-    assert all(part.gpu_utilization == pytest.approx(0.4) for part in parts)
-
-
-def test_a_gpu_that_says_nothing_leaves_the_parts_without_a_duty_cycle() -> None:
-    parts = models(Stored()).parts(stored(swinging()), ["g"], 3 * 3600)
-
-    assert all(part.gpu_utilization is None for part in parts)
-
-
-def test_an_hour_takes_its_duty_cycle_from_all_its_buckets() -> None:
-    """A GPU at 20 % until half past and at 60 % after: the hour has 40 %, and an error of one reading among twelve."""
-    hours = [(3600.0, Linear().part(10, number=1, span_s=3600.0).totals)]
-    begun = (0.0, Linear().part(10).totals)
-    half = lambda second: 0.2 if second < 5400 else 0.6  # noqa: E731 - as short as it can be said
-
-    (whole,) = models(Stored(half)).parts([begun, *hours], ["g"], 3 * 3600)
-    one_bucket = duty_of([0.2] * 5)[1]
-
-    assert whole.gpu_utilization == pytest.approx(0.4)
-    assert whole.gpu_error == pytest.approx(one_bucket / 12**0.5, rel=1e-6)
-
-
-def test_an_epoch_that_began_within_the_hour_takes_no_duty_cycle_from_before_it() -> None:
-    """An hour's totals that begin at half past: the GPU stood still until then, and is fully busy since."""
-    begun = (0.0, Linear().part(10).totals)
-    late = (3600.0, replace(Linear().part(10, span_s=1800.0).totals, start_s=5400.0, end_s=7200.0))
-
-    (part,) = models(Stored(lambda second: float(second >= 5400))).parts([begun, late], ["g"], 3 * 3600)
-
-    assert part.gpu_utilization == pytest.approx(1.0)
-
-
-def test_an_hour_of_which_the_gpu_told_little_has_no_duty_cycle() -> None:
-    """Readings in the last five of twelve buckets; in the last six they would do."""
-    begun = (0.0, Linear().part(10).totals)
-    hour = (3600.0, Linear().part(10, number=1, span_s=3600.0).totals)
-
-    found = [
-        models(Stored(lambda second, since_s=since_s: 0.5 if second >= since_s else None)).parts(
-            [begun, hour], ["g"], 3 * 3600
-        )
-        for since_s in (5700, 5400)
-    ]
-
-    assert [part.gpu_utilization for (part,) in found] == [None, pytest.approx(0.5)]
