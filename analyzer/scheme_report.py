@@ -24,6 +24,7 @@ from analyzer.facts.schemes import (
     scheme_of,
     support_of,
 )
+from analyzer.folded import part
 from analyzer.hardware import model_shape
 from analyzer.judge import Case, judge
 from analyzer.money import Money, just_enough, load_of, money
@@ -195,8 +196,7 @@ def _predicted(name: str, decided: Sequence[ReplicaReport]) -> tuple[Prediction 
         why = Missing("no replica has a history long enough")
         return why, why
     busiest = max(decided, key=busy_weight).predicted[name]
-    each = [one.predicted[name] for one in decided]
-    figures = [one if isinstance(one, Missing) else one.speedup for one in each]
+    figures = [part(one.predicted, name, "speedup") for one in decided]
     return busiest, weighted_mean(figures, [busy_weight(one) for one in decided])
 
 

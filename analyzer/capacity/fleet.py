@@ -17,6 +17,7 @@ from analyzer.capacity.demand import Demand, peak
 from analyzer.capacity.live import ReplicaCapacity
 from analyzer.combine import weighted_mean
 from analyzer.evidence import Estimate, Evidence, Figure, Missing, worst
+from analyzer.folded import part
 from analyzer.objectives import Objectives
 
 SERVES = 0.05
@@ -92,9 +93,9 @@ def scheme_capacity(
     """The fleet under a scheme; `busiest` is the replica whose own figures are shown."""
     if busiest is None:
         return SchemeCapacity(NO_HISTORY, NO_HISTORY, NO_HISTORY, NO_HISTORY)
-    reports = [one.schemes[name] for one in replicas]
-    after = weighted_mean([_after(one) for one in reports], [1.0] * len(reports))
-    ratio = weighted_mean([one if isinstance(one, Missing) else one.ratio for one in reports], [1.0] * len(reports))
+    alike = [1.0] * len(replicas)
+    after = weighted_mean([part(one.schemes, name, "after", "capacity_per_s") for one in replicas], alike)
+    ratio = weighted_mean([part(one.schemes, name, "ratio") for one in replicas], alike)
     return SchemeCapacity(after, ratio, needed(fleet.peak_per_s, fleet.imbalance, after), busiest.schemes[name])
 
 
@@ -144,7 +145,3 @@ def _over(high: Estimate, uneven: Figure, own: Figure, running: int) -> Figure:
 
 def _capacity(one: ReplicaCapacity) -> Figure:
     return one.now if isinstance(one.now, Missing) else one.now.capacity_per_s
-
-
-def _after(one: CapacityReport | Missing) -> Figure:
-    return one if isinstance(one, Missing) else one.after.capacity_per_s

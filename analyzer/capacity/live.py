@@ -10,7 +10,7 @@ from analyzer.capacity.costs import fitted_coefficients
 from analyzer.capacity.demand import Demand
 from analyzer.capacity.doubt import change_sd, doubt_of
 from analyzer.capacity.memory import KvLimit, kv_limit, kv_tokens_after
-from analyzer.capacity.mix import Mix, limits_of, mix_of
+from analyzer.capacity.mix import limits_of, mix_of
 from analyzer.evidence import Estimate, Evidence, Figure, Missing
 from analyzer.hardware import Hardware
 from analyzer.objectives import Objectives
@@ -50,7 +50,6 @@ class ReplicaCapacity:
     objectives: Objectives
     stated: bool
     """Whether the operator stated the objectives; if not, capacity is a share of what can be served at all."""
-    mix: Mix | Missing = field(metadata={"plain": False})
     demand: Demand = field(metadata={"plain": False})
 
 
@@ -72,7 +71,7 @@ def replica_capacity(
     before = None if isinstance(model, Missing) else fitted_coefficients(model)
     if isinstance(model, Missing) or isinstance(mix, Missing) or before is None:
         why = mix if isinstance(mix, Missing) else UNSPLIT
-        return ReplicaCapacity(demand.mean_per_s(), kv, why, dict.fromkeys(predicted, why), kept, told, mix, demand)
+        return ReplicaCapacity(demand.mean_per_s(), kv, why, dict.fromkeys(predicted, why), kept, told, demand)
     limits = limits_of(parts, identity, model, stated.seats, stated.chunk_tokens)
     one = replica(before, mix, limits, kept, doubt_of(model, _evidence(model, hardware)))
     rate = Estimate.exact(mix.rate_per_s, Evidence.MEASURED, "requests_counted")
@@ -83,7 +82,7 @@ def replica_capacity(
     }
     found = under(one, changes)
     schemes = {name: each if isinstance(each, Missing) else found[name] for name, each in predicted.items()}
-    return ReplicaCapacity(rate, kv, one.now, schemes, kept, told, mix, demand)
+    return ReplicaCapacity(rate, kv, one.now, schemes, kept, told, demand)
 
 
 def _evidence(model: StepModel, hardware: Hardware | Missing) -> Evidence:

@@ -37,7 +37,7 @@ def one(rate_per_s: float, hours: int = 1) -> ReplicaCapacity:
     """A replica of about 10 requests a second at most, evenly loaded."""
     load = demand(*[rate_per_s * BUCKET_S] * (12 * hours))
     told = KvLimit(None, "not told")
-    return ReplicaCapacity(sure(rate_per_s), told, REPORT.before, {"fp8-w8a8": REPORT}, Objectives(), False, WHY, load)
+    return ReplicaCapacity(sure(rate_per_s), told, REPORT.before, {"fp8-w8a8": REPORT}, Objectives(), False, load)
 
 
 def test_replicas_add_up_bucket_by_bucket_and_one_that_was_not_there_had_no_load() -> None:
