@@ -11,6 +11,7 @@ from functools import lru_cache
 from math import exp, log, sqrt
 
 from analyzer.evidence import Estimate, Evidence, Missing
+from analyzer.folded import Folded
 from analyzer.hardware import Hardware
 from analyzer.packed import Figures
 from analyzer.phases import STEP_MODEL, PhaseAccount, measured_prefill
@@ -205,7 +206,7 @@ def fit_chain(model: StepModel | Missing, told: StepTime | Missing) -> FitChain 
     return FitChain(
         lengths=model.seen.lengths,
         drafts=model.seen.drafts,
-        origins={name: _origin(told.coefficients[name], prior_s, sd, source) for name, prior_s, sd in priors},
+        origins=Folded({name: _origin(told.coefficients[name], prior_s, sd, source) for name, prior_s, sd in priors}),
         assumptions=tuple(Assumption(one.law.value, one.chunk_tokens, one.weight) for one in model.hypotheses),
     )
 

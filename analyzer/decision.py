@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzer.batching import decode_batch
 from analyzer.chain import SpanChain, span_chain
 from analyzer.evidence import Evidence, Figure, Missing
+from analyzer.folded import Folded
 from analyzer.hardware import Hardware
 from analyzer.phases import PhaseAccount, account
 from analyzer.samples import Identity
@@ -84,7 +85,10 @@ def account_of(
     if totals is None or totals.windows == 0:
         return PhaseAccount(NO_WINDOW, NO_WINDOW, NO_WINDOW, NO_WINDOW, NO_WINDOW, NO_WINDOW)
     inside = merged(parts, SPAN_PARTS) if parts else [Part(totals, gpu_utilization)]
-    return account(totals, known.identity, known.hardware, gpu_utilization, known.model, inside)
+    found = account(totals, known.identity, known.hardware, gpu_utilization, known.model, inside)
+    if isinstance(found.components, Missing):
+        return found
+    return replace(found, components=Folded(found.components))
 
 
 def sizes_of(known: Known, totals: Totals) -> StepSizes | Missing:

@@ -15,6 +15,7 @@ from analyzer.chain import Chain, FitChain, fit_chain, span_chain
 from analyzer.crosscheck import NO_ACTIVITY, CrossCheck, GpuActivity, cross_check, widened
 from analyzer.decision import NO_WINDOW, Decision, Known, account_of, decide, sizes_of
 from analyzer.evidence import Estimate, Figure, Missing
+from analyzer.folded import Folded
 from analyzer.hardware import Hardware, gpus_of_replica, resolve
 from analyzer.hours import ReplicaHours
 from analyzer.phases import NO_MODEL, PhaseAccount
@@ -180,7 +181,8 @@ def predict_replica(known: ReplicaHistory, deployment: Deployment, busy: Figure)
     """What each of the deployment's schemes would do to this replica's steps; `busy` is the decision span's."""
     hardware = resolve(known.identity, deployment, known.joined_gpus)
     schemes = deployment.schemes or DEFAULT_SCHEMES
-    return predict_schemes(schemes, known.identity, hardware, known.parts or _whole(known), known.model, busy)
+    parts = known.parts or _whole(known)
+    return Folded(predict_schemes(schemes, known.identity, hardware, parts, known.model, busy))
 
 
 def capacity_of_replica(

@@ -127,11 +127,11 @@ def _seconds(model: StepModel, tokens: Column, most: float, sequences: float) ->
     """Expected length of a step of each bucket, over the model's hypotheses."""
     decoded = np.minimum(tokens, most)
     batch, prompt = decoded * sequences, tokens - decoded
-    values = np.exp([one.logs for one in model.hypotheses])[..., None]
-    overlapped = np.array([[one.law is Law.OVERLAPPED] for one in model.hypotheses])
+    values = np.exp(model.hypotheses.logs)[..., None]
+    overlapped = np.array([[law is Law.OVERLAPPED] for law in model.hypotheses.laws])
     own = values[:, OVERHEAD] + values[:, SEQUENCE] * batch
     moved = values[:, WEIGHTS] + values[:, KV] * (batch * model.seen.lengths.context)
     computed = values[:, COMPUTE] * batch + values[:, PREFILL] * prompt
     lengths_s = own + np.where(overlapped, np.maximum(moved, computed), moved + computed)
-    weights = np.array([one.weight for one in model.hypotheses])
+    weights = model.hypotheses.weights
     return np.asarray(weights @ lengths_s / weights.sum(), dtype=np.float64)

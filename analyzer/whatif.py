@@ -110,7 +110,7 @@ def coefficients_of(model: StepModel) -> Coefficients | None:
     """The model's mean coefficients; None where weight reads cannot be told from overhead."""
     if not model.split:
         return None
-    values = np.sum([one.weight * np.exp(one.logs) for one in model.hypotheses], axis=0)
+    values = model.hypotheses.weights @ np.exp(model.hypotheses.logs)
     told = dict(zip(COEFFICIENTS, map(float, values), strict=True))
     if model.weight_of(Law.ADDITIVE) >= SURELY:
         return Coefficients(**told, rounding=ADDITIVE_ROUNDING)

@@ -12,6 +12,7 @@ from analyzer.capacity.doubt import change_sd, doubt_of
 from analyzer.capacity.memory import KvLimit, kv_limit, kv_tokens_after
 from analyzer.capacity.mix import limits_of, mix_of
 from analyzer.evidence import Estimate, Evidence, Figure, Missing
+from analyzer.folded import Folded
 from analyzer.hardware import Hardware
 from analyzer.objectives import Objectives
 from analyzer.predict import Prediction, transform
@@ -82,7 +83,8 @@ def replica_capacity(
     }
     found = under(one, changes)
     schemes = {name: each if isinstance(each, Missing) else found[name] for name, each in predicted.items()}
-    return ReplicaCapacity(rate, kv, one.now, schemes, kept, told, demand)
+    # What is the same under all schemes is held once.
+    return ReplicaCapacity(rate, kv, one.now, Folded(schemes, (one.now, kept)), kept, told, demand)
 
 
 def _evidence(model: StepModel, hardware: Hardware | Missing) -> Evidence:

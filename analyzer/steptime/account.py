@@ -10,7 +10,8 @@ import numpy as np
 from analyzer.evidence import Missing
 from analyzer.steptime.blocks import Blocks, blocks
 from analyzer.steptime.coefficients import Z80, Coefficient
-from analyzer.steptime.fit import Array, StepModel
+from analyzer.steptime.fit import StepModel
+from analyzer.steptime.hypotheses import Array
 from analyzer.steptime.laws import Law, Steps, classify, spent
 from analyzer.steptime.parts import Part
 from analyzer.steptime.prior import COEFFICIENTS, COMPUTE, KV, OVERHEAD, PREFILL, SEQUENCE, WEIGHTS
@@ -54,17 +55,18 @@ def shares(model: StepModel, parts: Sequence[Part]) -> SpanShares | Missing:
     seen = blocks(parts, mixed=model.seen.mixed, pair_ratio=model.pair_ratio)
     if isinstance(seen, Missing):
         return seen
-    likely = [one for one in model.hypotheses if one.weight >= NEGLIGIBLE]
-    steps = classify(seen, np.array([[one.chunk_tokens] for one in likely]))
-    logs = np.array([one.logs for one in likely])
+    every = model.hypotheses
+    likely = [number for number, weight in enumerate(every.weights.tolist()) if weight >= NEGLIGIBLE]
+    steps = classify(seen, np.array([[every.chunk_tokens[number]] for number in likely]))
+    logs = every.logs[likely]
     values, busy_s = np.empty((len(likely), len(SHARES))), np.empty(len(likely))
     slopes = np.empty((*logs.shape, len(SHARES)))
     for law in Law:
-        mine = [number for number, one in enumerate(likely) if one.law is law]
+        mine = [place for place, number in enumerate(likely) if every.laws[number] is law]
         if mine:
             values[mine], slopes[mine], busy_s[mine] = _shares(law, logs[mine], seen, steps.under(mine))
-    variance = (slopes * (np.array([one.covariance for one in likely]) @ slopes)).sum(axis=1)
-    weights = np.array([one.weight for one in likely])
+    variance = (slopes * (every.covariances[likely] @ slopes)).sum(axis=1)
+    weights = every.weights[likely]
     weights /= weights.sum()
     mean = weights @ values
     # Of a mixture: the variance within its parts and that between them.
@@ -115,7 +117,7 @@ def step_time(model: StepModel) -> StepTime:
     if model.unsplit is not None:
         parts = model.unsplit
     else:
-        values = np.sum([one.weight * np.exp(one.logs) for one in model.hypotheses], axis=0)
+        values = model.hypotheses.weights @ np.exp(model.hypotheses.logs)
         parts = {name: float(value) for name, value in zip(COEFFICIENTS, values, strict=True)}
     return StepTime(
         model.coefficients,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import starmap
 from math import exp, hypot
 
 import numpy as np
 
 from analyzer.evidence import Estimate, Evidence
+from analyzer.folded import Folded
 from analyzer.steptime.equations import Array
 from analyzer.steptime.prior import COEFFICIENTS, COMPUTE, KV, OVERHEAD, PREFILL, SEQUENCE, WEIGHTS, Prior
 
@@ -48,10 +50,8 @@ def coefficients(weights: Array, logs: Array, covariances: Array, before: Prior)
     own = (slopes @ covariances * slopes).sum(axis=-1)
     spreads = np.sqrt(weights @ (own + (values - means) ** 2)) / means
     _, prior_sds = foretold(before)
-    return {
-        name: _coefficient(*figures)
-        for name, *figures in zip(COMPONENTS_OF, means.tolist(), spreads.tolist(), prior_sds.tolist(), strict=True)
-    }
+    figures = zip(means.tolist(), spreads.tolist(), prior_sds.tolist(), strict=True)
+    return Folded(dict(zip(COMPONENTS_OF, starmap(_coefficient, figures), strict=True)))
 
 
 def foretold(before: Prior) -> tuple[Array, Array]:

@@ -18,13 +18,12 @@ from analyzer.steptime.blocks import Blocks, Traffic, blocks
 from analyzer.steptime.coefficients import Coefficient, coefficients
 from analyzer.steptime.counted import Counted
 from analyzer.steptime.equations import Equations, equations
+from analyzer.steptime.hypotheses import Hypotheses
 from analyzer.steptime.laws import Law
 from analyzer.steptime.lengths import NO_LENGTHS
 from analyzer.steptime.parts import Part
 from analyzer.steptime.prior import Prior, attention_ratio, prior
 from analyzer.steptime.solve import held_out, solve
-
-Array = NDArray[np.float64]
 
 CHUNK_TOKENS = (512.0, 2048.0, 8192.0)
 """Usual limits of prompt tokens per step: chunked prefill's old default, vLLM's, and vLLM's on large GPUs."""
@@ -36,25 +35,13 @@ MAX_BLOCKS = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """One law and chunk limit, fitted: log coefficients (shape (6,)), their covariance (6, 6), its posterior weight."""
-
-    law: Law
-    chunk_tokens: float
-    logs: Array
-    covariance: Array
-    cost: float
-    weight: float
-
-
-@dataclass(frozen=True, slots=True)
 class StepModel:
     """What a step of one replica costs, as far as its counters tell.
 
     `held_out_error` is the median relative error of busy (or inter-token) seconds of blocks that were not fitted.
     """
 
-    hypotheses: tuple[Hypothesis, ...]
+    hypotheses: Hypotheses
     prior: Prior
     seen: Traffic
     """Of the blocks that it was fitted to, which are not kept."""
@@ -84,7 +71,11 @@ class StepModel:
 
     def weight_of(self, law: Law) -> float:
         """Posterior weight of a law."""
-        return sum(one.weight for one in self.hypotheses if one.law is law)
+        return sum(
+            float(weight)
+            for own, weight in zip(self.hypotheses.laws, self.hypotheses.weights, strict=True)
+            if own is law
+        )
 
 
 def fit(
@@ -114,12 +105,7 @@ def fit(
     hypotheses = _hypotheses(known, limits, before, len(seen))
     best = max(hypotheses, key=lambda one: one.weight)
     missed = held_out(known.only(best.law, limits.index(best.chunk_tokens)), best.logs, before, len(seen))
-    told = coefficients(
-        np.array([one.weight for one in hypotheses]),
-        np.array([one.logs for one in hypotheses]),
-        np.array([one.covariance for one in hypotheses]),
-        before,
-    )
+    told = coefficients(hypotheses.weights, hypotheses.logs, hypotheses.covariances, before)
     return StepModel(hypotheses, before, seen.traffic, covered_s, missed, pair_ratio, told)
 
 
@@ -136,15 +122,12 @@ def _limits(seen: Blocks) -> list[float]:
     return [*reached, *CHUNK_TOKENS[len(reached) :][:1]]
 
 
-def _hypotheses(known: Equations, limits: Sequence[float], before: Prior, blocks: int) -> tuple[Hypothesis, ...]:
+def _hypotheses(known: Equations, limits: Sequence[float], before: Prior, blocks: int) -> Hypotheses:
     """Each law under each chunk limit, fitted and weighed; the last limit has the prior weight of all beyond it."""
     solved = solve(known, before, blocks)
     alike = [1.0] * (len(limits) - 1) + [1.0 + len(CHUNK_TOKENS) - len(limits)]
     cost = solved.cost - np.log(alike * len(known.laws))
     weights = np.exp(cost.min() - cost)
     weights /= weights.sum()
-    named = [(law, limit) for law in known.laws for limit in limits]
-    return tuple(
-        Hypothesis(law, limit, solved.logs[k], solved.covariance[k], float(cost[k]), float(weights[k]))
-        for k, (law, limit) in enumerate(named)
-    )
+    laws = tuple(law for law in known.laws for _ in limits)
+    return Hypotheses((laws, (*limits,) * len(known.laws)), cost, weights, solved.logs, solved.covariance)

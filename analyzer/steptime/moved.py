@@ -30,14 +30,7 @@ def moved(model: StepModel, before: Hardware, after: Hardware) -> StepModel:
     sd[0, [WEIGHTS, KV]] = sd[1, [COMPUTE, PREFILL]] = RATE_SD
     sd[2, [OVERHEAD, SEQUENCE]] = HOST_SD
     doubt = sd.T @ sd
-    hypotheses = tuple(
-        replace(one, logs=one.logs + shift, covariance=one.covariance + doubt) for one in model.hypotheses
-    )
+    hypotheses = model.hypotheses.shifted(shift, doubt)
     own = prior(after, model.seen)
-    told = coefficients(
-        np.array([one.weight for one in hypotheses]),
-        np.array([one.logs for one in hypotheses]),
-        np.array([one.covariance for one in hypotheses]),
-        own,
-    )
+    told = coefficients(hypotheses.weights, hypotheses.logs, hypotheses.covariances, own)
     return replace(model, hypotheses=hypotheses, prior=own, coefficients=told, held_out_error=None)

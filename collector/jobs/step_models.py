@@ -27,7 +27,6 @@ from analyzer.samples import GpuSample, ReplicaKey
 from analyzer.steptime.counted import Counted, counted_by_span
 from analyzer.steptime.fit import StepModel
 from analyzer.steptime.parts import Part
-from collector.jobs.compact import compact_capacity, compact_decision, compact_figures, compact_predictions
 from collector.jobs.standing import ABSENCE_STANDS, CAPACITY_STANDS, DECISION_STANDS, MODEL_STANDS
 from collector.store.read import Reader
 
@@ -142,7 +141,7 @@ class StepModels:
             former = replace(former, decision=decision, decided_at_s=now_s)
         if _capacity_stale(key, former, now_s):
             former = self._with_capacity(former, known, deployment, now_s)
-        self._fitted[key] = former = _compact(former)
+        self._fitted[key] = former
         return _with(known, former)
 
     def _refitted(
@@ -239,16 +238,6 @@ def _last_traffic_s(parts: Sequence[Part], fine: Counted | None) -> float | None
 
 def _told(known: ReplicaHistory, deployment: Deployment) -> tuple[object, ...]:
     return known.identity, deployment, known.gpu_uuids
-
-
-def _compact(one: _Fitted) -> _Fitted:
-    return replace(
-        one,
-        figures=compact_figures(one.figures),
-        predicted=None if one.predicted is None else compact_predictions(one.predicted),
-        decision=None if one.decision is None else compact_decision(one.decision),
-        capacity=None if one.capacity is None else compact_capacity(one.capacity),
-    )
 
 
 def _with(known: ReplicaHistory, one: _Fitted) -> ReplicaHistory:
