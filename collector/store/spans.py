@@ -10,7 +10,19 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import CTE, Connection, FromClause, Select, Table, and_, func, select
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    BindParameter,
+    Connection,
+    FromClause,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    func,
+    select,
+)
 
 from collector.store.codec import Row, microseconds
 from collector.store.grid import FEW_MEMBERS, Rows, column_names, member_of, members_of, numbers
@@ -81,8 +93,8 @@ def ticks_between(connection: Connection, table: Table, since_us: int, until_us:
 
     Of sealed rows no tick is needed.
     """
-    ticks = _ticks(table, since_us // 1000 - BUCKET_MS, (until_us - 1) // 1000)
-    return list(connection.execute(select(ticks.c.tick_ms).where(ticks.c.tick_ms.is_not(None))).scalars())
+    within = {"first_ms": since_us // 1000 - BUCKET_MS, "last_ms": (until_us - 1) // 1000}
+    return list(connection.execute(_all_ticks(table), within).scalars())
 
 
 def members_between(connection: Connection, table: Table, since_us: int, until_us: int) -> list[int]:
@@ -164,7 +176,14 @@ def hops(table: Table, first_ms: int, last_ms: int, members: Sequence[int]) -> S
     )
 
 
-def _ticks(table: Table, first_ms: int, last_ms: int) -> CTE:
+@cache
+def _all_ticks(table: Table) -> Select[Any]:
+    """Asks for them; made once, for each leaves cycles behind that fill megabytes before they are collected."""
+    ticks = _ticks(table, bindparam("first_ms", type_=BigInteger), bindparam("last_ms", type_=BigInteger))
+    return select(ticks.c.tick_ms).where(ticks.c.tick_ms.is_not(None))
+
+
+def _ticks(table: Table, first_ms: int | BindParameter[int], last_ms: int | BindParameter[int]) -> CTE:
     """Every tick from the first to the last in order, found by hopping along the key, and then NULL."""
     within = table.c.tick_ms.between(first_ms, last_ms)
     ticks = select(func.min(table.c.tick_ms).label("tick_ms")).where(within).cte("ticks", recursive=True)
