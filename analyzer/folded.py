@@ -31,7 +31,7 @@ class Folded(Mapping[str, T]):
         numbers: list[float] = []
         words: list[object] = []
         self._kept = tuple(kept)
-        self._shape = _taken(dict(values), {id(one): at for at, one in enumerate(kept)}, numbers, words)
+        self._shape = _taken(values, {id(one): at for at, one in enumerate(kept)}, numbers, words)
         self._numbers = array("d", numbers)
         self._words = _alike(tuple(words))
 

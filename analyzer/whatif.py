@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from analyzer.evidence import Estimate, Evidence, Figure, Missing, worst
 from analyzer.facts.schemes import SCHEMES, is_quantized, scheme_of
 from analyzer.hardware import Hardware
@@ -87,7 +85,7 @@ def served_format(identity: Identity, hardware: Hardware) -> Format | Missing:
 def _chunk_tokens(model: StepModel | Missing) -> float:
     if isinstance(model, Missing):
         return CHUNK_TOKENS[1]
-    return max(model.hypotheses, key=lambda one: one.weight).chunk_tokens
+    return model.hypotheses.likeliest.chunk_tokens
 
 
 def work_of(seen: Blocks, chunk_tokens: float) -> tuple[Step, ...]:
@@ -110,8 +108,7 @@ def coefficients_of(model: StepModel) -> Coefficients | None:
     """The model's mean coefficients; None where weight reads cannot be told from overhead."""
     if not model.split:
         return None
-    values = model.hypotheses.weights @ np.exp(model.hypotheses.logs)
-    told = dict(zip(COEFFICIENTS, map(float, values), strict=True))
+    told = dict(zip(COEFFICIENTS, model.hypotheses.mean.tolist(), strict=True))
     if model.weight_of(Law.ADDITIVE) >= SURELY:
         return Coefficients(**told, rounding=ADDITIVE_ROUNDING)
     return Coefficients(**told)

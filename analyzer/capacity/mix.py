@@ -87,7 +87,7 @@ def limits_of(
     """The limits as far as they are known; `seats` and `chunk_tokens` are the operator's figures, None = not stated."""
     chunk = CHUNK_TOKENS[1] if chunk_tokens is None else chunk_tokens
     if chunk_tokens is None and not isinstance(model, Missing):
-        chunk = max(model.hypotheses, key=lambda one: one.weight).chunk_tokens
+        chunk = model.hypotheses.likeliest.chunk_tokens
     told = identity.kv_capacity_tokens
     held = None if told is None else float(told)
     return Limits(chunk, identity.slots if seats is None else seats, held, kv_limit(parts).limits is True)

@@ -11,8 +11,7 @@ from analyzer.evidence import Missing
 from analyzer.steptime.blocks import Blocks, blocks
 from analyzer.steptime.coefficients import Z80, Coefficient
 from analyzer.steptime.fit import StepModel
-from analyzer.steptime.hypotheses import Array
-from analyzer.steptime.laws import Law, Steps, classify, spent
+from analyzer.steptime.laws import Array, Law, Steps, classify, spent
 from analyzer.steptime.parts import Part
 from analyzer.steptime.prior import COEFFICIENTS, COMPUTE, KV, OVERHEAD, PREFILL, SEQUENCE, WEIGHTS
 
@@ -117,8 +116,7 @@ def step_time(model: StepModel) -> StepTime:
     if model.unsplit is not None:
         parts = model.unsplit
     else:
-        values = model.hypotheses.weights @ np.exp(model.hypotheses.logs)
-        parts = {name: float(value) for name, value in zip(COEFFICIENTS, values, strict=True)}
+        parts = dict(zip(COEFFICIENTS, model.hypotheses.mean.tolist(), strict=True))
     return StepTime(
         model.coefficients,
         parts,

@@ -71,11 +71,8 @@ class StepModel:
 
     def weight_of(self, law: Law) -> float:
         """Posterior weight of a law."""
-        return sum(
-            float(weight)
-            for own, weight in zip(self.hypotheses.laws, self.hypotheses.weights, strict=True)
-            if own is law
-        )
+        mine = [own is law for own in self.hypotheses.laws]
+        return float(self.hypotheses.weights[mine].sum())
 
 
 def fit(
@@ -103,7 +100,7 @@ def fit(
     limits = _limits(seen)
     known = equations(seen, laws, limits)
     hypotheses = _hypotheses(known, limits, before, len(seen))
-    best = max(hypotheses, key=lambda one: one.weight)
+    best = hypotheses.likeliest
     missed = held_out(known.only(best.law, limits.index(best.chunk_tokens)), best.logs, before, len(seen))
     told = coefficients(hypotheses.weights, hypotheses.logs, hypotheses.covariances, before)
     return StepModel(hypotheses, before, seen.traffic, covered_s, missed, pair_ratio, told)
@@ -130,4 +127,4 @@ def _hypotheses(known: Equations, limits: Sequence[float], before: Prior, blocks
     weights = np.exp(cost.min() - cost)
     weights /= weights.sum()
     laws = tuple(law for law in known.laws for _ in limits)
-    return Hypotheses((laws, (*limits,) * len(known.laws)), cost, weights, solved.logs, solved.covariance)
+    return Hypotheses(laws, (*limits,) * len(known.laws), weights, solved.logs, solved.covariance)
