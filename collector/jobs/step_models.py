@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import ParamSpec, TypeVar
 
 from analyzer.assumptions import Deployment
@@ -85,10 +86,12 @@ class StepModels:
         self._fitted: dict[ReplicaKey, _Fitted] = {}
         self._seen: dict[ReplicaKey, _Seen] = {}
         self._turns = CAPACITIES_AT_ONCE
+        self._promised = frozenset[ReplicaKey]()
 
     def keep(self, replicas: Collection[ReplicaKey], capacities: int | None = None) -> None:
         """Before the replicas of one report: forget all other ones. `capacities`: at most so many, not the usual."""
         self._turns = CAPACITIES_AT_ONCE if capacities is None else capacities
+        self._promised = frozenset()
         self._fitted = {key: one for key, one in self._fitted.items() if key in replicas}
         self._seen = {key: one for key, one in self._seen.items() if key in replicas}
 
@@ -97,16 +100,20 @@ class StepModels:
         self._fitted = {}
 
     def due(self, epochs: Mapping[ReplicaKey, int], now_s: float) -> set[ReplicaKey]:
-        """The replicas of which something has to be computed anew from their whole history."""
-        turns, found = self._turns, set()
+        """The replicas of which something has to be computed anew from their whole history.
+
+        The turns of capacities go to those first that have waited longest, and first of all to those without one.
+        """
+        found, waiting = set[ReplicaKey](), dict[ReplicaKey, float]()
         for key, epoch in epochs.items():
             one = self._fitted.get(key)
             if one is None or one.epoch != epoch or _stale(key, one, now_s) or _decision_stale(key, one, now_s):
                 found.add(key)
-            elif turns > 0 and _capacity_stale(key, one, now_s):
-                turns -= 1
-                found.add(key)
-        return found
+            if one is not None and _capacity_stale(key, one, now_s):
+                waiting[key] = -inf if one.capacity_at_s is None else one.capacity_at_s
+        self._promised = frozenset(sorted(waiting, key=waiting.__getitem__)[: self._turns])
+        self._turns -= len(self._promised)
+        return found | self._promised
 
     def stands(self, known: ReplicaHistory, deployment: Deployment) -> bool:
         """Whether what was computed rests on the same facts as are told now."""
@@ -183,12 +190,13 @@ class StepModels:
         """Computed anew if its turn has come; else the old one stands, or word that it comes later."""
         known = replace(known, model=former.model)
         predicted = {} if former.predicted is None else former.predicted
-        if self._turns <= 0:
+        if known.replica not in self._promised and self._turns <= 0:
             if former.capacity is not None:
                 return former
             later = capacity_of_replica(replace(known, model=_IN_TURNS), deployment, predicted)
             return replace(former, capacity=later)
-        self._turns -= 1
+        if known.replica not in self._promised:
+            self._turns -= 1
         try:
             return replace(former, capacity=capacity_of_replica(known, deployment, predicted), capacity_at_s=now_s)
         except _UNCOMPUTED as error:

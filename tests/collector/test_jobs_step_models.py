@@ -244,6 +244,26 @@ def test_capacities_of_a_large_fleet_are_computed_in_turns(monkeypatch: pytest.M
     assert isinstance(second.now, Side)
 
 
+def test_turns_go_to_those_without_a_capacity_and_then_to_those_that_wait_longest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One at a time, of three that are due at every report: the first one cannot have all the turns."""
+    monkeypatch.setattr("collector.jobs.step_models.CAPACITIES_AT_ONCE", 1)
+    made = models(Stored())
+    fleet = [replace(history(swinging()), replica=replace(KEY, rank=str(number))) for number in range(3)]
+    whose, former = [], dict[ReplicaKey, Side]()
+    for run in range(5):
+        now_s = 2 * CAPACITY_S * run
+        made.keep([one.replica for one in fleet])
+        made.due({one.replica: 1 for one in fleet}, now_s)
+        found = {one.replica: made.prepared(one, H100, 1, now_s).capacity for one in fleet}
+        sides = {key: one.now for key, one in found.items() if one is not None and isinstance(one.now, Side)}
+        whose.append([key.rank for key, side in sides.items() if side is not former.get(key)])
+        former = sides
+
+    assert whose == [["0"], ["1"], ["2"], ["0"], ["1"]]
+
+
 def test_a_capacity_that_cannot_be_computed_leaves_the_model_standing(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_root(*_: object) -> ReplicaCapacity:
         raise ArithmeticError("no root")
