@@ -81,7 +81,7 @@ def totals_by_owner(
         amounts[_COUNTERS:] = (before[_COUNTERS:] + after[_COUNTERS:]) / 2 * lasted_s
     amounts[:, ~made] = 0.0
     odd = (amounts[:_COUNTERS] < 0).any(axis=0) | np.isinf(amounts).any(axis=0)
-    left = frozenset(np.unique(owner[mine[odd]]).tolist())
+    left = frozenset(owner[mine[odd]].tolist())
     running = before[_RUNNING], after[_RUNNING]
     active = (running[0] > 0) & (running[1] > 0)
     active_s = np.where(made & np.isnan(running[0] + running[1]), np.nan, active * made * lasted_s)

@@ -16,7 +16,7 @@ from collector.store.stack import Stack
 
 BY_BUCKET_S = 86_400.0
 """The last day is read by five minutes, what is older by the hour: a week in about 450 rows, not 2,016."""
-MOST_TOGETHER = 50
+MOST_TOGETHER = 25
 ROWS_TOGETHER = 1000.0
 """So many replicas are read at once, or as many as have so many totals: each of these takes 5 kB for a moment."""
 

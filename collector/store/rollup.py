@@ -50,7 +50,7 @@ from collector.store.spans import members_between, rows_at_once, rows_between, t
 from collector.store.write import upsert_hours, upsert_totals
 
 MEMBERS_AT_ONCE = 10_000
-MEMBERS_TOGETHER = 50
+MEMBERS_TOGETHER = 25
 """So many epochs are rolled up together: a thousand, with their samples as rows and as arrays, took 100 MB."""
 FEW_OF_AN_HOUR = 0.2
 """Largest share of an hour left out for a series that the rest has: a missed answer touches two buckets of twelve."""
