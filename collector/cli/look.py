@@ -21,6 +21,7 @@ from collector.jobs.joins import GpuJoins, join_text
 from collector.jobs.listeners import Processes
 from collector.jobs.scraper import GpuPageError, bare_engine_at, gpu_scraper_of, scraper_of
 from collector.jobs.targets import Target
+from collector.jobs.tls_contexts import TlsContexts
 from collector.scrape.bare import BareEngine
 from collector.scrape.facts import FIGURES
 from collector.scrape.fetch import Fetcher, client_session
@@ -68,7 +69,8 @@ async def _look_at_sources(settings: Settings, embedded: bool, fetcher: Fetcher)
         findings.append(
             Finding("note", "targets", text, f"start a server (usual ports: {ports}) or name a config file")
         )
-    looked = await asyncio.gather(*(_target(settings, target, fetcher) for target in targets))
+    contexts = TlsContexts()
+    looked = await asyncio.gather(*(_target(settings, target, fetcher, contexts) for target in targets))
     poll = None if settings.gpu.nvml == "off" else await _driver(settings)
     readings = [one for page in looked for one in page.gpus] + list(() if poll is None else poll.gpus)
     for page in looked:
@@ -77,20 +79,20 @@ async def _look_at_sources(settings: Settings, embedded: bool, fetcher: Fetcher)
     return findings + list(_gpus(settings, poll))
 
 
-async def _target(settings: Settings, target: Target, fetcher: Fetcher) -> _Looked:
+async def _target(settings: Settings, target: Target, fetcher: Fetcher, contexts: TlsContexts) -> _Looked:
     about = f"{target.job.job_name} {target.url}"
     try:
         if target.job.engine == ENGINE:
-            return await _gpu_page(target, fetcher)
-        scraper = scraper_of(target, fetcher, only_look=True)
+            return await _gpu_page(target, fetcher, contexts)
+        scraper = scraper_of(target, fetcher, contexts, only_look=True)
         try:
             await scraper.scrape()
         except GpuPageError:
-            return await _gpu_page(target, fetcher)
+            return await _gpu_page(target, fetcher, contexts)
         told = await scraper.identify()
         scrape = await scraper.scrape()
     except SourceError as error:
-        bare = await bare_engine_at(target, fetcher)
+        bare = await bare_engine_at(target, fetcher, contexts)
         if bare is not None:
             remedy = f"set `engine: {bare.name}` on the job and join its GPUs (gpu_joins, or the label gpu_uuid)"
             return _Looked(target, [Finding("fail", about, f"{bare.title}: {bare.evidence[0]}", remedy)])
@@ -125,10 +127,10 @@ def _facts(settings: Settings, target: Target, told: Identification, scrape: Scr
     ]
 
 
-async def _gpu_page(target: Target, fetcher: Fetcher) -> _Looked:
+async def _gpu_page(target: Target, fetcher: Fetcher, contexts: TlsContexts) -> _Looked:
     """An exporter's page. Raises SourceError."""
     about = f"{target.job.job_name} {target.url}"
-    scrape = await gpu_scraper_of(target, fetcher, SystemClock()).scrape()
+    scrape = await gpu_scraper_of(target, fetcher, contexts, SystemClock()).scrape()
     hosts = ", ".join(sorted({one.host for one in scrape.readings if one.host}))
     where = f" of {hosts}" if hosts else ""
     uuids = ", ".join(one.uuid for one in scrape.readings)

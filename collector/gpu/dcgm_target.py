@@ -39,10 +39,10 @@ class GpuPageScraper:
         *,
         limits: Limits,
         headers: Callable[[], Mapping[str, str]],
-        ssl: tls.SSLContext | bool,
+        ssl: Callable[[], tls.SSLContext | bool],
         server_name: str | None,
     ) -> None:
-        """`headers` is called for every request, so a secret may be renewed."""
+        """`headers` and `ssl` are called for every request, so a secret or certificate may be renewed."""
         self._url = url
         self._fetcher = fetcher
         self._limits = limits
@@ -55,7 +55,7 @@ class GpuPageScraper:
     async def scrape(self) -> GpuScrape:
         """One GET. Raises SourceError, WRONG_ENGINE when the page is no longer an exporter's."""
         response = await self._fetcher.get(
-            self._url, limits=self._limits, headers=self._headers(), ssl=self._ssl, server_name=self._server_name
+            self._url, limits=self._limits, headers=self._headers(), ssl=self._ssl(), server_name=self._server_name
         )
         page = self._parser.parse(response.body, response.content_type)
         readings = self._energy.checked(read_gpus(page))

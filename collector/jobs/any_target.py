@@ -15,6 +15,7 @@ from collector.jobs.poll import PollTarget
 from collector.jobs.scraper import GpuPageError, gpu_scraper_of, scraper_of
 from collector.jobs.sink import Sink
 from collector.jobs.targets import Target
+from collector.jobs.tls_contexts import TlsContexts
 from collector.scrape.fetch import Fetcher
 from collector.scrape.page import LayoutPool
 
@@ -27,11 +28,12 @@ class Parts:
     board: GpuBoard
     joins: GpuJoins
     layouts: LayoutPool
+    contexts: TlsContexts
     clock: Clock
 
     def poll_of(self, target: Target, fetcher: Fetcher, health: TargetHealth) -> PollAny:
-        """The polls of a target. Raises SourceError for TLS files that cannot be used."""
-        scraper = scraper_of(target, fetcher, self.layouts)
+        """The polls of a target. Raises SourceError for forward-pass records that cannot be listened to."""
+        scraper = scraper_of(target, fetcher, self.contexts, self.layouts)
         newest_s = self.sink.newest_s(target.url)
         engine = PollTarget(target, scraper, self.sink, health, self.clock, self.joins, newest_s)
         return PollAny(target, fetcher, health, engine, self)
@@ -69,7 +71,7 @@ class PollAny:
             else:
                 return
         if self._gpu_page is None:
-            scraper = gpu_scraper_of(self._target, self._fetcher, self._parts.clock)
+            scraper = gpu_scraper_of(self._target, self._fetcher, self._parts.contexts, self._parts.clock)
             self._gpu_page = PollGpuPage(self._target, scraper, self._parts.board, self._health, self._parts.clock)
         await self._gpu_page.run()
         if not self._stated and self._health.reason == Kind.WRONG_ENGINE:

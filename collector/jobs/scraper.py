@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from functools import partial
+from urllib.parse import urlsplit
 
 from collector.clock import Clock
 from collector.errors import Kind, SourceError
 from collector.gpu.dcgm import ENGINE, TITLE, shows_gpus
 from collector.gpu.dcgm_target import GpuPageScraper
-from collector.jobs.targets import Target, target_headers, target_tls
+from collector.jobs.targets import Target, target_headers
+from collector.jobs.tls_contexts import TlsContexts
 from collector.scrape.bare import BareEngine, BareScraper, recognise
 from collector.scrape.beside import beside
 from collector.scrape.fetch import Fetcher, Response
@@ -40,17 +42,22 @@ def detect_any(page_names: AbstractSet[str], engine: str | None = None) -> Engin
 
 
 def scraper_of(
-    target: Target, fetcher: Fetcher, layouts: LayoutPool | None = None, *, only_look: bool = False
+    target: Target,
+    fetcher: Fetcher,
+    contexts: TlsContexts,
+    layouts: LayoutPool | None = None,
+    *,
+    only_look: bool = False,
 ) -> TargetScraper | BareScraper:
     """The target's scraper, for the task that polls it.
 
-    Raises SourceError for TLS files that cannot be used, and for forward-pass records that cannot be listened to.
+    Raises SourceError for forward-pass records that cannot be listened to.
     `only_look`: the whole page is asked for, and nothing is taken that the server gives away only once.
     """
     job = target.job
     bare = bare_engines().get(job.engine)
     if bare is not None:
-        return _bare_scraper(target, fetcher, bare)
+        return _bare_scraper(target, fetcher, contexts, bare)
     return TargetScraper(
         target.url,
         fetcher,
@@ -58,7 +65,7 @@ def scraper_of(
         engine=None if job.engine == "auto" else job.engine,
         limits=target.limits(),
         headers=partial(target_headers, target),
-        ssl=target_tls(target),
+        ssl=partial(contexts.of, target),
         server_name=None if job.tls_config is None else job.tls_config.server_name,
         name_filter=job.name_filter and not only_look,
         exclusive=job.exclusive and not only_look,
@@ -68,7 +75,7 @@ def scraper_of(
     )
 
 
-def _bare_scraper(target: Target, fetcher: Fetcher, engine: BareEngine) -> BareScraper:
+def _bare_scraper(target: Target, fetcher: Fetcher, contexts: TlsContexts, engine: BareEngine) -> BareScraper:
     job = target.job
     return BareScraper(
         target.url,
@@ -76,12 +83,12 @@ def _bare_scraper(target: Target, fetcher: Fetcher, engine: BareEngine) -> BareS
         engine,
         limits=target.limits(),
         headers=partial(target_headers, target),
-        ssl=target_tls(target),
+        ssl=partial(contexts.of, target),
         server_name=None if job.tls_config is None else job.tls_config.server_name,
     )
 
 
-async def bare_engine_at(target: Target, fetcher: Fetcher) -> BareEngine | None:
+async def bare_engine_at(target: Target, fetcher: Fetcher, contexts: TlsContexts) -> BareEngine | None:
     """The engine without metrics that answers at a target's address, if one does. Raises nothing."""
     job = target.job
 
@@ -90,7 +97,7 @@ async def bare_engine_at(target: Target, fetcher: Fetcher) -> BareEngine | None:
             beside(target.url, path),
             limits=target.limits(),
             headers=target_headers(target),
-            ssl=target_tls(target),
+            ssl=contexts.of(target),
             server_name=None if job.tls_config is None else job.tls_config.server_name,
         )
 
@@ -102,11 +109,12 @@ def _listener(target: Target) -> PassListener | None:
     endpoint = target.job.forward_pass_endpoint
     if endpoint is None:
         return None
-    return PassListener(endpoint.replace("{host}", target.address.rpartition(":")[0]), target.job.forward_pass_ranks)
+    host = urlsplit(target.url).hostname or ""
+    return PassListener(endpoint.replace("{host}", f"[{host}]" if ":" in host else host), target.job.forward_pass_ranks)
 
 
-def gpu_scraper_of(target: Target, fetcher: Fetcher, clock: Clock) -> GpuPageScraper:
-    """The scraper of a target whose page shows GPUs. Raises SourceError for TLS files that cannot be used."""
+def gpu_scraper_of(target: Target, fetcher: Fetcher, contexts: TlsContexts, clock: Clock) -> GpuPageScraper:
+    """The scraper of a target whose page shows GPUs."""
     job = target.job
     return GpuPageScraper(
         target.url,
@@ -114,6 +122,6 @@ def gpu_scraper_of(target: Target, fetcher: Fetcher, clock: Clock) -> GpuPageScr
         clock,
         limits=target.limits(),
         headers=partial(target_headers, target),
-        ssl=target_tls(target),
+        ssl=partial(contexts.of, target),
         server_name=None if job.tls_config is None else job.tls_config.server_name,
     )

@@ -122,14 +122,6 @@ def _secret(section: BasicAuth | Authorization) -> str:
         raise SourceError(Kind.UNAUTHORIZED, f"the secret in {file} cannot be read") from None
 
 
-def target_tls(target: Target) -> ssl.SSLContext | bool:
-    """How to check a target's certificate, and ours for it, which is a credential too. Raises SourceError."""
-    config = target.job.tls_config
-    if config is not None and target.discovered and not target.job.credentials_to_discovered:
-        config = config.model_copy(update={"cert_file": None, "key_file": None})
-    return tls_context(config)
-
-
 def tls_context(config: TlsConfig | None) -> ssl.SSLContext | bool:
     """How to check the target's certificate: False for not at all. Raises SourceError for unusable files."""
     if config is None:

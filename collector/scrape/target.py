@@ -32,6 +32,8 @@ Raises SourceError UNKNOWN_ENGINE or WRONG_ENGINE.
 _JSON_BYTES = 1024 * 1024
 _RETRY_WITH_PLAIN = {
     Kind.HTTP_STATUS,
+    Kind.UNAUTHORIZED,
+    Kind.NOT_READY,
     Kind.REDIRECT,
     Kind.NOT_METRICS,
     Kind.BAD_PAGE,
@@ -39,7 +41,7 @@ _RETRY_WITH_PLAIN = {
     Kind.TOO_MANY_SAMPLES,
     Kind.LABEL_LIMIT,
 }
-"""Failures of a filtered page that say nothing of the plain one."""
+"""Failures of a filtered page that say nothing of the plain one: a proxy may let exactly that path through."""
 _PASSING = {Kind.TIMEOUT, Kind.DISCONNECTED, Kind.NOT_READY, Kind.REFUSED}
 """Failures of an identity endpoint that are worth another try."""
 _IDENTITY_TRIES = 3
@@ -47,6 +49,10 @@ _IDENTITY_TRIES = 3
 
 def _no_headers() -> Mapping[str, str]:
     return {}
+
+
+def _verifying() -> tls.SSLContext | bool:
+    return True
 
 
 class TargetScraper:
@@ -81,7 +87,7 @@ class TargetScraper:
         engine: str | None = None,
         limits: Limits | None = None,
         headers: Callable[[], Mapping[str, str]] = _no_headers,
-        ssl: tls.SSLContext | bool = True,
+        ssl: Callable[[], tls.SSLContext | bool] = _verifying,
         server_name: str | None = None,
         name_filter: bool = True,
         layouts: LayoutPool | None = None,
@@ -89,7 +95,9 @@ class TargetScraper:
         log_file: Path | None = None,
         passes: StepSource | None = None,
     ) -> None:
-        """`engine` None: told from the page. `headers` is called for every request, so a secret may be renewed.
+        """`engine` None: told from the page.
+
+        `headers` and `ssl` are called for every request, so a secret or certificate may be renewed.
 
         `exclusive`: nobody else reads this server, so endpoints that give each record away once may be read.
         `log_file`: where the engine writes a line per step, if it does. `passes` goes before it: its published records.
@@ -265,7 +273,7 @@ class TargetScraper:
 
     async def _get(self, url: str, limits: Limits) -> Response:
         return await self._fetcher.get(
-            url, limits=limits, headers=self._headers(), ssl=self._ssl, server_name=self._server_name
+            url, limits=limits, headers=self._headers(), ssl=self._ssl(), server_name=self._server_name
         )
 
     def _remaining(self, elapsed_s: float) -> Limits:

@@ -133,7 +133,9 @@ class ScrapeConfig(Section):
     dns_sd_configs: tuple[DnsSdConfig, ...] = Field((), description="Targets from DNS.")
     basic_auth: BasicAuth | None = Field(None, description="Basic authentication towards the targets.")
     authorization: Authorization | None = Field(None, description="Authorization header towards the targets.")
-    tls_config: TlsConfig | None = Field(None, description="TLS towards the targets.")
+    tls_config: TlsConfig | None = Field(
+        None, description="TLS towards the targets; its files may be renewed, they are looked at with every poll."
+    )
     credentials_to_discovered: bool | None = Field(
         None,
         description="Whether targets that files, HTTP or DNS name get the job's credentials, its client certificate "

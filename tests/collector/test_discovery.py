@@ -15,6 +15,7 @@ from collector.jobs.discovery import Discovery
 from collector.jobs.scraper import scraper_of
 from collector.jobs.sources import Resolve, system_resolve
 from collector.jobs.targets import Target, target_headers
+from collector.jobs.tls_contexts import TlsContexts
 from collector.scrape.fetch import Fetcher, client_session
 from collector.settings import Settings
 from collector.settings.load import parse_settings
@@ -276,7 +277,7 @@ def test_credentials_go_to_discovered_hosts_only_where_the_job_says_so(tmp_path:
             (target,) = discovery.targets()[0]
             discovery.close()
             with pytest.raises(SourceError):
-                await scraper_of(target, Fetcher(session)).scrape()
+                await scraper_of(target, Fetcher(session), TlsContexts()).scrape()
 
     asyncio.run(go())
     assert len(heads) == 1

@@ -23,6 +23,7 @@ from collector.jobs.poll import PollTarget
 from collector.jobs.polled import Polled
 from collector.jobs.scraper import scraper_of
 from collector.jobs.targets import static_targets
+from collector.jobs.tls_contexts import TlsContexts
 from collector.scrape import listen
 from collector.scrape.fetch import Fetcher, client_session
 from collector.scrape.listen import PassListener, endpoints_of_ranks
@@ -234,7 +235,7 @@ def test_records_become_the_measured_seconds_of_a_vllm_replica() -> None:
     async def poll(publisher: Publisher, url: str, session: ClientSession) -> None:
         settings = settings_with(f"tcp://{{host}}:{publisher.port}", f"'{url.split('/')[2]}'")
         (target,) = static_targets(settings)
-        scraper = scraper_of(target, Fetcher(session))
+        scraper = scraper_of(target, Fetcher(session), TlsContexts())
         await publisher.subscribed()
         await publisher.send(record(0.3, prefill=900, decoding=1), record(0.05, decoding=2))
         health = TargetHealth(url=url, job="j")

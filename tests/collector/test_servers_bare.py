@@ -25,6 +25,7 @@ from collector.jobs.poll import PollTarget
 from collector.jobs.polled import Polled
 from collector.jobs.scraper import scraper_of
 from collector.jobs.targets import static_targets
+from collector.jobs.tls_contexts import TlsContexts
 from collector.scrape.facts import FACTS
 from collector.scrape.fetch import Fetcher, client_session
 from collector.servers import bare_engines
@@ -69,7 +70,7 @@ def polls(app: MetricsApp, engine: str, *changes: dict[str, Any]) -> tuple[list[
     async def go() -> None:
         async with running(app) as url, client_session() as session:
             (target,) = static_targets(settings_of(url.split("/")[2], engine))
-            scraper = scraper_of(target, Fetcher(session))
+            scraper = scraper_of(target, Fetcher(session), TlsContexts())
             poll = PollTarget(target, scraper, kept, health, SystemClock())  # type: ignore[arg-type]
             await poll.run()
             for change in changes:
@@ -126,7 +127,9 @@ def test_mii_is_up_while_its_port_answers_and_down_when_not() -> None:
             address = url.split("/")[2]
         health = TargetHealth(url="u", job="j")
         (target,) = static_targets(settings_of(address, "mii"))
-        await PollTarget(target, scraper_of(target, Fetcher(session)), Kept(), health, SystemClock()).run()  # type: ignore[arg-type]
+        await PollTarget(
+            target, scraper_of(target, Fetcher(session), TlsContexts()), Kept(), health, SystemClock()
+        ).run()  # type: ignore[arg-type]
         return health
 
     assert asyncio.run(nobody()).reason == Kind.REFUSED
