@@ -68,6 +68,10 @@ class Analyse:
         # One after another: each history is megabytes, and its report is not.
         return self._report(fleet, deployments, self._store.reader.verdicts(), now_s)
 
+    def forget_hours(self) -> None:
+        """Samples are still on their way to the store: what was read of it may lack some."""
+        self._duty.forget()
+
     def what_if(
         self,
         roster: Mapping[ReplicaKey, Polled],

@@ -57,6 +57,10 @@ class DutyCycles:
         self._open: tuple[float, Hour] | None = None
         """The hour that was not over at this instant: read once for all GPUs that are asked for at it."""
 
+    def forget(self) -> None:
+        """Read all hours again: what they were read from has changed."""
+        self._closed, self._open = {}, None
+
     def mean(self, uuid: str, since_s: float, now_s: float) -> float | None:
         """Mean utilization (0..1) of one GPU from the hour of `since_s` until now; None when it reported none."""
         found = [hour[uuid] for hour in self._hours(since_s, now_s) if uuid in hour]
@@ -73,6 +77,9 @@ class DutyCycles:
 
     def _hours(self, since_s: float, now_s: float) -> list[Hour]:
         first, current = since_s // HOUR_S * HOUR_S, now_s // HOUR_S * HOUR_S
+        if self._open is not None and now_s < self._open[0]:
+            # Hours that were over by a clock that has been put back since are not.
+            self.forget()
         self._forget(first)
         hours = []
         hour_s = first

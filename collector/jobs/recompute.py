@@ -70,12 +70,17 @@ class Recompute:
                 self._made(None)
                 await self._stand_by()
                 return
-            await self._writer.run(self._store.roll_up, now_s, self._turn.check)
-            if self._settings is not None:
-                await self._reader.run(self._analyse.configure, self._settings)
-                self._settings = None
+            await self._writer.run_all(await self._writer.run(self._store.rolling_up, now_s, self._turn.check))
+            settings = self._settings
+            if settings is not None:
+                await self._reader.run(self._analyse.configure, settings)
+                # Others may have come meanwhile.
+                self._settings = None if self._settings is settings else self._settings
             polled, epochs = dict(self._roster.polled), dict(self._roster.epochs)
             report = await self._reader.run(self._analyse.run, polled, epochs, now_s)
+            spool = self._state.health.spool
+            if spool is not None and spool.waiting:
+                await self._reader.run(self._analyse.forget_hours)
             sparing = self._state.health.disk_nearly_full
             await self._writer.run(self._analyse.keep, report, self._turn.guard, sparing)
         except asyncio.CancelledError:  # at the daemon's end, which APScheduler would log with a traceback
@@ -110,7 +115,7 @@ class Recompute:
 
     async def _stand_by(self) -> None:
         """Show the report that another daemon stored. Raises StoreError."""
-        report = await self._reader.run(self._standby.report, self._state.report)
+        report = await self._reader.run(self._standby.report, self._state.report, self._clock.wall_s())
         if report is None:
             return
         self._state.report = report

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from collector.store import Steps
+
 T = TypeVar("T")
 _Call = tuple[Callable[[], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
 
@@ -27,6 +29,12 @@ class Worker:
         future: asyncio.Future[T] = loop.create_future()
         self._calls.put((lambda: call(*arguments), future, loop))
         return await future
+
+    async def run_all(self, steps: Steps[T]) -> T:
+        """The result of work that is done step by step, or what it raised; other calls come in between."""
+        while (result := await self.run(steps.step)) is None:
+            pass
+        return result
 
     def close(self, limit_s: float) -> bool:
         """Let the calls in hand end, for at most `limit_s`; whether they did."""

@@ -28,10 +28,11 @@ from collector.store.place import place
 from collector.store.read import Reader
 from collector.store.records import Appended, Epoch, RegisteredReplica, StoredReport
 from collector.store.recover import set_aside_if_unusable
-from collector.store.retention import Keep, Pruned, prune, used_bytes
-from collector.store.rollup import roll_up
+from collector.store.retention import Keep, Pruned, pruning, used_bytes
+from collector.store.rollup import rolling_up
 from collector.store.room import Room, room_beside
 from collector.store.sealing import seal
+from collector.store.steps import Steps
 from collector.store.write import Writer
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Room",
     "SchemaStatus",
     "Standing",
+    "Steps",
     "Store",
     "StoredReport",
     "Upgrade",
@@ -166,8 +168,12 @@ class Store:
 
         Raises StoreError, and what `check` raises.
         """
+        return self.rolling_up(now_s, check).all()
+
+    def rolling_up(self, now_s: float, check: Guard = lambda _: None) -> Steps[int]:
+        """`roll_up` step by step, for who has samples to write meanwhile. Raises StoreError."""
         self.prepare()
-        return roll_up(self._engines, now_s, check)
+        return rolling_up(self._engines, now_s, check)
 
     def seal(self, now_s: float) -> int:
         """Put the oldest five minutes of raw rows that are old enough at `now_s` into blocks; how many rows.
@@ -182,8 +188,12 @@ class Store:
 
         Raises StoreError.
         """
+        return self.pruning(keep, now_s, tight=tight).all()
+
+    def pruning(self, keep: Keep, now_s: float, *, tight: bool = False) -> Steps[Pruned]:
+        """`prune` step by step, for who has samples to write meanwhile. Raises StoreError."""
         self.prepare()
-        return prune(self._engines, keep, now_s, tight=tight)
+        return pruning(self._engines, keep, now_s, tight=tight)
 
     def give_back(self) -> None:
         """Drop the pages that reading connections to a SQLite file keep in memory. Raises StoreError."""

@@ -5,7 +5,10 @@ Postgres keeps raw samples, sealed or not, in whole days: one goes when all of i
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 
 from sqlalchemy import Connection, Table, delete, exists, func, select
 
@@ -30,9 +33,10 @@ from collector.store.schema import (
     told_verdicts,
     verdicts,
 )
+from collector.store.steps import Steps
 
 BATCH_ROWS = 5_000
-"""About so many rows go in one transaction, so that samples can be written in between."""
+"""About so many rows go in one transaction."""
 BATCH_BLOCKS = BATCH_ROWS // 20
 """Of blocks so many: as many samples, where one comes every 15 seconds."""
 KEPT_WHATEVER_SIZE_S = 3_600.0
@@ -74,14 +78,18 @@ class Pruned:
     used_bytes: int
 
 
-def prune(engines: Engines, keep: Keep, now_s: float, *, tight: bool = False) -> Pruned:
-    """Delete what is too old at `now_s`, then what is oldest until the database fits its limit.
+def pruning(engines: Engines, keep: Keep, now_s: float, *, tight: bool = False) -> Steps[Pruned]:
+    """To delete what is too old at `now_s`, then what is oldest until the database fits its limit.
 
     A SQLite file loses samples, then totals, then hours; Postgres whole days of samples, since what else it deleted
     would free no space. Samples and totals that are still to be added up outlive their time, but not the size limit.
     `tight` gives all free space of a SQLite file back to the disk, however little it is.
-    Raises StoreError.
+    A step raises StoreError.
     """
+    return Steps(_pruning(engines, keep, now_s, tight=tight))
+
+
+def _pruning(engines: Engines, keep: Keep, now_s: float, *, tight: bool) -> Generator[None, None, Pruned]:
     oldest_kept_ms = _aligned(now_s - keep.samples_s, BUCKET_MS)
     unrolled = _oldest(engines, stale_buckets)
     if unrolled is not None:
@@ -93,9 +101,12 @@ def prune(engines: Engines, keep: Keep, now_s: float, *, tight: bool = False) ->
     if unadded is not None:
         totals_ms = min(totals_ms, unadded)
     hours_ms = _aligned(now_s - keep.hours_s, HOUR_MS)
-    gone = {table.name: _forget_samples(engines, table, oldest_kept_ms) for table in _RAW}
-    gone[replica_totals.name] = _delete_before(engines, replica_totals, totals_ms)
-    gone[replica_hours.name] = _delete_before(engines, replica_hours, hours_ms)
+    limits_ms = dict.fromkeys(_RAW, oldest_kept_ms) | {replica_totals: totals_ms, replica_hours: hours_ms}
+    gone = {table.name: 0 for table in limits_ms}
+    for table, before_ms in limits_ms.items():
+        for some in _deleted(engines, table, before_ms):
+            gone[table.name] += some
+            yield
     old_reports = engines.write(
         lambda connection: _thin_reports(connection, microseconds(now_s - keep.samples_s), hours_ms * 1000)
     )
@@ -103,13 +114,21 @@ def prune(engines: Engines, keep: Keep, now_s: float, *, tight: bool = False) ->
     stale = delete(verdicts).where(verdicts.c.saved_at_us < microseconds(now_s - keep.samples_s))
     unrenewed = engines.write(lambda connection: connection.execute(stale).rowcount)
     engines.write(_forget_told)
+    yield
     if keep.max_bytes is not None:
         limit_ms = _aligned(now_s - KEPT_WHATEVER_SIZE_S, BUCKET_MS)
-        for table in (*_RAW, replica_totals, replica_hours) if engines.sqlite else _RAW:
-            while used_bytes(engines) > keep.max_bytes and (more := _forget_some(engines, table, limit_ms)):
-                gone[table.name] += more
+        # Replicas and GPUs alike, the oldest first.
+        for tables in (_RAW, (replica_totals,), (replica_hours,)) if engines.sqlite else (_RAW,):
+            left = list(tables)
+            while left and used_bytes(engines) > keep.max_bytes:
+                oldest = min(left, key=partial(_first_ms, engines))
+                more = _forget_some(engines, oldest, limit_ms)
+                gone[oldest.name] += more
+                if not more:
+                    left.remove(oldest)
+                yield
     if engines.sqlite:
-        shrink(engines, tight=tight)
+        yield from _shrinking(engines, tight=tight)
     return Pruned(
         samples=gone[replica_blocks.name] + gone[replica_samples.name],
         gpu_samples=gone[gpu_blocks.name] + gone[gpu_samples.name],
@@ -143,23 +162,24 @@ def _oldest(engines: Engines, marks: Table) -> int | None:
     return engines.read(lambda connection: connection.execute(select(func.min(marks.c.bucket_ms))).scalar())
 
 
-def _forget_samples(engines: Engines, table: Table, before_ms: int) -> int:
-    if engines.sqlite:
-        return _delete_before(engines, table, before_ms)
-    return engines.write(lambda connection: drop_days(connection, table, before_ms))
+def _deleted(engines: Engines, table: Table, before_ms: int) -> Iterator[int]:
+    """Deletes a table's rows before a tick; how many, transaction by transaction."""
+    forget = _forget_some if table in _RAW else _delete_batch
+    while (gone := forget(engines, table, before_ms)) > 0:
+        yield gone
+
+
+def _first_ms(engines: Engines, table: Table) -> float:
+    """The tick of a table's oldest row; later than any where it has none."""
+    moment = next(iter(table.primary_key.columns))
+    first = engines.read(lambda connection: connection.execute(select(func.min(moment))).scalar())
+    return inf if first is None else float(first)
 
 
 def _forget_some(engines: Engines, table: Table, before_ms: int) -> int:
     if engines.sqlite:
         return _delete_batch(engines, table, before_ms)
     return engines.write(lambda connection: drop_days(connection, table, before_ms, most=1))
-
-
-def _delete_before(engines: Engines, table: Table, before_ms: int) -> int:
-    total = 0
-    while (gone := _delete_batch(engines, table, before_ms)) > 0:
-        total += gone
-    return total
 
 
 def _delete_batch(engines: Engines, table: Table, before_ms: int) -> int:
@@ -202,6 +222,11 @@ def shrink(engines: Engines, *, tight: bool = False) -> None:
 
     `tight` leaves none, and empties the file's log as well.
     """
+    for _ in _shrinking(engines, tight=tight):
+        pass
+
+
+def _shrinking(engines: Engines, *, tight: bool) -> Iterator[None]:
     if tight:
         engines.script("PRAGMA wal_checkpoint(TRUNCATE)")
     former = None
@@ -215,6 +240,7 @@ def shrink(engines: Engines, *, tight: bool = False) -> None:
             break
         former = free
         engines.script(f"PRAGMA incremental_vacuum({min(free, _SHRINK_PAGES)})")
+        yield
     if tight:
         # The file itself only shrinks when its log is written back.
         engines.script("PRAGMA wal_checkpoint(TRUNCATE)")

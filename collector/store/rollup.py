@@ -9,7 +9,7 @@ follow from five-minute totals in the same way, by `stale_hours`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from functools import cache, partial
 from itertools import islice
 from operator import attrgetter
@@ -47,6 +47,7 @@ from collector.store.schema import (
     stale_hours,
 )
 from collector.store.spans import members_between, rows_at_once, rows_between, ticks_between
+from collector.store.steps import Steps
 from collector.store.write import upsert_hours, upsert_totals
 
 MEMBERS_AT_ONCE = 10_000
@@ -79,14 +80,17 @@ class PastNeededError(Exception):
         self.begun_us = begun_us
 
 
-def roll_up(engines: Engines, now_s: float, check: Callable[[Connection], None] = lambda _: None) -> int:
-    """Bring the totals of every bucket and hour that ended by `now_s` up to date; how many buckets that took.
+def rolling_up(engines: Engines, now_s: float, check: Callable[[Connection], None] = lambda _: None) -> Steps[int]:
+    """To bring the totals of every bucket and hour that ended by `now_s` up to date; how many buckets that took.
 
     One transaction per bucket and hour. A window longer than a bucket (polls more than two minutes apart) is counted
     right as long as a replica's samples arrive in the order they were taken. `check` goes first in each transaction.
-    Raises StoreError, and what `check` raises.
+    A step raises StoreError, and what `check` raises.
     """
+    return Steps(_rolling_up(engines, now_s, check))
 
+
+def _rolling_up(engines: Engines, now_s: float, check: Callable[[Connection], None]) -> Generator[None, None, int]:
     def checked(work: Callable[[Connection, int], int | None], closed_ms: int) -> int | None:
         def both(connection: Connection) -> int | None:
             check(connection)
@@ -105,8 +109,9 @@ def roll_up(engines: Engines, now_s: float, check: Callable[[Connection], None] 
         if made is None:
             break
         done += made
+        yield
     while checked(_add_up_one, now_ms - HOUR_MS) is not None:
-        pass
+        yield
     return done
 
 

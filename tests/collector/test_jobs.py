@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from collector.jobs.worker import Worker
 from collector.logs import configure, event
 from collector.settings.jobs import TlsConfig
 from collector.settings.load import parse_settings
+from collector.store import Steps
 from tests.fakes.hand_clock import HandClock
 
 
@@ -225,6 +226,30 @@ def test_an_unusable_certificate_file_is_a_tls_failure(tmp_path: Path) -> None:
     assert caught.value.kind is Kind.TLS
 
 
+def test_other_calls_come_between_the_steps_of_long_work() -> None:
+    """Five steps, and a call that is made when the first is under way."""
+    done: list[str] = []
+
+    def work() -> Generator[None, None, int]:
+        for _ in range(5):
+            done.append("step")
+            yield
+        return 5
+
+    async def go() -> int:
+        worker = Worker("test")
+        long = asyncio.create_task(worker.run_all(Steps(work())))
+        await worker.run(int)
+        await worker.run(done.append, "call")
+        result = await long
+        assert worker.close(5.0)
+        return result
+
+    assert asyncio.run(go()) == 5
+    assert done.count("step") == 5
+    assert done[-1] == "step"
+
+
 class History:
     """GPU samples every ten minutes, counting how often each span is asked for."""
 
@@ -258,6 +283,32 @@ def test_the_open_hour_is_read_once_for_all_gpus_at_one_instant() -> None:
     assert len(history.asked) == asked
     duty.mean("g", 3600, 3665)
     assert len(history.asked) == asked + 1
+
+
+def test_hours_that_were_over_by_a_clock_put_back_since_are_read_again() -> None:
+    """Three hours ahead for one report: by then nothing was measured after the first hour, and later it was."""
+
+    class Growing(History):
+        until_s = 3600.0
+
+        def gpu_samples(self, since_s: float, until_s: float, uuid: str | None = None) -> list[GpuSample]:
+            return super().gpu_samples(since_s, max(since_s, min(until_s, self.until_s)), uuid)
+
+    history = Growing(0.5)
+    duty = DutyCycles(history)
+    assert len(duty.by_bucket("g", 0, 4 * 3600)) == 6
+    history.until_s = 2 * 3600.0
+    assert len(duty.by_bucket("g", 0, 2 * 3600)) == 12
+
+
+def test_hours_are_read_again_when_they_are_to_be_forgotten() -> None:
+    history = History(0.5)
+    duty = DutyCycles(history)
+    duty.mean("g", 0, 3 * 3600)
+    asked = len(history.asked)
+    duty.forget()
+    duty.mean("g", 0, 3 * 3600)
+    assert len(history.asked) == 2 * asked
 
 
 def test_readings_far_apart_stand_for_more_time() -> None:

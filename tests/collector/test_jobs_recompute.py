@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.samples import GpuSample
 from collector.export.snapshot import State
-from collector.health import DaemonHealth
+from collector.health import DaemonHealth, SpoolHealth
 from collector.jobs.analyse import Analyse
 from collector.jobs.polled import Roster
 from collector.jobs.recompute import Recompute
@@ -46,7 +46,7 @@ def test_a_job_that_raises_costs_one_run(tmp_path: Path, monkeypatch: pytest.Mon
         assert first is not None
         with monkeypatch.context() as patch:
             patch.setattr(Analyse, "run", broken)
-            patch.setattr(Store, "prune", broken)
+            patch.setattr(Store, "pruning", broken)
             await recompute.run()
             await tidy.run()
         assert state.report is first
@@ -58,6 +58,39 @@ def test_a_job_that_raises_costs_one_run(tmp_path: Path, monkeypatch: pytest.Mon
     asyncio.run(go())
     assert health.analysis.up
     assert health.tidy.up
+    turn.close(1.0)
+    writer.close(1.0)
+    reader.close(1.0)
+    store.close()
+
+
+def test_hours_that_were_read_while_samples_wait_on_the_spool_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two reports while some wait, and one after they were written."""
+    clock = HandClock()
+    store = Store.open(f"sqlite:///{tmp_path / 'run.db'}", clock)
+    health = DaemonHealth(started_s=clock.wall_s())
+    health.spool = SpoolHealth(max_bytes=1, waiting=3)
+    state, roster = State(version="1", health=health, ready=True), Roster()
+    writer, reader = Worker("writer"), Worker("reader")
+    turn = Turn(store.lease(clock, 60.0), health, 60.0, clock)
+    sink = Sink(store, writer, roster, health, clock)
+    analyse = Analyse(store, SETTINGS)
+    recompute = Recompute(analyse, store, sink, writer, reader, roster, state, turn, clock)
+    forgotten: list[None] = []
+    monkeypatch.setattr(analyse, "forget_hours", lambda: forgotten.append(None))
+
+    async def go() -> list[int]:
+        counts = []
+        for waiting in (3, 3, 0):
+            assert health.spool is not None
+            health.spool.waiting = waiting
+            await recompute.run()
+            counts.append(len(forgotten))
+        return counts
+
+    assert asyncio.run(go()) == [1, 2, 2]
     turn.close(1.0)
     writer.close(1.0)
     reader.close(1.0)

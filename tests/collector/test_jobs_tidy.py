@@ -82,6 +82,26 @@ def test_a_run_seals_no_more_than_it_may_and_the_next_goes_on(parts: Parts, monk
     assert [parts.rows() for _ in range(4)] == [190, 140, 120, 120]
 
 
+@pytest.mark.fault("4", "unbounded growth", promise="samples are written while many are deleted")
+def test_samples_are_written_while_many_are_deleted(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """240 samples go, ten at a time: what is to be written meanwhile waits for one of these steps, not for all."""
+    monkeypatch.setattr("collector.store.retention.BATCH_ROWS", 10)
+    parts.keep_for(HOUR_S)
+    parts.health.disk = DiskHealth(free_bytes=0, min_free_bytes=1, stopped=True)
+    parts.clock.advance(24 * HOUR_S)
+    now_s = parts.clock.wall_s()
+
+    async def go() -> None:
+        tidying = asyncio.create_task(parts.tidy.run())
+        await parts.writer.run(int)  # the job is at work
+        await parts.writer.run(parts.store.writer.append, [], [GpuSample("GPU-b", now_s, 60.0, power_w=1.0)])
+        assert not tidying.done()
+        await tidying
+
+    asyncio.run(go())
+    assert [one.uuid for one in parts.store.reader.gpu_samples(0, 4e9)] == ["GPU-b"]
+
+
 @pytest.mark.fault("4", "unbounded growth", promise="old samples are deleted although others cannot be sealed")
 def test_what_cannot_be_sealed_is_said_and_stops_no_deletion(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     """A day later what is older than three hours has to go: all of it."""

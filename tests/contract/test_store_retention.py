@@ -133,6 +133,22 @@ def test_postgres_drops_whole_days_and_deletes_no_row(store: Store) -> None:
 
 
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_postgres_drops_one_day_at_a_time(store: Store) -> None:
+    """Of two tables two days are too old: however large they are, none waits for the others' end."""
+    filled(store, 49)
+    now_s = START_S + 49 * HOUR_S
+    store.roll_up(now_s)
+    steps = store.pruning(Keep(HOUR_S, 365 * DAY_S, 365 * DAY_S), now_s)
+    left = []
+    for _ in range(4):
+        assert steps.step() is None
+        left.append((len(store.reader.samples(0, 4e9)), len(store.reader.gpu_samples(0, 4e9))))
+    first, both = (49 - 14) * 60, 11 * 60
+    assert left == [(first, 49 * 60), (both, 49 * 60), (both, first), (both, both)]
+    assert steps.all().samples == 38 * 60
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
 def test_postgres_is_brought_under_its_size_by_whole_days_and_today_stays(store: Store) -> None:
     filled(store, 49)
     now_s = START_S + 49 * HOUR_S
@@ -178,6 +194,20 @@ def test_a_sqlite_file_is_brought_under_its_size_from_the_old_end(store: Store, 
     assert 11_520 - pruned.samples == len(kept) > 0
     assert now_s - 15 == kept[-1].at_s
     assert len(store.reader.totals(0, 4e9)) == 576
+
+
+@pytest.mark.fault("4", "unbounded growth", promise="of replicas and GPUs, whatever is older goes first")
+def test_a_size_limit_takes_the_oldest_samples_of_replicas_and_gpus_alike(store: Store) -> None:
+    """A GPU's readings are two days older than the replica's samples, and the database is a byte too large."""
+    key, epoch = registered(store)
+    for day in (0, 2):
+        instants = [START_S + day * DAY_S + 5.0 * n for n in range(1000)]
+        of_replica = [sample(key, epoch, at_s, 5.0) for at_s in instants] if day else []
+        store.writer.append(of_replica, [] if day else [GpuSample("GPU-a", at_s, 5.0) for at_s in instants])
+    keep = Keep(365 * DAY_S, 365 * DAY_S, 365 * DAY_S, max_bytes=store.used_bytes() - 1)
+    pruned = store.prune(keep, START_S + 4 * DAY_S)
+    assert pruned.gpu_samples > 0
+    assert pruned.samples == 0
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
