@@ -112,6 +112,11 @@ def _moment(at_s: float, interval_s: float) -> tuple[int, int, int]:
     return tick_ms, offset_us, interval_ms
 
 
+def tick_ms_of(sample: GpuSample) -> int:
+    """The tick (ms) of a GPU's sample, as its row has it."""
+    return _moment(sample.at_s, sample.interval_s)[0]
+
+
 def replica_row(sample: ReplicaSample) -> Row:
     """A replica's sample as a row of `replica_samples`."""
     tick_ms, offset_us, interval_ms = _moment(sample.at_s, sample.interval_s)

@@ -12,7 +12,7 @@ from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample
 from analyzer.verdict import Verdict, VerdictState
 from analyzer.windows import Totals
 from collector.errors import StoreError, UnknownEpochError
-from collector.store.codec import Row, bucket_ms, gpu_row, microseconds, replica_row, totals_row
+from collector.store.codec import Row, bucket_ms, gpu_row, microseconds, replica_row, tick_ms_of, totals_row
 from collector.store.conclusions import add_report, report_row, report_text, verdict_rows
 from collector.store.engine import Engines
 from collector.store.grid import numbers
@@ -82,7 +82,7 @@ class Writer:
         rows = sorted(map(replica_row, replica_samples_), key=_KEY)
         marks = sorted({start for row in rows for start in _touched(row)})
         readings = sorted(gpu_samples_, key=attrgetter("uuid", "at_s"))
-        days = self._days_of([*(row[0] for row in rows), *(int(reading.at_s * 1000) for reading in readings)])
+        days = self._days_of([*(row[0] for row in rows), *map(tick_ms_of, readings)])
         named = {row[1] for row in rows}
 
         def work(connection: Connection) -> tuple[int, dict[str, tuple[int, str | None]]]:

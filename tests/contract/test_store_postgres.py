@@ -157,6 +157,22 @@ def test_a_hanging_statement_is_ended(postgres: Cluster, database: str) -> None:
         assert Appended(1, 0) == store.writer.append([sample(key, epoch, START_S)])
 
 
+@pytest.mark.fault("4", "the database is busy", promise="whoever reads for long, a dump, holds no new day's samples up")
+def test_a_long_reader_holds_no_new_day_up(postgres: Cluster, database: str) -> None:
+    """Another session has read both tables and goes on; samples of two days later need a partition of their own."""
+    import psycopg
+
+    url = f"{postgres.url(database)}&options=-c%20statement_timeout%3D2s"
+    with closing(Store.open(url, StandingClock())) as store:
+        key, epoch = registered(store)
+        assert Appended(1, 0) == store.writer.append([sample(key, epoch, START_S)])
+        with psycopg.connect(postgres.url(database)) as reader:
+            reader.execute("SELECT count(*) FROM replica_samples, gpu_samples")
+            later = sample(key, epoch, START_S + 2 * 86_400)
+            assert Appended(1, 0) == store.writer.append([later])
+            assert later in store.reader.samples(0, 4e9)
+
+
 def test_a_roll_up_waits_for_samples_that_are_just_being_added(
     postgres: Cluster, database: str, opened: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from analyzer.histograms import BUCKETS
 from analyzer.samples import GpuSample, Identity, ReplicaKey, ReplicaSample, bounds_of, histogram_names
 from collector.errors import StoreError
 from collector.store import Appended, Store
-from collector.store.codec import tick
+from collector.store.codec import tick, tick_ms_of
 from tests.contract.store_samples import START_S, fresh_key, gpu_samples, registered, replica_samples, sample
 
 shared_store = settings(
@@ -132,6 +132,15 @@ def test_a_full_disk_refuses_a_batch_whole_and_is_over_when_there_is_room(store:
     assert (kept % 100, 0 < kept < 10_000) == (0, True)
     store._engines.script("PRAGMA max_page_count=1000000")
     assert Appended(100, 0) == store.writer.append(batches[kept // 100])
+
+
+def test_a_gpu_reading_right_after_midnight_whose_tick_is_of_the_day_before_is_kept(store: Store) -> None:
+    """Polled every 7 s, of which a day has no whole number: on Postgres the tick's day needs its partition."""
+    midnight_s = (START_S // 86_400 + 5) * 86_400
+    reading = GpuSample("GPU-a", midnight_s + 0.5, 7.0, power_w=1.0)
+    assert tick_ms_of(reading) < midnight_s * 1000
+    assert Appended(1, 0) == store.writer.append([], [reading])
+    assert [reading] == store.reader.gpu_samples(0, 4e9)
 
 
 def test_an_empty_batch_is_nothing(store: Store) -> None:
