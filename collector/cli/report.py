@@ -14,6 +14,7 @@ from collector.cli.configured import DEFAULT_DATABASE, DEMO_DATABASE, config_opt
 from collector.clock import SystemClock
 from collector.errors import StoreError
 from collector.export.text import print_report
+from collector.jobs.standby import APART_S
 from collector.store import Reader, Store, StoredReport
 
 
@@ -45,7 +46,8 @@ def last_report(config_file: Path | None, *, demo: bool) -> Iterator[tuple[Store
 
 def newest_report(store: Store, named: str) -> StoredReport:
     """The newest report of a database called `named`. Raises StoreError when there is none yet."""
-    stored = store.reader.latest_report()
+    # What a clock made in the future is shown only where there is no other.
+    stored = store.reader.latest_report(SystemClock().wall_s() + APART_S) or store.reader.latest_report()
     if stored is None:
         raise StoreError(f"{named} holds no report yet: is the daemon running?")
     return stored

@@ -9,6 +9,8 @@ from collector.jobs.polled import Roster
 from collector.store import Store
 
 LEFT_OUT = "another daemon analyses, and does not store this: ask that one"
+APART_S = 900.0
+"""No two daemons' clocks are further apart."""
 PATIENCE = 3
 """New replicas are in the other daemon's reports a little later than here."""
 
@@ -21,15 +23,17 @@ class Standby:
         self._roster = roster
         self._lacking = 0
 
-    def report(self, shown: Report | None) -> Report | None:
+    def report(self, shown: Report | None, now_s: float) -> Report | None:
         """The newest stored report: the very one that is shown where none is newer, None where there is none.
 
-        Raises StoreError, also for a report that another release made and this one cannot read.
+        What a clock made in the future is none. Raises StoreError, also for a report that another release made and this
+        one cannot read.
         """
-        newest_s = self._store.reader.latest_report_s()
+        until_s = now_s + APART_S
+        newest_s = self._store.reader.latest_report_s(until_s)
         if newest_s is None or (shown is not None and newest_s == shown.made_at_s):
             return shown
-        stored = self._store.reader.latest_report()
+        stored = self._store.reader.latest_report(until_s)
         if stored is None:
             return None
         try:

@@ -43,8 +43,12 @@ def report_row(made_at_s: float, body: Iterable[str]) -> dict[str, Any]:
 
 
 def add_report(connection: Connection, row: Mapping[str, Any], *, sparing: bool = False) -> None:
-    """Add a report in place of the newest, unless that is to stay; where space is to be spared, it never is."""
-    newest = select(reports.c.made_at_us).order_by(reports.c.made_at_us.desc()).limit(2)
+    """Add a report in place of the newest, unless that is to stay; where space is to be spared, it never is.
+
+    One that a clock made in the future is none of them: all that are made until then would stay.
+    """
+    past = reports.c.made_at_us <= row["made_at_us"] + microseconds(REPORT_SPACING_S)
+    newest = select(reports.c.made_at_us).where(past).order_by(reports.c.made_at_us.desc()).limit(2)
     times = list(connection.execute(newest).scalars())
     if len(times) == 2 and (sparing or times[0] - times[1] < microseconds(REPORT_SPACING_S)):
         connection.execute(delete(reports).where(reports.c.made_at_us == times[0]))

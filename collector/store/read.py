@@ -200,9 +200,9 @@ class Reader:
 
         return self._engines.read(work)
 
-    def latest_report(self) -> StoredReport | None:
-        """The newest report; None before the first."""
-        newest = select(reports).order_by(reports.c.made_at_us.desc()).limit(1)
+    def latest_report(self, until_s: float | None = None) -> StoredReport | None:
+        """The newest report, made by `until_s` where it is given; None before the first."""
+        newest = select(reports).where(*_made_by(until_s)).order_by(reports.c.made_at_us.desc()).limit(1)
         row = self._engines.read(lambda connection: connection.execute(newest).first())
         return None if row is None else StoredReport(seconds(row.made_at_us), json.loads(zlib.decompress(row.body)))
 
@@ -211,9 +211,9 @@ class Reader:
         holder = select(analyser.c.holder)
         return self._engines.read(lambda connection: connection.execute(holder).scalar())
 
-    def latest_report_s(self) -> float | None:
-        """When the newest report was made (unix time); None before the first."""
-        newest = select(func.max(reports.c.made_at_us))
+    def latest_report_s(self, until_s: float | None = None) -> float | None:
+        """When the report that `latest_report` gives was made (unix time); None before the first."""
+        newest = select(func.max(reports.c.made_at_us)).where(*_made_by(until_s))
         at_us = self._engines.read(lambda connection: connection.execute(newest).scalar())
         return None if at_us is None else seconds(at_us)
 
@@ -296,6 +296,10 @@ def _totals_between(
 def _keys(connection: Connection, replica: ReplicaKey | None, epoch: int | None) -> dict[int, ReplicaKey]:
     """As `replica_of_epoch`; one whose epoch is known is not looked up."""
     return replica_of_epoch(connection, replica) if replica is None or epoch is None else {epoch: replica}
+
+
+def _made_by(until_s: float | None) -> Sequence[ColumnElement[bool]]:
+    return () if until_s is None else (reports.c.made_at_us <= microseconds(until_s),)
 
 
 def _is(replica: ReplicaKey) -> ColumnElement[bool]:

@@ -69,3 +69,20 @@ def test_verdict_states_are_replaced_by_deployment_and_scheme(store: Store) -> N
     } == store.reader.verdicts()
     store.writer.save_verdicts({("chat", "fp8-w8a8"): settled}, START_S)
     assert settled == store.reader.verdicts()["chat", "fp8-w8a8"]
+
+
+@pytest.mark.fault(
+    "3", "the wall clock steps far forward", promise="a report that it made then is in no later one's way"
+)
+def test_a_report_of_the_future_is_not_the_newest_and_keeps_none(store: Store) -> None:
+    """One a day ahead, then one a minute for 31 minutes: those of minutes 0, 15 and 30 stay, as without it."""
+    ahead_s = START_S + 86_400
+    store.writer.append_report(ahead_s, {"ahead": True})
+    for minute in range(31):
+        store.writer.append_report(START_S + 60 * minute, {"minute": minute})
+    now_s = START_S + 1800
+
+    assert store.reader.report_times() == [START_S, START_S + 900, now_s, ahead_s]
+    assert store.reader.latest_report(now_s) == StoredReport(now_s, {"minute": 30})
+    assert store.reader.latest_report_s(now_s) == now_s
+    assert store.reader.latest_report_s() == ahead_s
