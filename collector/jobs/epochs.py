@@ -5,6 +5,9 @@ from __future__ import annotations
 from analyzer.samples import Identity, ReplicaKey
 from collector.store import Store
 
+MOST = 20_000
+"""So many replicas are remembered: a server that calls its model anew with every poll has no end of them."""
+
 
 class EpochBook:
     """Remembers each replica's epoch. Used by the writer's thread only."""
@@ -19,6 +22,8 @@ class EpochBook:
         if known is not None and known[:2] == (identity, process_start):
             return known[2]
         number = self._store.writer.register(key, identity, process_start, job, at_s)
+        if len(self._known) >= MOST:
+            self._known.pop(next(iter(self._known)))
         self._known[key] = (identity, process_start, number)
         return number
 

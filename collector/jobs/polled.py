@@ -53,6 +53,12 @@ class Roster:
         for one in polled:
             self.polled[one.replica] = one
 
+    def recall(self, polled: Polled, epoch: int) -> None:
+        """A replica that an earlier run saw, unless its target has shown since what is there."""
+        key = polled.replica
+        if key not in self.polled and key.target not in self._shown:
+            self.polled[key], self.epochs[key] = polled, epoch
+
     def forget(self, target: str) -> None:
         """The target is no longer polled: none of its replicas is there."""
         for key in self._of(target):

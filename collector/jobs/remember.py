@@ -40,11 +40,13 @@ class Memory:
         """Take what is known of these targets; whether the database told."""
         now_s = self._clock.wall_s()
         try:
-            await self._reader.run(remember, self._store, targets, self._roster, now_s, self._joins)
+            found = await self._reader.run(remembered, self._store, targets, now_s, self._joins)
         except StoreError as error:
             self._health.failed(now_s, "read_failed", str(error))
             event(_log, logging.ERROR, "what earlier runs saw is not known", about="store", error=error)
             return False
+        for epoch, polled in found:
+            self._roster.recall(polled, epoch)
         return True
 
     async def take_later(self, taken: bool, targets: Callable[[], Sequence[Target]]) -> None:
@@ -54,18 +56,18 @@ class Memory:
             taken = self._health.up is True and await self.take(targets())
 
 
-def remember(store: Store, targets: Sequence[Target], roster: Roster, now_s: float, joins: GpuJoins) -> None:
-    """Put replicas last seen at these targets on the roster, unless they are; without figures. Raises StoreError."""
+def remembered(store: Store, targets: Sequence[Target], now_s: float, joins: GpuJoins) -> list[tuple[int, Polled]]:
+    """Replicas last seen at these targets with their epochs; without figures. Raises StoreError."""
     by_url = {target.url: target for target in targets}
     newest = {one.replica: one for one in store.reader.epochs() if one.replica.target in by_url}
     seen = store.reader.latest(now_s - SEEN_S)
+    found = []
     for key, epoch in newest.items():
         last = seen.get(key)
         target = by_url[key.target]
-        if key in roster.polled or last is None:
+        if last is None:
             continue
-        roster.epochs[key] = last.epoch
-        roster.polled[key] = Polled(
+        polled = Polled(
             replica=key,
             job=target.job.job_name,
             identity=epoch.identity,
@@ -77,3 +79,5 @@ def remember(store: Store, targets: Sequence[Target], roster: Roster, now_s: flo
             simulated=target.simulated,
             gpu_uuids=joins.of(target).uuids,
         )
+        found.append((last.epoch, polled))
+    return found

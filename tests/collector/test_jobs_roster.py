@@ -12,7 +12,7 @@ from analyzer.samples import Identity, ReplicaKey
 from collector.health import DaemonHealth
 from collector.jobs.joins import GpuJoins
 from collector.jobs.polled import Polled, Roster
-from collector.jobs.remember import SEEN_S, remember
+from collector.jobs.remember import SEEN_S, remembered
 from collector.jobs.sink import Sink
 from collector.jobs.targets import static_targets
 from collector.jobs.worker import Worker
@@ -85,11 +85,17 @@ def test_another_targets_replicas_are_left_alone(store: Store, clock: HandClock)
     assert {key.model for key in roster.polled} == {"m-a", "m-x"}
 
 
+def recall(store: Store, roster: Roster, now_s: float) -> None:
+    """Put on the roster what the store remembers of the configuration's target."""
+    for epoch, one in remembered(store, static_targets(parse_settings(CONFIG, "c.yaml")), now_s, GpuJoins()):
+        roster.recall(one, epoch)
+
+
 def test_a_target_that_is_down_at_the_start_still_counts(store: Store, clock: HandClock) -> None:
     now_s = clock.wall_s()
     flushed(store, clock, Roster(), [polled("m-a", now_s - 3600)])
     roster = Roster()
-    remember(store, static_targets(parse_settings(CONFIG, "c.yaml")), roster, now_s, GpuJoins())
+    recall(store, roster, now_s)
 
     assert {key.model for key in roster.polled} == {"m-a"}
     assert roster.epochs.keys() == roster.polled.keys()
@@ -99,7 +105,19 @@ def test_what_was_silent_for_a_day_or_is_no_target_any_more_is_forgotten(store: 
     now_s = clock.wall_s()
     flushed(store, clock, Roster(), [polled("m-a", now_s - SEEN_S - 60)])
     roster = Roster()
-    remember(store, static_targets(parse_settings(CONFIG, "c.yaml")), roster, now_s, GpuJoins())
-    remember(store, [], roster, now_s - SEEN_S, GpuJoins())
+    recall(store, roster, now_s)
+    assert remembered(store, [], now_s - SEEN_S, GpuJoins()) == []
 
     assert roster.polled == {}
+
+
+def test_what_a_target_has_shown_by_now_is_not_recalled_over(store: Store, clock: HandClock) -> None:
+    """The database was away at the start: the model was swapped since, and the former one is not there."""
+    now_s = clock.wall_s()
+    flushed(store, clock, Roster(), [polled("m-a", now_s - 3600)])
+    roster = Roster()
+    roster.show(URL, [polled("m-b", now_s)])
+    recall(store, roster, now_s)
+
+    assert {key.model for key in roster.polled} == {"m-b"}
+    assert roster.epochs == {}
