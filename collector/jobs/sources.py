@@ -131,16 +131,19 @@ class DnsSource:
         # Only here, as below: few daemons have such a source, and it takes 3 MB.
         import dns.exception
 
-        problems = []
-        for name in self._config.names:
+        async def resolved(name: str) -> list[Named] | str:
             try:
                 records = await self._resolve(name, self._config.type)
             except (dns.exception.DNSException, OSError) as error:
-                problems.append(f"{name}: {' '.join(str(error).split()) or type(error).__name__}")
-            else:
-                labels = {"__meta_dns_name": name}
-                self._last[name] = sorted((self._address(one), labels) for one in records)
-        return [one for found in self._last.values() for one in found], problems
+                return f"{name}: {' '.join(str(error).split()) or type(error).__name__}"
+            return sorted((self._address(one), {"__meta_dns_name": name}) for one in records)
+
+        # At once: each may take as long as a resolver that does not answer.
+        names = self._config.names
+        found = dict(zip(names, await asyncio.gather(*map(resolved, names)), strict=True))
+        self._last |= {name: one for name, one in found.items() if not isinstance(one, str)}
+        last = [one for name in names for one in self._last.get(name, [])]
+        return last, [one for one in found.values() if isinstance(one, str)]
 
     def _address(self, record: Any) -> str:
         if self._config.type == "SRV":

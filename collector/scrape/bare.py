@@ -7,12 +7,11 @@ import ssl as tls
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from collector.errors import Kind, SourceError
 from collector.scrape.beside import beside
 from collector.scrape.extras import Asking
-from collector.scrape.fetch import Getter
+from collector.scrape.fetch import Fetcher
 from collector.scrape.identity import member, parse, text, told
 from collector.scrape.limits import Limits
 from collector.scrape.reading import PageReading, ReplicaReading
@@ -72,12 +71,12 @@ class BareScraper:
     def __init__(
         self,
         url: str,
-        fetcher: Getter,
+        fetcher: Fetcher,
         spec: BareEngine,
         *,
         limits: Limits,
         headers: Callable[[], Mapping[str, str]],
-        ssl: tls.SSLContext | bool = True,
+        ssl: Callable[[], tls.SSLContext | bool],
         server_name: str | None = None,
     ) -> None:
         self._url = url
@@ -141,21 +140,13 @@ class BareScraper:
             beside(self._url, path),
             limits=self._limits,
             headers=self._headers(),
-            ssl=self._ssl,
+            ssl=self._ssl(),
             server_name=self._server_name,
         )
         return response.body
 
     async def _knock(self) -> int:
-        parts = urlsplit(self._url)
-        try:
-            async with asyncio.timeout(self._limits.timeout_s):
-                _, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        except TimeoutError:
-            raise SourceError(Kind.TIMEOUT, f"no answer at {parts.netloc}") from None
-        except OSError as error:
-            raise SourceError(Kind.REFUSED, f"nobody at {parts.netloc}: {error.strerror or error}") from None
-        writer.close()
+        await self._fetcher.knock(self._url, self._limits)
         return 0
 
 

@@ -10,6 +10,7 @@ import ipaddress
 import socket
 import ssl as tls
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from collector.scrape.answer import Answer
 
 KEEPALIVE_S = 75.0
 _RESOLVED_S = 30.0
+_RESOLVERS = 32
+"""So many names may be looked up at once; those whose resolver hangs must not hold up the others."""
 _SECOND_ADDRESS_S = 0.25
 """RFC 8305's recommended delay before a name's next address is tried beside the first."""
 _READ_BYTES = 256 * 1024
@@ -148,6 +151,8 @@ class Connections:
         self._buffer = memoryview(bytearray(_READ_BYTES))
         self._idle: dict[Origin, list[_Connection]] = {}
         self._resolved: dict[tuple[str, int], tuple[float, list[AddressInfo]]] = {}
+        self._lookups: dict[tuple[str, int], asyncio.Task[list[AddressInfo]]] = {}
+        self._resolvers = ThreadPoolExecutor(_RESOLVERS, "resolver")
         self._sweep: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Connections:
@@ -164,6 +169,7 @@ class Connections:
             for connection in list(waiting):
                 connection.abort()
         self._idle.clear()
+        self._resolvers.shutdown(wait=False, cancel_futures=True)
         await asyncio.sleep(0)  # so that their transports are gone when the loop is
 
     async def get(self, origin: Origin, request: bytes, limit_bytes: int) -> Answer:
@@ -220,12 +226,19 @@ class Connections:
         if self._idle:
             self._sweep = self._loop.call_later(KEEPALIVE_S / 4, self._drop_old)
 
-    async def _connect(self, origin: Origin) -> _Connection:
-        addresses = self._permitted(await self._addresses(origin.host, origin.port))
+    async def knock(self, host: str, port: int) -> None:
+        """Connects, and asks nothing. Raises OSError as `get` does."""
+        (await self._connected(host, port)).close()
+
+    async def _connected(self, host: str, port: int) -> socket.socket:
+        addresses = self._permitted(await self._addresses(host, port))
         try:
-            connected = await start_connection(addresses, happy_eyeballs_delay=_SECOND_ADDRESS_S, loop=self._loop)
+            return await start_connection(addresses, happy_eyeballs_delay=_SECOND_ADDRESS_S, loop=self._loop)
         except OSError as error:
             raise ConnectError(error) from None
+
+    async def _connect(self, origin: Origin) -> _Connection:
+        connected = await self._connected(origin.host, origin.port)
         try:
             _, connection = await self._loop.create_connection(
                 lambda: _Connection(origin, self._buffer, self._idle),
@@ -250,12 +263,22 @@ class Connections:
         good_until_s, found = self._resolved.get((host, port), (0.0, []))
         if self._loop.time() < good_until_s:
             return found
+        lookup = self._lookups.get((host, port))
+        if lookup is None:
+            lookup = self._lookups[host, port] = asyncio.create_task(self._look_up(host, port))
+        # Whoever gives up leaves it to those who ask next: a name without an answer holds one thread, not more.
+        return await asyncio.shield(lookup)
+
+    async def _look_up(self, host: str, port: int) -> list[AddressInfo]:
+        """Asks the system's resolver, which may take minutes. Raises ResolveError."""
         try:
-            told = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            told = await self._loop.run_in_executor(self._resolvers, _looked_up, host, port)
         except (socket.gaierror, UnicodeError):
             raise ResolveError(host) from None
-        self._resolved[host, port] = self._loop.time() + _RESOLVED_S, list(told)
-        return list(told)
+        finally:
+            del self._lookups[host, port]
+        self._resolved[host, port] = self._loop.time() + _RESOLVED_S, told
+        return told
 
     def _permitted(self, addresses: list[AddressInfo]) -> list[AddressInfo]:
         """The addresses that may be connected to, whatever name led there. Raises ConnectError where none may."""
@@ -272,6 +295,10 @@ class Connections:
         if self._allowed and not any(ip in network for network in self._allowed):
             return f"{address} is in no network of global.allowed_networks"
         return None
+
+
+def _looked_up(host: str, port: int) -> list[AddressInfo]:
+    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
 @cache

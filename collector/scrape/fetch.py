@@ -149,6 +149,13 @@ class Fetcher:
             duration_s=loop.time() - started_s,
         )
 
+    async def knock(self, url: str, limits: Limits) -> None:
+        """Connects to the URL's host, as `get` would, and asks nothing. Raises SourceError where nobody is there."""
+        place = _checked(url)
+        with _translated(place.where, limits):
+            async with asyncio.timeout(limits.timeout_s):
+                await self._session.knock(place.host, place.port)
+
     def _remember(self, url: str, place: _Place) -> None:
         """From the second time on: who a server is, is asked once."""
         if len(self._asked) >= _PLACES:

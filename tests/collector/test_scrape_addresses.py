@@ -8,14 +8,17 @@ import os
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from collector.errors import Kind
+from collector.errors import Kind, SourceError
 from collector.jobs.targets import tls_context
 from collector.scrape.fetch import Fetcher, Response, client_session
+from collector.scrape.limits import Limits
 from collector.settings.jobs import TlsConfig
 from tests.fakes import rude
 from tests.fakes.fake_time import FakeTime
@@ -58,13 +61,51 @@ def test_a_name_that_leads_to_a_link_local_address_is_refused(monkeypatch: pytes
     """The address that is connected to is checked, whatever name gave it."""
     metadata = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 80))
 
-    async def resolved(*_: object, **__: object) -> list[object]:
-        return [metadata]
-
-    monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", resolved)
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [metadata])
     kind, text = failure_at("http://harmless.example/metrics")
     assert kind is Kind.REFUSED
     assert "169.254.169.254 is a link-local address" in text
+
+
+def test_a_resolver_that_hangs_holds_one_thread_for_each_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three polls of a name give up while it hangs, and another name is polled all the same."""
+    answers, asked, real = threading.Event(), [], socket.getaddrinfo
+
+    def hanging(host: str, *rest: Any, **more: Any) -> Any:
+        asked.append(host)
+        if host == "hangs.example":
+            answers.wait()
+        return real("127.0.0.1", *rest, **more)
+
+    monkeypatch.setattr("socket.getaddrinfo", hanging)
+
+    async def go() -> tuple[list[Kind], Response]:
+        handler = rude.answering(rude.page(rude.PAGE))
+        async with rude.serving(handler) as url, client_session() as session:
+            fetcher, kinds = Fetcher(session), []
+            for _ in range(3):
+                with pytest.raises(SourceError) as caught:
+                    await fetcher.get(url.replace("127.0.0.1", "hangs.example"), limits=Limits(timeout_s=0.05))
+                kinds.append(caught.value.kind)
+            return kinds, await fetcher.get(url.replace("127.0.0.1", "well.example"), limits=PATIENT)
+
+    try:
+        kinds, response = asyncio.run(go())
+    finally:
+        answers.set()
+    assert kinds == [Kind.TIMEOUT] * 3
+    assert response.body == rude.PAGE
+    assert asked == ["hangs.example", "well.example"]
+
+
+def test_a_knock_goes_nowhere_that_a_poll_would_not() -> None:
+    async def go(url: str) -> None:
+        async with client_session() as session:
+            await Fetcher(session).knock(url, PATIENT)
+
+    with pytest.raises(SourceError, match="link-local") as caught:
+        asyncio.run(go("http://169.254.169.254/"))
+    assert caught.value.kind is Kind.REFUSED
 
 
 @pytest.mark.fault(

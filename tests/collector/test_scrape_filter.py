@@ -41,7 +41,7 @@ def test_where_name_filtering_works_every_later_poll_is_one_small_request() -> N
     poll(app, steps)
 
 
-@pytest.mark.parametrize("filtering", ["empty", "missing", "partial", "redirected"])
+@pytest.mark.parametrize("filtering", ["empty", "missing", "partial", "redirected", "forbidden", "unavailable"])
 def test_where_it_does_not_work_one_poll_pays_for_the_trial_and_none_after(filtering: str) -> None:
     app = MetricsApp(VLLM, filtering=filtering)
 
@@ -102,7 +102,7 @@ def test_after_a_failed_poll_nothing_is_taken_for_granted() -> None:
         assert await kind_of(scraper) is Kind.NOT_READY
         app.status = 200
         await scraper.scrape()
-        assert app.asked == ["/metrics", "filtered", "filtered", "/metrics"]
+        assert app.asked == ["/metrics", "filtered", "filtered", "/metrics", "/metrics"]
         assert scraper.identity_due
 
     poll(app, steps)

@@ -17,7 +17,8 @@ class MetricsApp:
     """What is served and what was asked. `filtering` is how `/metrics/?name[]=` behaves.
 
     `honoured` is vLLM with one API server, `empty` with several (200 and nothing), `missing` any server without it,
-    `partial` a server that loses series, `redirected` one that sends its visitors to the plain page.
+    `partial` a server that loses series, `redirected` one that sends its visitors to the plain page, `forbidden` and
+    `unavailable` one behind a proxy that lets only the plain page's path through.
     """
 
     text: str = ""
@@ -44,6 +45,8 @@ class MetricsApp:
             return web.Response(text=self.text, headers=self.headers)
         if request.path != f"{self.path}/" or not names or self.filtering == "missing":
             return web.Response(status=404)
+        if self.filtering in ("forbidden", "unavailable"):
+            return web.Response(status=403 if self.filtering == "forbidden" else 503)
         if self.filtering == "redirected":
             return web.Response(status=307, headers={"Location": "/metrics"})
         if self.filtering == "empty":
