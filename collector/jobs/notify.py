@@ -57,8 +57,10 @@ class Notifier:
     def configure(self, receivers: Sequence[NotificationConfig]) -> None:
         """Tell exactly these from now on. To be called on the event loop."""
         wanted = {one.name: one for one in receivers}
-        for name, (config, _, task) in list(self._running.items()):
+        former: dict[str, Receiver] = {}
+        for name, (config, receiver, task) in list(self._running.items()):
             if wanted.get(name) != config:
+                former[name] = receiver
                 task.cancel()
                 del self._running[name]
                 self._health.receivers.pop(name, None)
@@ -66,7 +68,7 @@ class Notifier:
             if name not in self._running:
                 health = self._health.receivers[name] = ReceiverHealth(kind=config.kind)
                 parts = self._store, self._writer, self._reader, health, self._clock, self._first_pause_s
-                receiver = Receiver(config, *parts)
+                receiver = Receiver(config, *parts, former=former.get(name))
                 task = asyncio.create_task(self._run(f"notifications {name}", receiver))
                 self._running[name] = (config, receiver, task)
                 receiver.take(self._report)
@@ -100,7 +102,9 @@ class Receiver:
         health: ReceiverHealth,
         clock: Clock,
         first_pause_s: float,
+        former: Receiver | None = None,
     ) -> None:
+        """`former` is what the same one was by another configuration: what it was sent may not have arrived."""
         self._config = config
         self._store = store
         self._writer = writer
@@ -108,13 +112,18 @@ class Receiver:
         self._health = health
         self._clock = clock
         self._first_pause_s = first_pause_s
-        self._unanswered: dict[tuple[str, str], tuple[Verdict, Verdict]] = {}
+        self._unanswered: dict[tuple[str, str], tuple[Verdict, Verdict]] = {} if former is None else former.unanswered
         """Verdicts that were sent, whether or not they arrived, and what was told before; by key in the database."""
         self._given_up: set[str] = set()
         """Messages that the receiver will never take; a changed configuration or a restart tries them again."""
         self._report: Report | None = None
         self._fresh = asyncio.Event()
         self._failures = 0
+
+    @property
+    def unanswered(self) -> dict[tuple[str, str], tuple[Verdict, Verdict]]:
+        """For who takes its place: what was sent, whether or not it arrived."""
+        return dict(self._unanswered)
 
     def take(self, report: Report | None) -> None:
         """Tell what is new in this report, as soon as the receiver may be bothered; nothing of None."""

@@ -16,8 +16,8 @@ from collector.settings.notifications import NotificationConfig, is_usable
 
 _SENT = {"User-Agent": "breakeven"}
 LONGEST_PAUSE_S = 3600.0
-_LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
-_REMEDIES = {
+_LATER: frozenset[int] = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_REMEDIES: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: "the receiver wants credentials, or other ones",
     HTTPStatus.FORBIDDEN: "the receiver refuses our credentials, or the address was withdrawn",
     HTTPStatus.NOT_FOUND: "nothing at this address: correct it, or make a new one in Slack",
@@ -66,9 +66,18 @@ async def post(config: NotificationConfig, body: Mapping[str, Any]) -> None:
     name = None if config.tls_config is None else config.tls_config.server_name
     where = urlsplit(url).hostname or ""
     timeout = aiohttp.ClientTimeout(total=config.timeout)
+    sent: list[object] = []
+
+    async def note(*told: object) -> None:
+        sent.append(told)
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_headers_sent.append(note)
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout, trust_env=False, auto_decompress=False) as session,
+            aiohttp.ClientSession(
+                timeout=timeout, trust_env=False, auto_decompress=False, trace_configs=[tracing]
+            ) as session,
             session.post(
                 url,
                 json=body,
@@ -89,17 +98,18 @@ async def post(config: NotificationConfig, body: Mapping[str, Any]) -> None:
     except aiohttp.ClientConnectorError:
         raise NotSentError("refused", f"cannot connect to {where}") from None
     except TimeoutError:
-        raise NotSentError("timeout", f"{where} did not answer within {config.timeout:g} s", arrived=True) from None
+        text = f"{where} did not answer within {config.timeout:g} s"
+        raise NotSentError("timeout", text, arrived=bool(sent)) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         text = f"the message to {where} failed: {type(error).__name__}"
-        raise NotSentError("disconnected", text, arrived=True) from None
+        raise NotSentError("disconnected", text, arrived=bool(sent)) from None
     if not 200 <= status < 300:
         raise _refused(where, status, pause)
 
 
 def _refused(where: str, status: int, pause: str) -> NotSentError:
     final = 300 <= status < 500 and status not in _LATER
-    advice = "redirects are never followed" if 300 <= status < 400 else _REMEDIES.get(HTTPStatus(status), "")
+    advice = "redirects are never followed" if 300 <= status < 400 else _REMEDIES.get(status, "")
     text = f"{where} answers HTTP {status}" + (f": {advice}" if advice else "")
     pause_s = min(float(pause), LONGEST_PAUSE_S) if pause.isdecimal() else None
     return NotSentError("http_status", text, final=final, pause_s=pause_s)

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, closing
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analyzer.report import Report
-from analyzer.verdict import Verdict
-from collector.clock import SystemClock
 from collector.export.verdict_news import LONGEST, news_of, slack_body, standing, webhook_body
-from collector.health import DaemonHealth
-from collector.jobs.notify import Notifier
-from collector.jobs.worker import Worker
-from collector.settings.notifications import NotificationConfig
 from collector.store import Keep, Store
 from tests.fakes.hand_clock import HandClock
 from tests.fakes.modelled import modelled, modelled_report
 from tests.fakes.patience import until
+from tests.fakes.telling import EVALUATE, NO, NO_DATA, WORTH_IT, judged, known, telling
 from tests.fakes.webhook_receiver import Receiver, config, webhook_receiver
-
-WORTH_IT, EVALUATE, NO, NO_DATA = Verdict.WORTH_IT, Verdict.EVALUATE, Verdict.NO, Verdict.INSUFFICIENT_DATA
 
 
 @pytest.fixture(scope="module")
@@ -44,52 +36,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def hook() -> Iterator[Receiver]:
     with webhook_receiver() as receiver:
         yield receiver
-
-
-def judged(
-    report: Report, verdict: Verdict, today: Verdict | None = None, since_s: float = 5.0, **changes: Any
-) -> Report:
-    """The report with this verdict for w4a16, and one that today's figures would give."""
-    (one,) = report.deployments
-    schemes = [
-        replace(
-            scheme,
-            state=replace(scheme.state, verdict=verdict),
-            judged=replace(
-                scheme.judged,
-                verdict=verdict if today is None else today,
-                reasons_for=("1 GPU is given back", "it is fast"),
-                reasons_against=("it pays back after 8 months", "lasting complexity"),
-            ),
-        )
-        if scheme.scheme == "w4a16"
-        else scheme
-        for scheme in one.schemes
-    ]
-    return replace(report, deployments=(replace(one, schemes=tuple(schemes), **changes),))
-
-
-@asynccontextmanager
-async def telling(store: Store, *receivers: NotificationConfig) -> AsyncIterator[tuple[Notifier, DaemonHealth]]:
-    """A notifier as the daemon runs it, quick to try again; it ends as the daemon ends it."""
-
-    async def supervise(_: str, part: Callable[[], Awaitable[None]]) -> None:
-        await part()
-
-    writer, reader, health = Worker("writer"), Worker("reader"), DaemonHealth(started_s=0.0)
-    notifier = Notifier(store, writer, reader, health, SystemClock(), supervise, first_pause_s=0.02)
-    notifier.configure(receivers)
-    try:
-        yield notifier, health
-    finally:
-        await notifier.close()
-        assert writer.close(5.0)
-        assert reader.close(5.0)
-
-
-async def known(store: Store, verdict: Verdict, name: str = "team") -> None:
-    """Wait until a receiver's knowledge is written down."""
-    await until(lambda: store.reader.told(name).get(("chat", "w4a16")) is verdict)
 
 
 def test_a_change_is_told_with_its_reason_and_the_strongest_against_it(
@@ -327,26 +273,6 @@ def test_of_two_daemons_on_one_database_the_one_that_analyses_tells(
     asyncio.run(go())
     verdicts = [one.body["changes"][0]["verdict"] for one in hook.received]
     assert verdicts == ["worth_it", "no"]
-
-
-def test_an_address_that_is_wrong_is_not_hammered_and_counts_anew_when_it_is_corrected(
-    store: Store, hook: Receiver, plain: Report
-) -> None:
-    hook.answers = [404]
-
-    async def go() -> None:
-        async with telling(store, config(hook.url)) as (notifier, health):
-            notifier.take(judged(plain, EVALUATE))
-            await known(store, EVALUATE)
-            for _ in range(3):
-                notifier.take(judged(plain, WORTH_IT))
-                await until(lambda: health.receivers["team"].failures["http_status"] == 1)
-                await asyncio.sleep(0.05)
-            assert len(hook.received) == 1
-            notifier.configure([config(hook.url, timeout="6s")])
-            await until(lambda: health.receivers["team"].told == 1)
-
-    asyncio.run(go())
 
 
 def test_what_was_told_is_forgotten_with_the_verdict(store: Store, plain: Report) -> None:

@@ -28,6 +28,7 @@ FAILURES = [
     pytest.param({"answers": [302]}, "redirects are never followed", "http_status", True, id="redirect"),
     pytest.param({"answers": [404]}, "answers HTTP 404: nothing at this address", "http_status", True, id="gone"),
     pytest.param({"answers": [503]}, "answers HTTP 503", "http_status", False, id="busy"),
+    pytest.param({"answers": [520]}, "answers HTTP 520", "http_status", False, id="a-status-of-no-standard"),
 ]
 
 
