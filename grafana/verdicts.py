@@ -35,7 +35,8 @@ def why_row() -> list[Panel]:
 
 def _stats() -> list[Panel]:
     def count(verdict: str) -> str:
-        return f"sum({series('breakeven_verdict', SCHEME, verdict=verdict)})"
+        # Of several daemons on one database each shows all verdicts.
+        return f"sum(max by (job, deployment, scheme) ({series('breakeven_verdict', SCHEME, verdict=verdict)}))"
 
     fresh = series("breakeven_deployment_fresh_replicas", DEPLOYMENT)
     replicas = series("breakeven_deployment_replicas", DEPLOYMENT)

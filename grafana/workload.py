@@ -251,4 +251,5 @@ def _batch() -> Panel:
 
 
 def _tokens(metric: str) -> str:
-    return f"sum by (deployment) ({p50(metric, REPLICA)})"
+    # Of several daemons on one database each shows all replicas.
+    return f"sum by (deployment) (max by (job, deployment, target, model_name, rank) ({p50(metric, REPLICA)}))"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import ssl
 import stat
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from click.testing import CliRunner
 from collector.cli import commands
 from collector.cli.configured import configured
 from collector.store.place import place
+from tests.fakes.own_port import certificate
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "deploy" / "docker"
@@ -107,9 +109,11 @@ class _Healthy(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def _served(status: int) -> Iterator[int]:
+def _served(status: int, context: ssl.SSLContext | None = None) -> Iterator[int]:
     handler = type("Handler", (_Healthy,), {"status": status})
     with HTTPServer(("127.0.0.1", 0), handler) as server:
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -124,7 +128,7 @@ def _health_check(port: int) -> int:
     (text,) = _last_stage()["HEALTHCHECK"]
     program, *arguments = json.loads(text[text.index("CMD") + 3 :])
     assert program == "python"
-    command = [sys.executable, *(one.replace(":9877/", f":{port}/") for one in arguments)]
+    command = [sys.executable, *(one.replace(" 9877,", f" {port},") for one in arguments)]
     return subprocess.run(command, capture_output=True).returncode
 
 
@@ -134,6 +138,21 @@ def test_the_images_health_check_passes_on_a_healthy_daemon_and_fails_on_any_oth
     with _served(503) as port:
         assert _health_check(port) == 1
     assert _health_check(port) == 1
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_images_health_check_passes_where_the_port_wants_credentials(tmp_path: Path, strict: bool) -> None:
+    """By password, over TLS, or by a certificate of the client's, which it has not."""
+    cert, key = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    if strict:
+        context.load_verify_locations(cert)
+        context.verify_mode = ssl.CERT_REQUIRED
+    with _served(401) as port:
+        assert _health_check(port) == 0
+    with _served(401, context) as port:
+        assert _health_check(port) == 0
 
 
 @pytest.mark.parametrize("name", SERVICES)
