@@ -11,7 +11,7 @@ from typing import Any
 
 from collector import __version__
 from collector.clock import Clock
-from collector.errors import BreakevenError, GpusLostError, SourceError
+from collector.errors import GpusLostError, SourceError
 from collector.export.snapshot import State
 from collector.gpu.readings import GpuReader
 from collector.health import DaemonHealth, TargetHealth, Work
@@ -26,6 +26,7 @@ from collector.jobs.joining import JoinGpus
 from collector.jobs.joins import GpuJoins
 from collector.jobs.named_last import NamedLast
 from collector.jobs.notify import Notifier
+from collector.jobs.own_gpus import OwnGpus
 from collector.jobs.polled import Roster
 from collector.jobs.recompute import Recompute
 from collector.jobs.reload import reloaded
@@ -37,6 +38,7 @@ from collector.jobs.targets import Target
 from collector.jobs.ticks import Instants, every, first_delay_s
 from collector.jobs.tidy import Tidy
 from collector.jobs.timetable import Job, Timetable
+from collector.jobs.tls_contexts import TlsContexts
 from collector.jobs.turn import Turn, lasts_s
 from collector.jobs.worker import Worker
 from collector.logs import event
@@ -71,12 +73,13 @@ class Daemon:
         *,
         targets: tuple[Target, ...] = (),
         gpus: GpuReader | None = None,
+        own_gpus: OwnGpus | None = None,
         notices: tuple[str, ...] = (),
         load: Callable[[], Settings] | None = None,
         flags: WebFlags | None = None,
         spool: Spool | None = None,
     ) -> None:
-        """`spool` takes what the store cannot.
+        """`spool` takes what the store cannot; `own_gpus` keeps which GPUs are here.
 
         `load` reads the configuration anew and raises ConfigError; without it nothing can be reloaded.
         """
@@ -85,7 +88,7 @@ class Daemon:
         self._clock = clock
         self._instants = Instants(clock)
         self.extra_targets = targets
-        self._gpus = gpus
+        self._gpus, self._own_gpus = gpus, own_gpus
         self._gpus_lost: GpusLostError | None = None
         self._flags = WebFlags() if flags is None else flags
         self._load = load
@@ -94,6 +97,8 @@ class Daemon:
         self._health = DaemonHealth(started_s=clock.wall_s(), notices=list(notices))
         self._health.damaged_blocks = store.damaged_blocks
         self._timetable = Timetable(clock, self._health)
+        self._tidy_from_s = clock.monotonic_s()
+        """Nothing is deleted before this instant (monotonic), whatever is planned anew meanwhile."""
         if store.set_aside is not None:
             self._health.storage_recovered = 1
             self._health.notices.append(f"the database was unusable and was moved to {store.set_aside}")
@@ -113,7 +118,7 @@ class Daemon:
         self._board = GpuBoard(self._sink, self.state)
         self._joins = GpuJoins(settings.gpu_joins)
         self._joining = JoinGpus(self._joins, self._board, self._targets_now)
-        self._parts = Parts(self._sink, self._board, self._joins, LayoutPool(), clock)
+        self._parts = Parts(self._sink, self._board, self._joins, LayoutPool(), TlsContexts(), clock)
         self._polls: dict[str, asyncio.Task[Any]] = {}
         self._targets_polled: dict[str, Target] = {}
         self._notifier = Notifier(store, self._writer, self._reader, self._health, clock, self._supervised)
@@ -222,16 +227,20 @@ class Daemon:
     async def _poll(self, target: Target, fetcher: Fetcher, begin_s: float) -> None:
         health = TargetHealth(url=target.url, job=target.job.job_name, simulated=target.simulated)
         self._health.targets[target.url] = health
-        try:
-            poll = self._parts.poll_of(target, fetcher, health)
-        except BreakevenError as error:
-            reason = error.kind.value if isinstance(error, SourceError) else "tls"
-            health.failed(self._clock.wall_s(), reason, str(error))
-            return
-        await asyncio.sleep(begin_s)
-        await poll.run()
-        first_s = first_delay_s(target.url, target.interval_s, self._clock.wall_s())
-        await every(target.interval_s, first_s, self._instants, poll.run, partial(self._health.skipped, Work.POLL))
+        while True:
+            try:
+                poll = self._parts.poll_of(target, fetcher, health)
+                await asyncio.sleep(begin_s)
+                await poll.run()
+                first_s = first_delay_s(target.url, target.interval_s, self._clock.wall_s())
+                skipped = partial(self._health.skipped, Work.POLL)
+                await every(target.interval_s, first_s, self._instants, poll.run, skipped)
+            except SourceError as error:
+                health.failed(self._clock.wall_s(), error.kind.value, str(error))
+            except Exception:  # noqa: BLE001 - a bug must not silence a target for good
+                _log.exception("a target's polls broke", extra={"fields": {"about": target.url, "reason": "bug"}})
+            # What lacks now may come.
+            await asyncio.sleep(target.interval_s)
 
     async def _supervised(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
         """Run a part that never ends; one that breaks is logged and begun again."""
@@ -249,7 +258,8 @@ class Daemon:
             return
         wanted = self._settings.gpu
         interval_s = wanted.interval
-        poll = PollGpus(self._gpus, self._board, self._health.gpu, self._clock, interval_s, wanted.exit_after)
+        health = self._health.gpu
+        poll = PollGpus(self._gpus, self._board, health, self._clock, interval_s, wanted.exit_after, self._own_gpus)
         await poll.run()
         first_s = first_delay_s("gpus", interval_s, self._clock.wall_s())
         try:
@@ -268,14 +278,14 @@ class Daemon:
                 said(await self._discovery.refresh())
                 self._follow(self._targets())
 
-    def _plan(self, *, tidy_first_s: float | None = None) -> None:
-        """Plan the jobs anew; `tidy_first_s` is when the first is deleted, as soon as the first report by default."""
+    def _plan(self) -> None:
+        """Plan the jobs anew."""
         retention = self._settings.storage.retention
         keep = Keep(retention.samples, retention.totals, retention.hours, retention.max_bytes)
         tidy = Tidy(self._store, keep, self._writer, self._health, self._turn, self._clock)
         interval_s = self._settings.global_.evaluation_interval
         first_report_s = min(FIRST_REPORT_S, interval_s)
-        first_tidy_s = first_report_s if tidy_first_s is None else tidy_first_s
+        first_tidy_s = max(first_report_s, self._tidy_from_s - self._clock.monotonic_s())
         self._timetable.plan(
             {
                 Work.RECOMPUTE: Job(self.recompute.run, interval_s, first_report_s),
@@ -284,9 +294,15 @@ class Daemon:
             }
         )
 
-    def _clock_stepped(self) -> None:
-        """By a clock that is years ahead all history is old: whoever sets it has an hour to put it right."""
-        self._plan(tidy_first_s=TIDY_INTERVAL_S)
+    def _clock_stepped(self, step_s: float) -> None:
+        """By a clock that is years ahead all history is old: whoever sets it has an hour to put it right.
+
+        A step of less than that hour makes little older; where each put deleting off, a machine that sleeps and wakes
+        would never come to it.
+        """
+        if abs(step_s) > TIDY_INTERVAL_S:
+            self._tidy_from_s = self._clock.monotonic_s() + TIDY_INTERVAL_S
+        self._plan()
 
     def _turned(self, mine: bool) -> None:
         """The turn to analyse came over from another daemon, whose last report is old already, or went to one."""

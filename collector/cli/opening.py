@@ -32,13 +32,19 @@ async def opened(open_store: Callable[[], Store], asked: asyncio.Event) -> Store
     return None
 
 
-async def opened_in_turn(open_store: Callable[[], Store], asked: asyncio.Event) -> Store | None:
-    """As `opened`, once the process that writes to the SQLite file has ended. Raises StoreError."""
+async def opened_in_turn(
+    open_store: Callable[[], Store], asked: asyncio.Event, waits: Callable[[], None]
+) -> Store | None:
+    """As `opened`, once the process that writes to the SQLite file has ended; `waits` is called while it has not.
+
+    Raises StoreError.
+    """
     while not asked.is_set():
         try:
             return await opened(open_store, asked)
         except DatabaseInUseError as error:
             event(_log, logging.WARNING, "waiting for another daemon to end", about="standby", error=error)
+            waits()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asked.wait(), STANDBY_CHECK_S)
     return None

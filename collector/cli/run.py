@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -20,10 +19,11 @@ from collector.cli.stopping import Stop, to_the_end
 from collector.cli.systemd import Systemd
 from collector.clock import Clock, SystemClock
 from collector.daemon import Daemon
-from collector.errors import GpusLostError, StoreAwayError
+from collector.errors import GpusLostError
 from collector.gpu.supervisor import Limits, NvmlReader
 from collector.jobs.discover import found_text, loopback_targets
 from collector.jobs.heap import one_arena, rare_collections
+from collector.jobs.own_gpus import OwnGpus
 from collector.jobs.serving import WebFlags, with_web_flags
 from collector.jobs.targets import Target
 from collector.logs import configure, event
@@ -37,8 +37,6 @@ EMBEDDED = "global: {scrape_interval: 5s, scrape_timeout: 4s, evaluation_interva
 SIMULATED_NOTICE = (
     "SIMULATED: no inference server was found, so the bundled simulator is the target; figures are invented"
 )
-GPUS_SEEN_S = 3600.0
-"""GPUs seen this long before the start are expected: one that is gone since is missing, not forgotten."""
 
 listen_option = click.option("--web.listen-address", "listen_address", help="host:port to listen on.")
 web_config_option = click.option(
@@ -121,12 +119,19 @@ async def _serve(
     standby: bool,
 ) -> None:
     """Open the store and run the daemon on real targets."""
-    stop = Stop()
+    stop, systemd = Stop(), Systemd.from_environment(os.environ)
     spooled = wants_spool(settings, url)
     # Whoever ran before reached the database: then it is worth waiting for, with polls going on.
     even_away = spooled and settings.storage.spool.path.exists()
     open_store = partial(Store.open, url, clock, even_away=even_away, lean=True)
-    store = await (opened_in_turn if standby else opened)(open_store, stop.asked)
+    watchdog = asyncio.create_task(systemd.keep_alive())
+    try:
+        if standby:
+            store = await opened_in_turn(open_store, stop.asked, systemd.standing_by)
+        else:
+            store = await opened(open_store, stop.asked)
+    finally:
+        watchdog.cancel()
     if store is None:
         return
     if store.upgraded is None:
@@ -138,16 +143,15 @@ async def _serve(
             event(_log, logging.WARNING, text, about=file, kind=kind)
     if store.set_aside is not None:
         event(_log, logging.ERROR, "the database was unusable; a fresh one is in its place", moved_to=store.set_aside)
-    gpus = None
+    gpus, own = None, OwnGpus(settings.storage.spool.path if spooled else store.file)
     if settings.gpu.nvml == "auto":
-        now_s = clock.wall_s()
-        seen: set[str] = set()
-        with suppress(StoreAwayError):
-            seen = {sample.uuid for sample in store.reader.gpu_samples(now_s - GPUS_SEEN_S, now_s)}
-        gpus = NvmlReader(clock, Limits(answer_s=settings.gpu.timeout), expected=seen, gpm=settings.gpu.gpm)
+        expected = own.expected(clock.wall_s())
+        gpus = NvmlReader(clock, Limits(answer_s=settings.gpu.timeout), expected=expected, gpm=settings.gpu.gpm)
     try:
         spool = opened_spool(settings, clock) if spooled else None
-        daemon = Daemon(settings, store, clock, targets=targets, gpus=gpus, load=load, flags=flags, spool=spool)
+        daemon = Daemon(
+            settings, store, clock, targets=targets, gpus=gpus, own_gpus=own, load=load, flags=flags, spool=spool
+        )
         await run_daemon(daemon, stop)
     finally:
         store.close()

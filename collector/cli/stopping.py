@@ -32,6 +32,8 @@ class Stop:
         self._signalled = False
         for number in _STOPPING:
             signal.signal(number, self._take)
+        # Until there is something to reload, it must not end the process.
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
     def _take(self, _number: int, _frame: object) -> None:
         if self._signalled:

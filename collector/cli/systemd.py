@@ -31,7 +31,11 @@ class Systemd:
 
     def ready(self) -> None:
         """Started, or done with a reload."""
-        self._send("READY=1")
+        self._send("READY=1\nSTATUS=")
+
+    def standing_by(self) -> None:
+        """Started, and waiting for another daemon to end: for days, which no limit of a start allows."""
+        self._send("READY=1\nSTATUS=waiting for another daemon to end")
 
     def reloading(self) -> None:
         """Reading the configuration anew."""

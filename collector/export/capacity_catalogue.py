@@ -6,12 +6,18 @@ from collector.export.metric import ESTIMATE, REPLICA, Metric
 
 CAPACITY: tuple[Metric, ...] = (
     # A replica and a deployment as they are, then a deployment under a scheme; all over the decision span.
-    Metric("breakeven_load_requests_per_second", "gauge", REPLICA, "Mean requests per second of the decision span."),
+    Metric(
+        "breakeven_load_requests_per_second",
+        "gauge",
+        REPLICA,
+        "Mean requests per second of the decision span, as old as the capacity.",
+    ),
     Metric(
         "breakeven_capacity_requests_per_second",
         "gauge",
         (*REPLICA, *ESTIMATE),
-        "Largest load within the latency objectives, in requests of the live mix.",
+        "Largest load within the latency objectives, in requests of the live mix. "
+        "Computed about hourly, over a long history every 4 % of its length, at most 6 hours apart.",
     ),
     Metric(
         "breakeven_kv_limited", "gauge", REPLICA, "1 when queueing or preemption shows that KV memory limits the batch."

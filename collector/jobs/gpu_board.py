@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from analyzer.samples import GpuSample, gauge_names
@@ -14,6 +14,8 @@ from collector.jobs.sink import Sink
 
 DRIVER = ""
 """The driver's place among the sources, before every URL."""
+MISSED_S = 86_400.0
+"""A GPU that a page has not shown for so long was taken out, or cut anew."""
 _GAUGES = gauge_names(GpuSample)
 
 
@@ -32,14 +34,19 @@ class GpuBoard:
         self._sink = sink
         self._state = state
         self._sources: dict[str, dict[str, _Shown]] = {}
+        self._seen_s: dict[str, dict[str, float]] = {}
+        """By page, when it last showed each GPU (unix time)."""
 
     def put(
         self, source: str, readings: Sequence[GpuReading], at_s: float, interval_s: float, duration_s: float
     ) -> None:
         """All GPUs of one source at unix time `at_s`. A GPU that two sources show is kept once, by the first of them.
 
-        The others add the gauges that the first does not give; counters are never mixed.
+        The others add the gauges that the first does not give; counters are never mixed. A GPU that a page no longer
+        shows is missing; the driver tells of missing ones itself.
         """
+        if source != DRIVER:
+            readings = [*readings, *self._missing(source, {one.uuid for one in readings}, at_s)]
         self._sources[source] = {one.uuid: _Shown(one, one.sample(at_s, interval_s)) for one in readings}
         for reading in readings:
             owner = self._owner(reading.uuid)
@@ -59,10 +66,21 @@ class GpuBoard:
     def forget(self, source: str) -> None:
         """A source is no longer asked: what only it showed is gone, and so is its health."""
         gone = self._sources.pop(source, {})
+        self._seen_s.pop(source, None)
         left = {uuid for shown in self._sources.values() for uuid in shown}
         for uuid in gone.keys() - left:
             self._state.health.gpus.pop(uuid, None)
         self._show()
+
+    def _missing(self, source: str, shown: Set[str], at_s: float) -> list[GpuReading]:
+        """The GPUs that a page showed lately and shows no more; one for long is forgotten, with its health."""
+        seen_s = self._seen_s.setdefault(source, {})
+        seen_s.update(dict.fromkeys(shown, at_s))
+        for uuid in [uuid for uuid, last_s in seen_s.items() if at_s - last_s > MISSED_S]:
+            del seen_s[uuid]
+            if all(uuid not in others for other, others in self._sources.items() if other != source):
+                self._state.health.gpus.pop(uuid, None)
+        return [GpuReading(uuid, reason="missing") for uuid in sorted(seen_s.keys() - shown)]
 
     def readings(self) -> tuple[GpuReading, ...]:
         """The last good reading of each GPU by its first source, with processes and owners from whichever tells."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from collector.clock import Clock
@@ -9,6 +10,7 @@ from collector.errors import GpusLostError
 from collector.gpu.readings import GpuReader, GpuState
 from collector.health import GpuSourceHealth
 from collector.jobs.gpu_board import DRIVER, GpuBoard
+from collector.jobs.own_gpus import OwnGpus
 from collector.logs import event
 
 _log = logging.getLogger("breakeven.gpu")
@@ -25,8 +27,13 @@ class PollGpus:
         clock: Clock,
         interval_s: float,
         exit_after_s: float | None = None,
+        own: OwnGpus | None = None,
     ) -> None:
-        """`health` is that of the driver as a source; `exit_after_s` how long it may be down once it was up."""
+        """`health` is that of the driver as a source; `exit_after_s` how long it may be down once it was up.
+
+        `own` keeps the GPUs that are shown for the next run.
+        """
+        self._own = OwnGpus(None) if own is None else own
         self._reader = reader
         self._board = board
         self._health = health
@@ -59,6 +66,9 @@ class PollGpus:
                     remedy=poll.status.remedy,
                 )
         self._board.put(DRIVER, poll.gpus, at_s, self._interval_s, duration_s)
+        shown = [one.uuid for one in poll.gpus if one.reason is None]
+        if self._own.due(shown, at_s):
+            await asyncio.to_thread(self._own.write, shown, at_s)
         if self._exit_after_s is None or self._last_up_s is None or poll.status.up:
             return
         down_s = started_s - self._last_up_s

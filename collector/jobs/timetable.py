@@ -71,16 +71,20 @@ class Timetable:
         if self.running:
             self._scheduler.shutdown(wait=False)
 
-    async def watch_clock(self, stepped: Callable[[], None]) -> None:
-        """For ever: the scheduler sleeps by the wall clock, so after a step `stepped` must plan the jobs anew."""
+    async def watch_clock(self, stepped: Callable[[float], None]) -> None:
+        """For ever: the scheduler sleeps by the wall clock, so after a step `stepped` must plan the jobs anew.
+
+        It is told by how many seconds the clock leapt forwards.
+        """
         offset_s = self._clock.wall_s() - self._clock.monotonic_s()
         while True:
             await asyncio.sleep(CLOCK_CHECK_S)
             now_offset_s = self._clock.wall_s() - self._clock.monotonic_s()
-            if abs(now_offset_s - offset_s) > STEP_S:
+            step_s = now_offset_s - offset_s
+            if abs(step_s) > STEP_S:
                 self._health.clock_steps += 1
-                event(_log, logging.WARNING, "the wall clock stepped", about="clock", step_s=now_offset_s - offset_s)
-                stepped()
+                event(_log, logging.WARNING, "the wall clock stepped", about="clock", step_s=step_s)
+                stepped(step_s)
                 self._scheduler.wakeup()
             offset_s = now_offset_s
 

@@ -17,11 +17,12 @@ from collector.gpu.readings import GpuReading
 from collector.health import DaemonHealth, TargetHealth
 from collector.jobs.any_target import Parts
 from collector.jobs.discover import find_on_loopback, usual_ports
-from collector.jobs.gpu_board import GpuBoard
+from collector.jobs.gpu_board import MISSED_S, GpuBoard
 from collector.jobs.joins import GpuJoins
 from collector.jobs.polled import Polled
 from collector.jobs.scraper import scraper_of
 from collector.jobs.targets import Target, static_targets
+from collector.jobs.tls_contexts import TlsContexts
 from collector.scrape.fetch import Fetcher, client_session
 from collector.scrape.page import LayoutPool
 from collector.settings.load import parse_settings
@@ -70,7 +71,7 @@ def bench(app: MetricsApp, steps: Callable[[Bench], Awaitable[None]], engine: st
         async with running(app) as url, client_session() as session:
             one = _target(url, engine)
             board = GpuBoard(made.sink, made.state)  # type: ignore[arg-type]
-            parts = Parts(made.sink, board, GpuJoins(), LayoutPool(), made.clock)  # type: ignore[arg-type]
+            parts = Parts(made.sink, board, GpuJoins(), LayoutPool(), TlsContexts(), made.clock)  # type: ignore[arg-type]
             made.poll = parts.poll_of(one, Fetcher(session), made.health).run
             await steps(made)
 
@@ -203,7 +204,33 @@ def test_the_kind_of_a_page_is_told_to_who_only_looks() -> None:
     async def go() -> None:
         async with running(MetricsApp(GPUS)) as url, client_session() as session:
             with pytest.raises(SourceError, match="a page of dcgm-exporter") as raised:
-                await scraper_of(_target(url, "auto"), Fetcher(session), only_look=True).scrape()
+                await scraper_of(_target(url, "auto"), Fetcher(session), TlsContexts(), only_look=True).scrape()
             assert raised.value.kind is Kind.UNKNOWN_ENGINE
 
     asyncio.run(go())
+
+
+@pytest.mark.fault(
+    "1", "fewer GPUs than before, or none", promise="one that an exporter's page no longer shows is missing"
+)
+def test_a_gpu_that_the_page_no_longer_shows_is_missing_until_it_is_back() -> None:
+    """And forgotten after a day: it was taken out, or cut anew."""
+
+    async def steps(one: Bench) -> None:
+        await one.poll()
+        one.app.text = "".join(line for line in GPUS.splitlines(keepends=True) if IDLE not in line)
+        for _ in range(2):
+            await one.poll()
+            assert one.state.gpus.keys() == {BUSY}
+            assert one.state.health.gpus[BUSY].up
+            assert (one.state.health.gpus[IDLE].up, one.state.health.gpus[IDLE].reason) == (False, "missing")
+        one.app.text = GPUS
+        await one.poll()
+        assert one.state.health.gpus[IDLE].up
+        one.app.text = "".join(line for line in GPUS.splitlines(keepends=True) if IDLE not in line)
+        await one.poll()
+        one.clock.advance(MISSED_S + 1)
+        await one.poll()
+        assert one.state.health.gpus.keys() == {BUSY}
+
+    bench(MetricsApp(GPUS), steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ scrape_configs:
   - job_name: played
     static_configs: [{{targets: ["{address}"]}}]
 """
+READ_AGAIN = "the configuration was read again"
 
 
 def value(daemon: DaemonProcess, name: str) -> float:
@@ -48,7 +50,8 @@ def samples(folder: Path) -> list[ReplicaSample]:
 def test_steps_of_the_clock_stop_nothing_and_delete_nothing(tmp_path: Path) -> None:
     """An hour back, then three forward, so that all is rolled up and may go when it is old, then ten years, then right.
 
-    Each time there are two more reports and three more polls.
+    Each time the configuration is read anew, which plans all jobs anew, and there are two more reports and three more
+    polls.
     """
     clock = FakeTime(tmp_path)
     with played(1) as (server,):
@@ -59,6 +62,8 @@ def test_steps_of_the_clock_stop_nothing_and_delete_nothing(tmp_path: Path) -> N
             for number, text in enumerate(("-1h", "+2h", "+10y", "+0"), 1):
                 clock.step(text)
                 daemon.until(lambda number=number: value(daemon, "clock_steps_total") == number)
+                daemon.process.send_signal(signal.SIGHUP)
+                daemon.until(lambda number=number: daemon.log.read_text().count(READ_AGAIN) == number)
                 reports, polls = value(daemon, "analysis_runs_total"), value(daemon, "target_polls_total")
                 daemon.until(
                     lambda reports=reports, polls=polls: (
