@@ -22,7 +22,7 @@ from collector.logs import event
 from collector.settings.web_config import TlsServerConfig, WebConfig, load_web_config
 
 REMEMBERED = 100
-"""Answers of bcrypt that are kept, right and wrong ones: a scrape every few seconds must not cost a hash each."""
+"""Wrong passwords that are remembered: a client with an old password must not cost a hash at every scrape."""
 WAITING = 8
 """Passwords that may wait for their hash; further ones are turned away, so that guessing costs the guesser."""
 _NOBODY = b"$2b$10$k3tb0kw.hVCMMAVPW./tfOJUOMq.bAgAjD5OLhdFU8FBOgx3U1HYO"
@@ -51,7 +51,9 @@ class Access:
         self._hashing = ThreadPoolExecutor(1, "bcrypt")
         self._waiting = 0
         self._key = secrets.token_bytes(32)
-        self._answers: dict[bytes, bool] = {}
+        # Apart from the wrong ones, which anyone can send any number of; one a user, so their number is bounded too.
+        self._right: dict[str, bytes] = {}
+        self._wrong: dict[bytes, None] = {}
         if file is not None:
             self._take(file)
 
@@ -95,24 +97,30 @@ class Access:
             return HTTPStatus.UNAUTHORIZED
         if scheme.lower() != "basic" or not colon:
             return HTTPStatus.UNAUTHORIZED
-        stated = self._config.basic_auth_users.get(user.decode(errors="replace"))
+        name = user.decode(errors="replace")
+        stated = self._config.basic_auth_users.get(name)
         hashed = _NOBODY if stated is None else stated.get_secret_value().encode()
         # Lengths keep the parts apart; the key keeps guessers from choosing entries that collide.
         parts = b"".join(len(part).to_bytes(4) + part for part in (user, hashed, password))
         entry = hashlib.blake2b(parts, key=self._key).digest()
-        right = self._answers.get(entry)
-        if right is None:
-            if self._waiting >= WAITING:
-                return HTTPStatus.TOO_MANY_REQUESTS
-            self._waiting += 1
-            try:
-                right = await asyncio.get_running_loop().run_in_executor(self._hashing, _matches, password, hashed)
-            finally:
-                self._waiting -= 1
-            while len(self._answers) >= REMEMBERED:
-                del self._answers[next(iter(self._answers))]
-            self._answers[entry] = right
-        return HTTPStatus.OK if right and stated is not None else HTTPStatus.UNAUTHORIZED
+        if self._right.get(name) == entry:
+            return HTTPStatus.OK
+        if entry in self._wrong:
+            return HTTPStatus.UNAUTHORIZED
+        if self._waiting >= WAITING:
+            return HTTPStatus.TOO_MANY_REQUESTS
+        self._waiting += 1
+        try:
+            right = await asyncio.get_running_loop().run_in_executor(self._hashing, _matches, password, hashed)
+        finally:
+            self._waiting -= 1
+        if right and stated is not None:
+            self._right[name] = entry
+            return HTTPStatus.OK
+        while len(self._wrong) >= REMEMBERED:
+            del self._wrong[next(iter(self._wrong))]
+        self._wrong[entry] = None
+        return HTTPStatus.UNAUTHORIZED
 
     def _refresh(self) -> None:
         if self._file is None or _stamp(self._files) == self._stamp:
@@ -135,6 +143,8 @@ class Access:
             self._watch(file, tls.cert_file, tls.key_file, tls.client_ca_file)
             context = _context(file, tls)
         self._config, self._context = config, context
+        self._right.clear()
+        self._wrong.clear()
 
     def _watch(self, *files: Path | None) -> None:
         self._files = tuple(file for file in files if file is not None)

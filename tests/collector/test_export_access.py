@@ -20,7 +20,7 @@ from collector.settings.web_config import load_web_config
 from tests.fakes.own_port import Client, certificate, own_port
 from tests.fakes.tools import require
 
-OK, DENIED = b"HTTP/1.1 200 OK", b"HTTP/1.1 401 Unauthorized"
+OK, DENIED, BUSY = b"HTTP/1.1 200 OK", b"HTTP/1.1 401 Unauthorized", b"HTTP/1.1 429 Too Many Requests"
 
 
 def hashed(password: str) -> str:
@@ -116,6 +116,65 @@ def test_hashing_leaves_the_event_loop_free_and_guessers_queue_up(file: Path, mo
             one.close()
 
     played(file, story)
+
+
+@pytest.mark.fault(
+    "5", "a client without credentials", promise="guessers do not keep out whom the daemon has let in before"
+)
+def test_a_known_client_passes_while_guessers_saturate_the_hashing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its right answer outlives more wrong ones than are remembered, and needs no place in the queue."""
+    release = threading.Event()
+    real = access._matches
+
+    def held(password: bytes, stated: bytes) -> bool:
+        return real(password, stated) if not password.startswith(b"held") else release.wait(30) and False
+
+    monkeypatch.setattr(access, "_matches", held)
+
+    async def story(port: int) -> None:
+        known, guesser = await Client.connected(port), await Client.connected(port)
+        assert await known.ask(request("anna", "right")) == OK
+        for n in range(access.REMEMBERED + 1):
+            assert await guesser.ask(request("anna", f"guess {n}")) == DENIED
+        crowd = [await Client.connected(port) for _ in range(access.WAITING + 1)]
+        asking = [asyncio.create_task(one.ask(request("anna", f"held {n}"))) for n, one in enumerate(crowd)]
+        try:
+            turned_away, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+            assert [one.result() for one in turned_away] == [BUSY]
+            assert await known.ask(request("anna", "right")) == OK
+        finally:
+            release.set()
+        await asyncio.gather(*asking)
+        for one in [known, guesser, *crowd]:
+            one.close()
+
+    played(file, story)
+
+
+def test_what_was_right_is_checked_again_once_the_file_was_read_anew(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes: list[bytes] = []
+    real = access._matches
+
+    def counted(password: bytes, stated: bytes) -> bool:
+        hashes.append(password)
+        return real(password, stated)
+
+    monkeypatch.setattr(access, "_matches", counted)
+
+    text = file.read_text()
+
+    async def story(port: int) -> None:
+        client = await Client.connected(port)
+        for _ in range(2):
+            assert await client.ask(request("anna", "right")) == OK
+            assert await client.ask(request("anna", "wrong")) == DENIED
+            _replace(file, text)
+        client.close()
+
+    played(file, story)
+    assert hashes == [b"right", b"wrong"] * 2
 
 
 def test_a_changed_file_counts_at_once_and_a_broken_one_changes_nothing(file: Path) -> None:
