@@ -219,7 +219,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "breakeven_web_connections_refused_total",
         "counter",
         (),
-        "Connections turned away, or silent ones ended, since web.max_connections were open.",
+        "Connections turned away, or silent or answered ones ended, since web.max_connections were open.",
     ),
     Metric(
         "breakeven_web_accept_failures_total",

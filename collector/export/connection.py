@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import cast
@@ -42,15 +43,37 @@ class Connection(asyncio.Protocol):
         self._deadlines = deadlines
         self._lost = lost
         self._transport: asyncio.Transport | None = None
+        self._to_socket: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._tail = b""
+        self._starting = 0
+        self._handlers = 0
         self.phase = Phase.REQUEST
+        self.asked_s = 0.0
+        """When the last request came, by the loop's clock."""
         self.is_lost = False
 
     @property
     def can_give_way(self) -> bool:
         """Whether nobody is in the middle of an answer here."""
         return self.phase is not Phase.ANSWER
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether what was asked here is answered: no handler is at work, and all is sent.
+
+        Bytes of which aiohttp makes no request, and a body that no handler reads, are no work.
+        """
+        return self.phase is Phase.ANSWER and not self._starting and not self._handlers and self._is_sent
+
+    @contextlib.contextmanager
+    def handling(self) -> Iterator[None]:
+        """For the time that a handler is at work for this connection."""
+        self._handlers += 1
+        try:
+            yield
+        finally:
+            self._handlers -= 1
 
     def end(self) -> None:
         """End it now, whatever is under way."""
@@ -59,6 +82,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        # asyncio's TLS transport does not count what it has passed on to the socket's, and names that nowhere public.
+        self._to_socket = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None) or self._transport
         self._enter(Phase.REQUEST)
         self._inner.connection_made(transport)
 
@@ -67,9 +92,15 @@ class Connection(asyncio.Protocol):
         self._tail = rest[1 - len(_END_OF_HEAD) :]
         if found:
             self._enter(Phase.ANSWER)
+            self.asked_s = asyncio.get_running_loop().time()
+            self._starting += 1
         elif self.phase is Phase.NOTHING:
             self._enter(Phase.REQUEST)
         self._inner.data_received(data)
+        if found:
+            # aiohttp begins the handler within two turns of the loop: one wakes its task, which makes another.
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._started)
 
     def eof_received(self) -> bool | None:
         return self._inner.eof_received()
@@ -83,9 +114,16 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._transport, self.is_lost = None, True
+        self._transport, self._to_socket, self.is_lost = None, None, True
         self._inner.connection_lost(exc)
         self._lost(self)
+
+    def _started(self) -> None:
+        self._starting -= 1
+
+    @property
+    def _is_sent(self) -> bool:
+        return self._to_socket is None or not self._to_socket.get_write_buffer_size()
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
@@ -100,7 +138,7 @@ class Connection(asyncio.Protocol):
 
     def _too_late(self) -> None:
         # An answer is made at once: one that has left the buffer by now was taken.
-        if self.phase is Phase.ANSWER and self._transport is not None and not self._transport.get_write_buffer_size():
+        if self.phase is Phase.ANSWER and self._is_sent:
             self._enter(Phase.NOTHING)
         else:
             self.end()

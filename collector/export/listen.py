@@ -65,6 +65,15 @@ class _Open:
     def __len__(self) -> int:
         return len(self.handshakes) + len(self.connections)
 
+    def giving_way(self) -> Connection | None:
+        """The oldest connection that waits for a request; where there is none, the one answered longest ago."""
+        for phase in (Phase.REQUEST, Phase.NOTHING):
+            for connection in self.connections:
+                if connection.phase is phase:
+                    return connection
+        answered = (one for one in self.connections if one.is_answered)
+        return min(answered, key=lambda one: one.asked_s, default=None)
+
 
 class Listener:
     """Accepts connections for an HTTP server until it is closed."""
@@ -150,22 +159,21 @@ class Listener:
             self._count()
 
     def _make_room(self) -> bool:
-        """End the connection that has waited longest without being answered; whether there was one.
+        """End a connection that costs nobody an answer; whether there was one.
 
-        So a thousand silent connections cost the one that asks nothing.
+        So a thousand silent connections cost the one that asks nothing, as do those that ask for a little now and then.
         """
         self.counts.refused += 1
         for handshake in self._open.handshakes:
             if handshake.task is not None and handshake.task.cancel():
                 del self._open.handshakes[handshake]
                 return True
-        for phase in (Phase.REQUEST, Phase.NOTHING):
-            for connection in self._open.connections:
-                if connection.phase is phase:
-                    connection.end()
-                    del self._open.connections[connection]
-                    return True
-        return False
+        connection = self._open.giving_way()
+        if connection is None:
+            return False
+        connection.end()
+        del self._open.connections[connection]
+        return True
 
     def _refuse(self, accepted: socket.socket, in_the_clear: bool) -> None:
         event(_log, logging.WARNING, "too many connections", about="connections", limit=self._limit)

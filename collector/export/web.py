@@ -16,6 +16,7 @@ from collector.clock import Clock
 from collector.export.answers import answer
 from collector.export.api import Api
 from collector.export.assets import Asset, assets
+from collector.export.connection import Connection
 from collector.export.metrics_page import MetricsPage
 from collector.export.snapshot import State
 
@@ -37,7 +38,7 @@ def make_app(
 
     A request passes the `guards` before it is answered.
     """
-    app = web.Application(middlewares=[_with_headers, *guards])
+    app = web.Application(middlewares=[_at_work, _with_headers, *guards])
     executor = ThreadPoolExecutor(1, thread_name_prefix="export")
 
     async def end(_: web.Application) -> None:
@@ -53,6 +54,16 @@ def make_app(
     for asset in assets():
         app.router.add_get(asset.path, _asset(asset, executor))
     return app
+
+
+@web.middleware
+async def _at_work(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tells the request's connection that it is being answered, guards included."""
+    connection = None if request.transport is None else request.transport.get_protocol()
+    if not isinstance(connection, Connection):  # served by aiohttp's own listener
+        return await handler(request)
+    with connection.handling():
+        return await handler(request)
 
 
 @web.middleware

@@ -112,7 +112,10 @@ class Web(Section):
         None, description="Prometheus' `web-config.yml` for TLS and basic auth, see [below](#web-configyml)."
     )
     max_connections: int = Field(
-        128, description="Most open connections; beyond it the longest silent one is ended, else 503 is answered.", ge=4
+        128,
+        description="Most open connections; beyond it the longest silent one is ended, else the one answered longest "
+        "ago; where all are being answered, 503 is.",
+        ge=4,
     )
 
     @field_validator("listen_address")

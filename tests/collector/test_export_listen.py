@@ -5,28 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import ssl
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from collector.export.connection import Deadlines
 from collector.export.listen import Listener, bound_sockets
-from tests.fakes.own_port import REQUEST, Client, certificate, own_port
+from tests.fakes.own_port import BIG_REQUEST, OK, REQUEST, Client, played, with_tls
 from tests.fakes.patience import until
 
 QUICK = Deadlines(head_s=0.2, answer_s=0.2, idle_s=0.2)
-OK = b"HTTP/1.1 200 OK"
-Story = Callable[[int, Listener], Awaitable[None]]
-
-
-def played(story: Story, **options: object) -> None:
-    async def go() -> None:
-        async with asyncio.timeout(60), own_port(**options) as (port, listener):  # type: ignore[arg-type]
-            await story(port, listener)
-
-    asyncio.run(go())
+TAKEN_SOON = Deadlines(head_s=600, answer_s=0.2, idle_s=600)
 
 
 @pytest.mark.fault(
@@ -63,16 +52,19 @@ def test_a_head_that_trickles_is_ended_at_its_deadline() -> None:
 
 
 @pytest.mark.fault("5", "requests held open half-way", promise="so has the taking of an answer")
-def test_an_answer_that_nobody_takes_is_ended_at_its_deadline() -> None:
+@pytest.mark.parametrize("tls", [False, True])
+def test_an_answer_that_nobody_takes_is_ended_at_its_deadline(tls: bool, tmp_path: Path) -> None:
+    config, context = with_tls(tmp_path) if tls else (None, None)
+
     async def story(port: int, listener: Listener) -> None:
-        client = await Client.connected(port)
-        client.writer.write(REQUEST.replace(b"/-/healthy", b"/big"))
+        client = await Client.connected(port, context)
+        client.writer.write(BIG_REQUEST)
         client.writer.transport.pause_reading()
         await until(lambda: listener.counts.open == 1)
         await until(lambda: listener.counts.open == 0)
         client.close()
 
-    played(story, deadlines=QUICK)
+    played(story, deadlines=TAKEN_SOON, config_file=config)
 
 
 def test_a_connection_that_asks_again_in_time_is_kept() -> None:
@@ -133,7 +125,7 @@ def test_where_every_connection_is_at_work_a_further_one_is_told_503() -> None:
     async def story(port: int, listener: Listener) -> None:
         at_work = [await Client.connected(port) for _ in range(4)]
         for client in at_work:
-            client.writer.write(REQUEST.replace(b"/-/healthy", b"/big"))
+            client.writer.write(BIG_REQUEST)
             await client.reader.readexactly(1)
             client.writer.transport.pause_reading()
         refused = await Client.connected(port)
@@ -150,7 +142,7 @@ def test_where_every_connection_is_at_work_a_further_one_is_told_503() -> None:
     "5", "one silent connection to the TLS port", promise="each connection has its own handshake, with a deadline"
 )
 def test_silent_connections_to_the_tls_port_stop_nobody_and_are_ended(tmp_path: Path) -> None:
-    config, context = _with_tls(tmp_path)
+    config, context = with_tls(tmp_path)
 
     async def story(port: int, listener: Listener) -> None:
         silent = [await Client.connected(port) for _ in range(50)]
@@ -165,7 +157,7 @@ def test_silent_connections_to_the_tls_port_stop_nobody_and_are_ended(tmp_path: 
 
 
 def test_silent_tls_connections_beyond_the_limit_give_way(tmp_path: Path) -> None:
-    config, context = _with_tls(tmp_path)
+    config, context = with_tls(tmp_path)
 
     async def story(port: int, listener: Listener) -> None:
         silent = [await Client.connected(port) for _ in range(30)]
@@ -176,13 +168,6 @@ def test_silent_tls_connections_beyond_the_limit_give_way(tmp_path: Path) -> Non
             client.close()
 
     played(story, config_file=config, limit=5)
-
-
-def _with_tls(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    cert, key = certificate(folder)
-    config = folder / "web-config.yml"
-    config.write_text(f"tls_server_config: {{cert_file: {cert.name}, key_file: {key.name}}}\n")
-    return config, ssl.create_default_context(cafile=str(cert))
 
 
 def test_every_address_of_a_name_is_listened_on() -> None:

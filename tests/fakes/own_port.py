@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -21,15 +21,20 @@ from tests.fakes.hand_clock import HandClock
 from tests.fakes.tools import require
 
 REQUEST = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
+BIG_REQUEST = REQUEST.replace(b"/-/healthy", b"/big")
+OK = b"HTTP/1.1 200 OK"
 BIG = "x" * (8 << 20)
 """An answer larger than what sockets hold: it stays where its client takes nothing."""
 
 
 @contextlib.asynccontextmanager
 async def own_port(
-    limit: int = 100, deadlines: Deadlines | None = None, config_file: Path | None = None
+    limit: int = 100,
+    deadlines: Deadlines | None = None,
+    config_file: Path | None = None,
+    release: asyncio.Event | None = None,
 ) -> AsyncIterator[tuple[int, Listener]]:
-    """The port and its listener. `/big` answers 8 MiB beside our own endpoints."""
+    """The port and its listener. Beside our own endpoints `/big` answers 8 MiB, and `/held` once `release` is set."""
     clock = HandClock()
     state = State(version="1", health=DaemonHealth(started_s=clock.wall_s()), ready=True)
     access = Access(config_file)
@@ -38,7 +43,13 @@ async def own_port(
     async def big(_: web.Request) -> web.Response:
         return web.Response(text=BIG)
 
+    async def held(_: web.Request) -> web.Response:
+        if release is not None:
+            await release.wait()
+        return web.Response(text="held\n")
+
     app.router.add_get("/big", big)
+    app.router.add_get("/held", held)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=3600.0)
     await runner.setup()
     assert runner.server is not None
@@ -50,6 +61,16 @@ async def own_port(
         await listener.close()
         await runner.cleanup()
         access.close()
+
+
+def played(story: Callable[[int, Listener], Awaitable[None]], **options: object) -> None:
+    """Run a story of clients against the port, made with these options of `own_port`."""
+
+    async def go() -> None:
+        async with asyncio.timeout(60), own_port(**options) as (port, listener):  # type: ignore[arg-type]
+            await story(port, listener)
+
+    asyncio.run(go())
 
 
 class Client:
@@ -91,3 +112,11 @@ def certificate(folder: Path, name: str = "server", *options: str, subject: str 
     command += ["-keyout", str(key), "-out", str(cert), *(options or ("-days", "2"))]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     return cert, key
+
+
+def with_tls(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """A web-config.yml with a certificate of its own, and the context of a client that trusts it."""
+    cert, key = certificate(folder)
+    config = folder / "web-config.yml"
+    config.write_text(f"tls_server_config: {{cert_file: {cert.name}, key_file: {key.name}}}\n")
+    return config, ssl.create_default_context(cafile=str(cert))
