@@ -91,7 +91,9 @@ class Connection(asyncio.Protocol):
         _, found, rest = (self._tail + data).rpartition(_END_OF_HEAD)
         self._tail = rest[1 - len(_END_OF_HEAD) :]
         if found:
-            self._enter(Phase.ANSWER)
+            # Asking on, without taking what was answered, gives no more time.
+            if self.phase is not Phase.ANSWER or self._is_sent:
+                self._enter(Phase.ANSWER)
             self.asked_s = asyncio.get_running_loop().time()
             self._starting += 1
         elif self.phase is Phase.NOTHING:

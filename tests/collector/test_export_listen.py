@@ -67,6 +67,22 @@ def test_an_answer_that_nobody_takes_is_ended_at_its_deadline(tls: bool, tmp_pat
     played(story, deadlines=TAKEN_SOON, config_file=config)
 
 
+def test_asking_again_gives_no_more_time_to_take_an_answer() -> None:
+    async def story(port: int, listener: Listener) -> None:
+        client = await Client.connected(port)
+        client.writer.write(BIG_REQUEST)
+        client.writer.transport.pause_reading()
+        await until(lambda: any(not one._is_sent for one in listener._open.connections))
+        (connection,) = listener._open.connections
+        deadline, asked_s = connection._timer, connection.asked_s
+        client.writer.write(REQUEST)
+        await until(lambda: connection.asked_s > asked_s)
+        assert connection._timer is deadline
+        client.close()
+
+    played(story)
+
+
 def test_a_connection_that_asks_again_in_time_is_kept() -> None:
     async def story(port: int, listener: Listener) -> None:
         client = await Client.connected(port)
