@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from collector.errors import StoreError
-from collector.store import Keep, Store
+from collector.store import Appended, Keep, Store
 from tests.contract.standing_clock import StandingClock
 from tests.contract.store_processes import context, upgrade_at_once
 from tests.contract.store_samples import START_S, registered, sample
@@ -39,7 +40,7 @@ def works(store: Store) -> None:
 
 
 @pytest.mark.fault(
-    "4", "a corrupt, empty or foreign file", promise="moved aside with a time stamp, said, and never deleted"
+    "4", "a corrupt, empty or foreign file", promise="moved aside whole with a time stamp, and never deleted"
 )
 def test_a_file_that_is_no_database_is_moved_aside_whole(path: Path, clock: StandingClock) -> None:
     path.write_bytes(b"targets:\n  - http://a:8000\n" * 100)
@@ -155,7 +156,7 @@ def test_a_second_writer_is_refused_and_told_who_the_first_is(path: Path, clock:
     Store.open(str(path), clock).close()
 
 
-@pytest.mark.fault("4", "the database is busy", promise="readers and upgrades wait their turn beside the writer")
+@pytest.mark.fault("4", "the database is busy", promise="readers are welcome beside the writer")
 def test_readers_and_upgrades_are_welcome_beside_a_writer(path: Path, clock: StandingClock) -> None:
     with closing(Store.open(str(path), clock)) as store, closing(Store.open_to_read(str(path))) as beside:
         works(store)
@@ -170,6 +171,25 @@ def test_readers_and_upgrades_are_welcome_beside_a_writer(path: Path, clock: Sta
             before, after, _ = ours.recv()
         other.join()
         assert before == after
+
+
+@pytest.mark.fault(
+    "4", "the database is busy", promise="a write waits until another program's is done, and is made then"
+)
+def test_a_write_waits_for_another_program_s(path: Path, clock: StandingClock) -> None:
+    with (
+        closing(Store.open(str(path), clock)) as store,
+        ThreadPoolExecutor(1) as writer,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+    ):
+        key, epoch = registered(store)
+        other.execute("BEGIN IMMEDIATE")
+        written = writer.submit(store.writer.append, [sample(key, epoch, START_S)])
+        with pytest.raises(TimeoutError):
+            written.result(0.3)
+        other.execute("COMMIT")
+        assert Appended(1, 0) == written.result()
+        assert len(store.reader.samples(START_S, START_S + 1)) == 1
 
 
 def test_a_store_opened_to_read_cannot_write(store_url: str, clock: StandingClock) -> None:
