@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -147,8 +148,34 @@ def run_at_once(url: str, scripts: Path | None) -> list[Any]:
 @pytest.mark.fault(
     "4",
     "a crash in the middle of a migration",
-    promise="the former schema stands whole, and the next start tries again",
+    promise="by SIGKILL, on either database: the former schema stands whole, and the next upgrade goes through",
 )
+def test_a_process_killed_in_a_migration_leaves_the_former_schema(
+    store_url: str, engines: Engines, clock: StandingClock, tmp_path: Path
+) -> None:
+    """It has made its table, which is not committed, when it kills itself."""
+    upgrade(engines, clock)
+    deadly = with_another_migration(tmp_path, "import os; os.kill(os.getpid(), 9)")
+    processes = context()
+    ours, theirs = processes.Pipe(duplex=False)
+    killed = processes.Process(target=upgrade_at_once, args=(store_url, deadly, processes.Barrier(1), theirs))
+    killed.start()
+    theirs.close()
+    killed.join()
+    ours.close()
+    assert killed.exitcode == -signal.SIGKILL
+    check_that_another_migration_goes_through_whole(engines, clock, tmp_path)
+
+
+def check_that_another_migration_goes_through_whole(engines: Engines, clock: StandingClock, folder: Path) -> None:
+    """Nothing of the one that ended half-way is there, and the same one, mended, goes through."""
+    assert current(engines) == HEAD
+    with engines.reading.begin() as connection:
+        assert "events" not in inspect(connection).get_table_names()
+    mended = with_another_migration(folder, "pass")
+    assert f"{int(HEAD) + 1:04}" == upgrade(engines, clock, mended).after
+
+
 def test_a_migration_that_dies_leaves_the_former_schema_and_can_be_tried_again(
     engines: Engines, clock: StandingClock, tmp_path: Path
 ) -> None:
@@ -156,11 +183,7 @@ def test_a_migration_that_dies_leaves_the_former_schema_and_can_be_tried_again(
     broken = with_another_migration(tmp_path, BROKEN)
     with pytest.raises(RuntimeError, match="went down"):
         upgrade(engines, clock, broken)
-    assert current(engines) == HEAD
-    with engines.reading.begin() as connection:
-        assert "events" not in inspect(connection).get_table_names()
-    mended = with_another_migration(tmp_path, "pass")
-    assert f"{int(HEAD) + 1:04}" == upgrade(engines, clock, mended).after
+    check_that_another_migration_goes_through_whole(engines, clock, tmp_path)
 
 
 def test_a_migration_may_rebuild_a_table_that_others_refer_to_and_keeps_its_rows(
