@@ -72,6 +72,9 @@ def test_a_command_that_does_not_exist_is_told() -> None:
     assert crash_message(["/nonexistent/python"]).startswith("NVML's process could not be started: ")
 
 
+@pytest.mark.fault(
+    "1", "a GPU is lost", promise="the wait before another process looks doubles from one second to five minutes"
+)
 def test_the_wait_before_a_new_child_doubles_from_one_second_to_five_minutes_and_is_told() -> None:
     """1, 2, 4 ... 256 s are nine waits; the tenth would be 512 s and is 300 s."""
 

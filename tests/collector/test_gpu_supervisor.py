@@ -207,7 +207,9 @@ def test_without_the_library_the_source_is_absent(driver: FakeDriver, tmp_path: 
     play(driver, story)
 
 
-@pytest.mark.fault("1", "the driver library leaks memory", promise="so is one that is six hours old")
+@pytest.mark.fault(
+    "1", "the driver library leaks memory", promise="a process older than its limit (6 hours unless set) is replaced"
+)
 def test_a_child_is_replaced_when_it_is_old(driver: FakeDriver) -> None:
     async def story(reader: NvmlReader, clock: HandClock) -> None:
         started = []
