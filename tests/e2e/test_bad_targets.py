@@ -42,6 +42,8 @@ REASONS = {
     "million": "too_many_samples",
     "redirect": "redirect",
     "duplicate": "bad_page",
+    "guarded": "unauthorized",
+    "elsewhere": "http_status",
     "web": "not_metrics",
     "node": "unknown_engine",
 }
@@ -86,7 +88,7 @@ def daemon(folder: Path) -> Iterator[DaemonProcess]:
     "2", "too many samples, labels or too long ones", promise="in the daemon, a million series: `too_many_samples`"
 )
 @pytest.mark.fault("2", "a redirect to another address", promise="in the daemon: `redirect`, with the remedy")
-@pytest.mark.fault("2", "duplicate series or broken text", promise="in the daemon: `bad_page`; old data are not kept")
+@pytest.mark.fault("2", "duplicate series or broken text", promise="in the daemon: `bad_page`, with its remedy")
 def test_each_bad_target_is_down_with_its_reason(daemon: DaemonProcess) -> None:
     page = daemon.text("/metrics")
     down = dict(re.findall(r'breakeven_target_up\{[^}]*job="(\w+)"[^}]*reason="(\w+)"[^}]*\} 0\.0', page))
@@ -114,6 +116,9 @@ def test_the_health_names_a_remedy_for_each(daemon: DaemonProcess) -> None:
         assert targets[job]["message"], job
 
 
+@pytest.mark.fault(
+    "2", "the server wants credentials", promise="`doctor` says what a job lacks that gets a 401, or to check for a 404"
+)
 @pytest.mark.fault("4", "SQLite's WAL-reset bug", promise="`doctor` names a SQLite that has it, and what to do")
 def test_doctor_finds_the_same_and_fails(folder: Path) -> None:
     result = cli(folder, "doctor", "--config.file", "config.yaml", "--json")
@@ -123,6 +128,8 @@ def test_doctor_finds_the_same_and_fails(folder: Path) -> None:
     assert result.returncode == 1
     assert {job: one["text"].split(":")[0] for job, one in failed.items()} == REASONS
     assert all(one["remedy"] for one in failed.values())
+    assert "add basic_auth or authorization" in failed["guarded"]["remedy"]
+    assert "check metrics_path" in failed["elsewhere"]["remedy"]
     assert any(one["about"].startswith("good") and one["level"] == "ok" for one in findings)
     (sqlite,) = (one for one in findings if one["about"] == "SQLite")
     assert (sqlite["level"] == "note") == (sqlite3.sqlite_version_info < SAFE_SQLITE)

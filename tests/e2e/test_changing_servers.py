@@ -29,7 +29,7 @@ scrape_configs:
     frozen_after: 3s
     static_configs: [{{targets: {targets}}}]
 """
-GOES, FREEZES, RESTARTS, STEPS_BACK, SWAPS, CLAIMS, HOSTILE, STAYS = range(8)
+GOES, FREEZES, RESTARTS, STEPS_BACK, SWAPS, CLAIMS, HOSTILE, BREAKS, STAYS = range(9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,9 @@ HOSTILE_NAME = (
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """A daemon, after all servers changed at once between two polls, and those that had gone are back."""
+    """A daemon, after all servers changed at once between two polls, and those that gave no data are well again."""
     folder = tmp_path_factory.mktemp("changing")
-    with played(8) as servers:
+    with played(9) as servers:
         (folder / "config.yaml").write_text(CONFIG.format(targets=[one.address for one in servers]))
         with running(folder, "run", "--config.file", "config.yaml") as daemon:
             one = Watched(daemon, servers, folder)
@@ -99,13 +99,15 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             done = change(one)
             one.until_reason(servers[FREEZES], "frozen")
             one.until_reason(servers[GOES], "refused")
+            one.until_reason(servers[BREAKS], "bad_page")
             one.polls(servers[GOES], 4)
-            daemon.until(lambda: not one.live(servers[GOES]) and not one.live(servers[FREEZES]))
+            daemon.until(lambda: not any(one.live(servers[number]) for number in (GOES, FREEZES, BREAKS)))
             assert daemon.text("/-/healthy").startswith("Breakeven is healthy")
             assert daemon.text("/-/ready").startswith("Breakeven is ready")
             one = replace(one, done=done, page=daemon.text("/metrics"), before=one.samples(servers[GOES]))
             servers[GOES].come()
             servers[FREEZES].thaw()
+            servers[BREAKS].doubled = False
             one.until_stored(4)
             daemon.until(lambda: all(one.live(server) for server in servers))
             yield one
@@ -125,6 +127,7 @@ def change(watched: Watched) -> dict[int, float]:
     claims = f',target="{other.url}",instance="{other.address}",job="evil",deployment="evil",replica="evil",rank="7"'
     servers[CLAIMS].labels += claims.encode()
     servers[HOSTILE].labels = b'engine="0",model_name="' + HOSTILE_NAME + b'"'
+    servers[BREAKS].doubled = True
     return done
 
 
@@ -166,6 +169,20 @@ def test_a_frozen_page_is_no_data(watched: Watched) -> None:
     assert re.search(rf'breakeven_target_up\{{[^}}]*reason="frozen"[^}}]*target="{server.url}"', watched.page)
     assert not re.search(rf'breakeven_(busy_ratio|running_requests)\{{[^}}]*target="{server.url}"', watched.page)
     assert watched.health(server)["up"] is True
+
+
+@pytest.mark.fault(
+    "2",
+    "duplicate series or broken text",
+    promise="in the daemon: no figure of the last whole page is kept; they are back with the next one",
+)
+def test_a_page_that_breaks_has_no_live_figures_until_it_is_whole_again(watched: Watched) -> None:
+    server = watched.servers[BREAKS]
+    figures = rf'breakeven_(busy_ratio|running_requests|decode_batch_size)\{{[^}}]*target="{server.url}"'
+    assert re.search(rf'breakeven_target_up\{{[^}}]*reason="bad_page"[^}}]*target="{server.url}"', watched.page)
+    assert not re.search(figures, watched.page)
+    assert watched.health(server)["up"] is True
+    assert {found[1] for found in re.finditer(figures, watched.daemon.text("/metrics"))} >= {"decode_batch_size"}
 
 
 @pytest.mark.fault(

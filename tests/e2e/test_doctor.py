@@ -1,4 +1,4 @@
-"""What `doctor` says of the machine: where the database lies, and who is let in at our port."""
+"""What `doctor` says: where the database lies, who is let in at our port, and what a page lacks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import bcrypt
 import pytest
 
 from collector.cli.mounts import filesystem_of
+from tests.fakes.daemon_files import write_files
 from tests.fakes.daemon_process import cli
 from tests.fakes.network_disk import network_disk
+from tests.fakes.played_server import played
 
 CONFIG = """
 gpu: {{nvml: "off"}}
@@ -52,6 +54,22 @@ def test_a_local_database_and_a_guarded_port_are_not(tmp_path: Path) -> None:
     (tmp_path / "web.yml").write_text(f"basic_auth_users: {{anna: '{hashed}'}}\n")
     findings = found(tmp_path, tmp_path / "run.db", ', config_file: "web.yml"')
     assert {one["level"] for one in findings} == {"ok"}
+
+
+@pytest.mark.fault(
+    "2", "a metric is renamed or missing", promise="`doctor` names each figure that a page lacks, and what to do"
+)
+def test_figures_that_a_page_lacks_are_named(tmp_path: Path) -> None:
+    """The played page is vLLM's without the gauge of its KV cache."""
+    with played(1) as (server,):
+        write_files(tmp_path, f"sqlite:///{tmp_path / 'run.db'}", server.address)
+        result = cli(tmp_path, "doctor", "--config.file", "config.yaml", "--json")
+    findings = [one for one in json.loads(result.stdout) if one["about"] == f"played {server.url}"]
+    lacking = {one["text"]: one["remedy"] for one in findings if one["level"] == "note"}
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "breakeven capture" in lacking["does not report kv_usage_ratio"]
+    assert "does not report steps_total" not in lacking
+    assert all(remedy for text, remedy in lacking.items() if text.startswith("does not report"))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ HANDLERS: dict[str, rude.Handler] = {
     "bomb": rude.answering(rude.page(BOMB, b"Content-Type: text/plain", b"Content-Encoding: gzip")),
     "endless": rude.endless(rude.HEAD + b"\r\n", b"x 1\n" * 10_000),
     "redirect": rude.answering(rude.page(b"", b"Location: http://169.254.169.254/metrics", status=b"302 Found")),
+    "guarded": rude.answering(rude.page(b"", b"WWW-Authenticate: Bearer", status=b"401 Unauthorized")),
+    "elsewhere": rude.answering(rude.page(b"", status=b"404 Not Found")),
     "million": rude.answering(rude.page(MILLION, b"Content-Type: text/plain")),
     "duplicate": rude.answering(
         rude.page(b"# TYPE vllm:num_requests_running gauge\n" + b"vllm:num_requests_running 1\n" * 2)

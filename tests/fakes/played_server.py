@@ -1,4 +1,4 @@
-"""A server that a test plays: a vLLM page whose counters move, stand, step back, restart, change their model.
+"""A server that a test plays: a vLLM page whose counters move, stand, step back, restart, change their model, break.
 
 Served by threads of the test's process, so that a test changes it between two polls.
 """
@@ -51,6 +51,8 @@ class Played:
     def __init__(self) -> None:
         self.labels = LABELS
         self.start_s = 1_700_000_000.0
+        self.doubled = False
+        """Whether the page has a series twice."""
         self._comment = b""
         self._steps_before = FIRST_STEP
         self._moves_since_s: float | None = time.monotonic()
@@ -83,7 +85,8 @@ class Played:
         self._comment = b"# " + b"x" * size_bytes + b"\n" if size_bytes else b""
 
     def page(self) -> bytes:
-        return page_of(self.steps(), self.start_s, self.labels) + self._comment
+        again = b"vllm:num_requests_waiting{" + self.labels + b"} 0\n" if self.doubled else b""
+        return page_of(self.steps(), self.start_s, self.labels) + again + self._comment
 
 
 class PlayedServer(Played):
