@@ -35,12 +35,13 @@ class Beside:
     folder: Path
 
     def polls(self, number: int) -> None:
-        """Wait for so many more good polls, and an answer of /metrics with them."""
+        """Wait for so many more good polls, with which /metrics and /-/ready answer."""
         before = self.server.pages
         self.daemon.until(lambda: self.server.pages >= before + number)
         (target,) = self.daemon.json("/api/v1/health")["targets"]
         assert target["up"] is True
         assert "breakeven_target_up{" in self.daemon.text("/metrics")
+        assert self.daemon.text("/-/ready").startswith("Breakeven is ready")
 
     def spool(self) -> Any:
         """What is known of the spool."""
@@ -86,7 +87,7 @@ def now_of(beside: Beside) -> float:
 @pytest.mark.fault(
     "4",
     "the database is away",
-    promise="polls and /metrics go on; what comes waits on a spool on disk, which /metrics shows",
+    promise="polls, /metrics and /-/ready go on; what comes waits on a spool on disk, which /metrics shows",
 )
 def test_postgres_away_stops_no_poll_and_loses_no_sample(beside: Beside) -> None:
     beside.cluster.stop()

@@ -120,7 +120,9 @@ def test_a_user_who_may_not_make_tables_is_told_what_to_ask_for(postgres: Cluste
 
 
 @pytest.mark.fault(
-    "4", "the network to Postgres is cut", promise="ten seconds without acknowledgement end a connection"
+    "4",
+    "the network to Postgres is cut",
+    promise="a connection is told to end after ten seconds without acknowledgement, and the operator's own limits win",
 )
 def test_our_time_limits_hold_and_the_operator_s_win(postgres: Cluster, database: str) -> None:
     def setting(connection: Connection, name: str) -> str:

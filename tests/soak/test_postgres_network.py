@@ -57,3 +57,4 @@ def test_a_cut_network_stops_no_poll_and_loses_no_sample(tmp_path: Path) -> None
 
     assert times[-1] > edge_s
     assert max(after - before for before, after in pairwise(times)) <= 3
+    assert len({int(at_s) for at_s in times}) == len(times), "a poll is stored twice"
