@@ -116,14 +116,19 @@ def test_a_file_that_breaks_keeps_the_targets_it_named_last(tmp_path: Path, brok
     assert (health["a", "file"].attempts, sum(health["a", "file"].failures.values())) == (3, 1)
 
 
-@pytest.mark.fault("2", "thousands of targets", promise="target_limit holds, and what is left out is said")
+@pytest.mark.fault(
+    "2", "thousands of targets", promise="of 5,000 target_limit keeps the first, and what is left out is said"
+)
 def test_too_many_targets_are_cut_and_said(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text('[{"targets": ["h:1", "h:2", "h:3"]}]')
-    more = ", target_limit: 3, static_configs: [{targets: ['s:1']}]"
+    """A file names 5,000, of which those that come first are kept beside the one that the job states itself."""
+    addresses = [f"h:{port}" for port in range(1, 5001)]
+    (tmp_path / "a.json").write_text(json.dumps([{"targets": addresses}]))
+    more = ", target_limit: 4000, static_configs: [{targets: ['s:1']}]"
     targets, said = found(file_job(tmp_path / "*.json", more=more))
 
-    assert [target.address for target in targets] == ["s:1", "h:1", "h:2"]
-    assert "target_limit 3" in said[0]
+    assert [target.address for target in targets] == ["s:1", *addresses[:3999]]
+    (line,) = said
+    assert "target_limit 4000" in line
 
 
 @pytest.mark.fault("2", "a discovery source fails", promise="an HTTP source that fails keeps the targets it named last")
