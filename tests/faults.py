@@ -112,8 +112,10 @@ FAULTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """Section -> its title and its faults. A test names its fault with `pytest.mark.fault(section, fault, promise=...)`."""
 
 NOT_PRODUCED: Mapping[str, str] = {
-    "two daemons' clocks differ": "two real machines; a takeover by a daemon whose clock differs is a step of the "
-    "wall clock, which has its own row, and whose turn it is to analyse rests on no clock but each one's own",
+    "two daemons' clocks differ": "clocks that differ by more than a scrape interval: the mixed samples of both would "
+    "count some of what lies between twice, so machines' clocks are to be kept by NTP; a takeover by a daemon whose "
+    "clock differs is a step of the wall clock, which has its own row, and whose turn it is to analyse rests on no "
+    "clock but each one's own",
     "SQLite's WAL-reset bug": "the damage itself takes two writing connections at one instant, which do not exist",
     "a memory limit": "beyond a container's limit the kernel kills the process, which is a kill in the middle of a "
     "write; what could grow has bounds: pages, connections, samples that wait, the process that asks the GPU driver",

@@ -271,7 +271,10 @@ def test_the_sum_of_no_parts_is_none() -> None:
 
 
 @pytest.mark.fault(
-    "3", "two daemons' clocks differ", promise="samples of both, however mixed, add up to what the counter rose by"
+    "3",
+    "two daemons' clocks differ",
+    promise="samples of two whose clocks differ by less than an interval, however mixed, add up to what the counter "
+    "rose by",
 )
 @given(st.lists(st.booleans(), min_size=2, max_size=50), st.floats(-10, 10))
 def test_samples_of_two_clocks_add_up_to_what_the_counter_rose_by(ahead: list[bool], ahead_s: float) -> None:

@@ -146,7 +146,9 @@ def test_what_is_dropped_meanwhile_is_counted_as_the_disk_s(disk: Path, monkeypa
 
 
 @pytest.mark.fault(
-    "4", "Postgres' disk is full", promise="where the spool's disk is nearly full too, samples wait in memory"
+    "4",
+    "Postgres' disk is full",
+    promise="where the spool's disk is nearly full too, the spool takes nothing until there is room",
 )
 def test_a_spool_on_a_nearly_full_disk_takes_nothing(disk: Path, tmp_path: Path) -> None:
     clock = HandClock()

@@ -97,6 +97,7 @@ def test_hours_that_were_read_while_samples_wait_on_the_spool_are_read_again(
     store.close()
 
 
+@pytest.mark.fault("3", "the wall clock steps far forward", promise="nothing is deleted for an hour")
 def test_nothing_is_deleted_by_a_clock_that_has_just_leapt(tmp_path: Path) -> None:
     """Ten years ahead all history is old. The run after the leap deletes nothing, the next one goes by the new time."""
     clock = HandClock()

@@ -280,6 +280,7 @@ def test_a_broken_spool_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.Mon
         assert (parts.spool.health.up, parts.spool.health.failures) == (False, {"spool_failed": 2})
 
 
+@pytest.mark.fault("4", "Postgres' disk is full", promise="without room on the spool too, samples wait in memory")
 def test_without_room_on_the_spool_samples_wait_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise StoreError("database or disk is full")

@@ -40,7 +40,7 @@ def test_an_epoch_goes_on_after_a_restart(store_url: str, clock: StandingClock) 
 @pytest.mark.fault(
     "3",
     "the model is swapped on the same port",
-    promise="model, dtype, quantization, parallelism and process start each begin an epoch",
+    promise="another process, quantization, parallelism or GPU begins an epoch, on either database",
 )
 @pytest.mark.parametrize(
     ("identity", "process_start"),
@@ -60,6 +60,12 @@ def test_whatever_matters_begins_a_new_epoch(store: Store, identity: Identity, p
     assert [VLLM, identity] == [one.identity for one in store.reader.epochs(KEY)]
 
 
+@pytest.mark.fault(
+    "3",
+    "the model is swapped on the same port",
+    promise="any fact that changes, the model's path and dtype among them, gives another fingerprint, by which epochs "
+    "are told apart",
+)
 def test_every_fact_of_an_identity_counts() -> None:
     """Identity's fields are text, numbers or yes/no: another value of any gives another fingerprint."""
     told = Identity(**{one.name: "x" for one in fields(Identity)})

@@ -116,7 +116,7 @@ def test_a_gpu_first_seen_in_a_refused_batch_can_be_added_later(store: Store) ->
 @pytest.mark.fault(
     "4",
     "SQLite's disk is full",
-    promise="a batch that does not fit is refused whole and waits; when there is room it is written",
+    promise="by SQLite's own page limit: a batch that does not fit is refused whole, never in part",
 )
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_a_full_disk_refuses_a_batch_whole_and_is_over_when_there_is_room(store: Store) -> None:

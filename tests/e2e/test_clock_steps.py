@@ -46,7 +46,11 @@ def samples(folder: Path) -> list[ReplicaSample]:
     "the wall clock steps back",
     promise="polls and reports go on, the step is counted, no work is made up",
 )
-@pytest.mark.fault("3", "the wall clock steps far forward", promise="the same, and nothing is deleted for an hour")
+@pytest.mark.fault(
+    "3",
+    "the wall clock steps far forward",
+    promise="polls and reports go on, the step is counted, and what was stored before is there when it is set right",
+)
 def test_steps_of_the_clock_stop_nothing_and_delete_nothing(tmp_path: Path) -> None:
     """An hour back, then three forward, so that all is rolled up and may go when it is old, then ten years, then right.
 

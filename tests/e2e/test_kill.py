@@ -87,7 +87,11 @@ def test_no_interval_is_counted_twice(history: tuple[list[ReplicaSample], list[R
     assert 0 < counted <= last - first
 
 
-@pytest.mark.fault("3", "a server restarts between polls", promise="what lies between is a gap")
+@pytest.mark.fault(
+    "4",
+    "a kill in the middle of a write",
+    promise="the time that the daemon was away is a gap, never an invented window",
+)
 def test_the_restart_is_a_gap_not_an_invented_window(
     history: tuple[list[ReplicaSample], list[ReplicaSample]],
 ) -> None:
