@@ -20,6 +20,7 @@ from aiohttp import web
 from collector.errors import ConfigError, Problem
 from collector.logs import event
 from collector.settings.web_config import TlsServerConfig, WebConfig, load_web_config
+from collector.stamps import Stamp, file_stamp
 
 REMEMBERED = 100
 """Wrong passwords that are remembered: a client with an old password must not cost a hash at every scrape."""
@@ -34,7 +35,7 @@ _VERIFY = {
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
 _log = logging.getLogger("breakeven.web")
-_Stamp = tuple[tuple[int, int, int] | None, ...]
+_Stamps = tuple[Stamp | None, ...]
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -47,7 +48,7 @@ class Access:
         self._config = WebConfig()
         self._context: ssl.SSLContext | None = None
         self._files: tuple[Path, ...] = ()
-        self._stamp: _Stamp = ()
+        self._stamp: _Stamps = ()
         self._hashing = ThreadPoolExecutor(1, "bcrypt")
         self._waiting = 0
         self._key = secrets.token_bytes(32)
@@ -158,17 +159,9 @@ def _matches(password: bytes, hashed: bytes) -> bool:
         return False
 
 
-def _stamp(files: Sequence[Path]) -> _Stamp:
+def _stamp(files: Sequence[Path]) -> _Stamps:
     """What changes when one of the files does."""
-    return tuple(map(_file_stamp, files))
-
-
-def _file_stamp(file: Path) -> tuple[int, int, int] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return tuple(map(file_stamp, files))
 
 
 def _context(file: Path, config: TlsServerConfig) -> ssl.SSLContext:
