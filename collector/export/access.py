@@ -144,8 +144,8 @@ class Access:
             self._watch(file, tls.cert_file, tls.key_file, tls.client_ca_file)
             context = _context(file, tls)
         self._config, self._context = config, context
-        self._right.clear()
-        self._wrong.clear()
+        # Entries hold their hash: where a user has another now, it fits no more. A renewed certificate costs no hash.
+        self._right = {name: entry for name, entry in self._right.items() if name in config.basic_auth_users}
 
     def _watch(self, *files: Path | None) -> None:
         self._files = tuple(file for file in files if file is not None)
