@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -12,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from collector.jobs.kept_file import KeptFile
 from collector.jobs.sources import Named
-from collector.logs import event
 
 SUFFIX = ".targets.json"
 _log = logging.getLogger("breakeven.discovery")
@@ -28,36 +26,24 @@ def _labels(found: Mapping[str, Any]) -> Mapping[str, str]:
     return {str(name): str(value) for name, value in found.items()}
 
 
+def _named(found: Any) -> Mapping[str, Sequence[Named]]:
+    return {key: [(str(address), _labels(labels)) for address, labels in one] for key, one in found.items()}
+
+
 class NamedLast:
     """The file beside a database or spool. Neither call raises: without it targets are only lost with the process."""
 
     def __init__(self, beside: Path | None) -> None:
         """None: nothing is kept."""
-        self._file = None if beside is None else beside.with_name(beside.name + SUFFIX)
+        self._file = KeptFile(beside, SUFFIX, _log)
         self._written: dict[str, Any] = {}
 
     def read(self) -> Mapping[str, Sequence[Named]]:
         """What each source named last, by its key."""
-        if self._file is None or not self._file.exists():
-            return {}
-        try:
-            found = json.loads(self._file.read_text(encoding="utf-8"))
-            return {key: [(str(address), _labels(labels)) for address, labels in one] for key, one in found.items()}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            event(_log, logging.WARNING, "the targets of an earlier run are not known", about=self._file, error=error)
-            return {}
+        return self._file.read(_named, "the targets of an earlier run are not known") or {}
 
     def write(self, named: Mapping[str, Sequence[Named]]) -> None:
         """Replace all that is kept, at once and only where it differs."""
         told = {key: [[address, dict(labels)] for address, labels in found] for key, found in named.items()}
-        if self._file is None or told == self._written:
-            return
-        new = self._file.with_name(self._file.name + ".new")
-        try:
-            new.write_text(json.dumps(told), encoding="utf-8")
-            os.replace(new, self._file)
-        except OSError as error:
-            text = "what discovery named is not kept for a restart"
-            event(_log, logging.WARNING, text, about=self._file, error=error.strerror)
-        else:
+        if told != self._written and self._file.write(told, "what discovery named is not kept for a restart"):
             self._written = told

@@ -5,13 +5,12 @@ The database does not tell whose a GPU is: another daemon's, and those of export
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from collector.logs import event
+from collector.jobs.kept_file import KeptFile
 
 SUFFIX = ".gpus.json"
 MISSED_S = 3600.0
@@ -26,8 +25,8 @@ class OwnGpus:
 
     def __init__(self, beside: Path | None) -> None:
         """None: nothing is kept."""
-        self._file = None if beside is None else beside.with_name(beside.name + SUFFIX)
-        self._seen_s: dict[str, float] = self._read()
+        self._file = KeptFile(beside, SUFFIX, _log)
+        self._seen_s = self._file.read(_seen, "the GPUs of an earlier run are not known") or {}
 
     def expected(self, now_s: float) -> set[str]:
         """The UUIDs that were shown lately."""
@@ -41,22 +40,8 @@ class OwnGpus:
         """Keep that these were shown, and forget what is no longer missed."""
         kept = {uuid: self._seen_s[uuid] for uuid in self.expected(now_s)}
         self._seen_s = kept | dict.fromkeys(shown, now_s)
-        if self._file is None:
-            return
-        new = self._file.with_name(self._file.name + ".new")
-        try:
-            new.write_text(json.dumps(self._seen_s), encoding="utf-8")
-            os.replace(new, self._file)
-        except OSError as error:
-            text = "which GPUs are here is not kept for a restart"
-            event(_log, logging.WARNING, text, about=self._file, error=error.strerror)
+        self._file.write(self._seen_s, "which GPUs are here is not kept for a restart")
 
-    def _read(self) -> dict[str, float]:
-        if self._file is None or not self._file.exists():
-            return {}
-        try:
-            found = json.loads(self._file.read_text(encoding="utf-8"))
-            return {str(uuid): float(at_s) for uuid, at_s in found.items()}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            event(_log, logging.WARNING, "the GPUs of an earlier run are not known", about=self._file, error=error)
-            return {}
+
+def _seen(found: Any) -> dict[str, float]:
+    return {str(uuid): float(at_s) for uuid, at_s in found.items()}
