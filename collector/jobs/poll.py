@@ -34,7 +34,7 @@ _log = logging.getLogger("breakeven.poll")
 
 
 class PollTarget:
-    """One target's polls. The scraper is made at the first, so that a bad TLS file is a failed poll, not a crash."""
+    """One target's polls."""
 
     __slots__ = (
         "_clock",

@@ -70,7 +70,7 @@ class Recompute:
                 self._made(None)
                 await self._stand_by()
                 return
-            await self._writer.run_all(await self._writer.run(self._store.rolling_up, now_s, self._turn.check))
+            await self._writer.run_all(self._store.rolling_up, now_s, self._turn.check)
             settings = self._settings
             if settings is not None:
                 await self._reader.run(self._analyse.configure, settings)

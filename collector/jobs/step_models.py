@@ -190,12 +190,12 @@ class StepModels:
         """Computed anew if its turn has come; else the old one stands, or word that it comes later."""
         known = replace(known, model=former.model)
         predicted = {} if former.predicted is None else former.predicted
-        if known.replica not in self._promised and self._turns <= 0:
-            if former.capacity is not None:
-                return former
-            later = capacity_of_replica(replace(known, model=_IN_TURNS), deployment, predicted)
-            return replace(former, capacity=later)
         if known.replica not in self._promised:
+            if self._turns <= 0:
+                if former.capacity is not None:
+                    return former
+                later = capacity_of_replica(replace(known, model=_IN_TURNS), deployment, predicted)
+                return replace(former, capacity=later)
             self._turns -= 1
         try:
             return replace(former, capacity=capacity_of_replica(known, deployment, predicted), capacity_at_s=now_s)

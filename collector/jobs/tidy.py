@@ -12,7 +12,7 @@ from collector.health import DaemonHealth
 from collector.jobs.turn import Turn
 from collector.jobs.worker import Worker
 from collector.logs import event
-from collector.store import Keep, Pruned, Store
+from collector.store import Keep, Store
 
 _log = logging.getLogger("breakeven.store")
 SEALED_AT_ONCE = 60
@@ -49,7 +49,7 @@ class Tidy:
             return
         try:
             unsealed = None if tight else await self._seal(now_s)
-            pruned = await self._prune(now_s, tight=tight)
+            pruned = await self._writer.run_all(partial(self._store.pruning, self._keep, now_s, tight=tight))
         except asyncio.CancelledError:  # at the daemon's end, which APScheduler would log with a traceback
             return
         except StoreError as error:
@@ -75,12 +75,6 @@ class Tidy:
             about="store",
             reason="store",
             error=error,
-        )
-
-    async def _prune(self, now_s: float, *, tight: bool) -> Pruned:
-        """Transaction by transaction: samples are written in between. Raises StoreError."""
-        return await self._writer.run_all(
-            await self._writer.run(partial(self._store.pruning, self._keep, now_s, tight=tight))
         )
 
     async def _seal(self, now_s: float) -> StoreError | None:

@@ -30,8 +30,9 @@ class Worker:
         self._calls.put((lambda: call(*arguments), future, loop))
         return await future
 
-    async def run_all(self, steps: Steps[T]) -> T:
+    async def run_all(self, begin: Callable[..., Steps[T]], *arguments: Any) -> T:
         """The result of work that is done step by step, or what it raised; other calls come in between."""
+        steps = await self.run(begin, *arguments)
         while (result := await self.run(steps.step)) is None:
             pass
         return result

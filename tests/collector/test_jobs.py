@@ -238,7 +238,7 @@ def test_other_calls_come_between_the_steps_of_long_work() -> None:
 
     async def go() -> int:
         worker = Worker("test")
-        long = asyncio.create_task(worker.run_all(Steps(work())))
+        long = asyncio.create_task(worker.run_all(lambda: Steps(work())))
         await worker.run(int)
         await worker.run(done.append, "call")
         result = await long
