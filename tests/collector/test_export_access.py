@@ -75,7 +75,9 @@ def test_a_header_that_is_no_basic_auth_is_denied(file: Path, header: str) -> No
     played(file, story)
 
 
-def test_a_password_costs_one_hash_however_often_it_is_sent(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def hashes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The passwords of which a hash was computed."""
     hashes: list[bytes] = []
     real = access._matches
 
@@ -84,7 +86,10 @@ def test_a_password_costs_one_hash_however_often_it_is_sent(file: Path, monkeypa
         return real(password, stated)
 
     monkeypatch.setattr(access, "_matches", counted)
+    return hashes
 
+
+def test_a_password_costs_one_hash_however_often_it_is_sent(file: Path, hashes: list[bytes]) -> None:
     async def story(port: int) -> None:
         client = await Client.connected(port)
         for password in ("right", "wrong") * 3:
@@ -152,18 +157,9 @@ def test_a_known_client_passes_while_guessers_saturate_the_hashing(file: Path, m
 
 
 def test_what_was_right_stays_so_when_the_file_is_read_anew_unless_the_user_s_hash_is_another(
-    file: Path, monkeypatch: pytest.MonkeyPatch
+    file: Path, hashes: list[bytes]
 ) -> None:
     """A renewed certificate must not put those who are known behind those who guess."""
-    hashes: list[bytes] = []
-    real = access._matches
-
-    def counted(password: bytes, stated: bytes) -> bool:
-        hashes.append(password)
-        return real(password, stated)
-
-    monkeypatch.setattr(access, "_matches", counted)
-
     texts = [file.read_text()] * 2 + [f'basic_auth_users: {{anna: "{hashed("right")}"}}\n']
 
     async def story(port: int) -> None:

@@ -14,28 +14,15 @@ from analyzer.report import Report
 from collector.export.verdict_news import LONGEST, news_of, slack_body, standing, webhook_body
 from collector.store import Keep, Store
 from tests.fakes.hand_clock import HandClock
-from tests.fakes.modelled import modelled, modelled_report
 from tests.fakes.patience import until
 from tests.fakes.telling import EVALUATE, NO, NO_DATA, WORTH_IT, judged, known, telling
 from tests.fakes.webhook_receiver import Receiver, config, webhook_receiver
-
-
-@pytest.fixture(scope="module")
-def plain() -> Report:
-    """Two replicas of `chat`: fp8-w8a8 and w4a16 are both to be evaluated."""
-    return modelled_report(modelled(), modelled(1))
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with closing(Store.open(str(tmp_path / "breakeven.db"), HandClock())) as opened:
         yield opened
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with webhook_receiver() as receiver:
-        yield receiver
 
 
 def test_a_change_is_told_with_its_reason_and_the_strongest_against_it(

@@ -13,28 +13,15 @@ import pytest
 from analyzer.report import Report
 from collector.store import Store
 from tests.fakes.hand_clock import HandClock
-from tests.fakes.modelled import modelled, modelled_report
 from tests.fakes.patience import until
 from tests.fakes.telling import EVALUATE, WORTH_IT, judged, known, telling
-from tests.fakes.webhook_receiver import Receiver, config, webhook_receiver
-
-
-@pytest.fixture(scope="module")
-def plain() -> Report:
-    """Two replicas of `chat`: fp8-w8a8 and w4a16 are both to be evaluated."""
-    return modelled_report(modelled(), modelled(1))
+from tests.fakes.webhook_receiver import Receiver, config
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with closing(Store.open(str(tmp_path / "breakeven.db"), HandClock())) as opened:
         yield opened
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with webhook_receiver() as receiver:
-        yield receiver
 
 
 def test_an_address_that_is_wrong_is_not_hammered_and_counts_anew_when_it_is_corrected(

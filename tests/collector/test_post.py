@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,14 +14,7 @@ import pytest
 from collector.jobs.post import NotSentError, post
 from collector.settings.notifications import NotificationConfig
 from tests.fakes.own_port import certificate
-from tests.fakes.webhook_receiver import SECRET, Receiver, config, webhook_receiver
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with webhook_receiver() as receiver:
-        yield receiver
-
+from tests.fakes.webhook_receiver import SECRET, Receiver, config
 
 FAILURES = [
     pytest.param({"answers": [302]}, "redirects are never followed", "http_status", True, id="redirect"),
