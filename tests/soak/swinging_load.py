@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import pi, sin
@@ -15,6 +15,7 @@ from urllib.request import Request, urlopen
 
 from analyzer.samples import ReplicaKey, ReplicaSample
 from collector.scrape.target import TargetScraper
+from tests.soak.drift import Piece
 
 CLIENTS = 8
 POLL_S = 5.0
@@ -29,30 +30,36 @@ DECODE_HEAVY, PROMPT_HEAVY, MIXED = (32, 64), (480, 8), (200, 32)
 class Answer:
     """A request by the clients' clock (unix seconds): when the server began with its prompt, and when it was done.
 
-    The start is None where the server does not tell how long it took for the prompt.
+    The start is None where the server does not tell how long it took for the prompt. `tokens_s`: when each token came.
     """
 
     began_s: float | None
     ended_s: float
+    tokens_s: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine at one instant: runnable processes on average over a minute, CPU seconds of all and of the server."""
+    """The machine at one instant: runnable processes on average over a minute, CPU seconds of all and of the server.
+
+    `log_bytes` is how long the server's log was, 0 where there is none.
+    """
 
     at_s: float
     load: float
     busy_s: float
     server_s: float
+    log_bytes: int
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A run: every poll, every request, and how busy the machine was."""
+    """A run: every poll, every request, how busy the machine was, and pieces of work that tell how fast it was."""
 
     samples: list[ReplicaSample]
     answers: list[Answer]
     machine: list[Machine]
+    pieces: Sequence[Piece] = ()
 
 
 def clients_at(elapsed_s: float, fewest: int) -> int:
@@ -89,24 +96,24 @@ def ask_llama(port: int, prompt: int, tokens: int, chance: random.Random) -> Ans
     text = "".join(chance.choices("abcdefghijklmnop", k=prompt))
     body = {"prompt": text, "n_predict": tokens, "ignore_eos": True, "cache_prompt": False, "stream": True}
     request = Request(f"http://127.0.0.1:{port}/completion", json.dumps(body).encode())
-    first_s, prompt_s = None, None
+    tokens_s: list[float] = []
+    prompt_s = None
     with urlopen(request, timeout=300) as answer:
         for line in answer:
             if line.startswith(b"data: "):
-                first_s = first_s or time.time()
+                tokens_s.append(time.time())
                 if b'"timings"' in line:
                     prompt_s = json.loads(line[len(b"data: ") :])["timings"]["prompt_ms"] / 1000
-    ended_s = time.time()
-    assert first_s is not None
     assert prompt_s is not None
-    return Answer(first_s - prompt_s, ended_s)
+    return Answer(tokens_s[0] - prompt_s, time.time(), tuple(tokens_s))
 
 
-def machine_now(pid: int) -> Machine:
+def machine_now(pid: int, log: Path | None = None) -> Machine:
     """From /proc; the server's CPU seconds are those of its process and of all its children."""
+    size = 0 if log is None else log.stat().st_size
     load = float(Path("/proc/loadavg").read_text().split()[0])
     user, nice, system, _, _, irq, soft, *_ = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
-    return Machine(time.time(), load, (user + nice + system + irq + soft) / 100, _server_ticks(pid) / 100)
+    return Machine(time.time(), load, (user + nice + system + irq + soft) / 100, _server_ticks(pid) / 100, size)
 
 
 def _server_ticks(pid: int) -> int:
@@ -129,9 +136,14 @@ def _server_ticks(pid: int) -> int:
 
 
 async def drive(
-    scraper: TargetScraper, ask: Callable[[int, int, random.Random], Answer], pid: int, run_s: float, fewest: int
+    scraper: TargetScraper,
+    ask: Callable[[int, int, random.Random], Answer],
+    pid: int,
+    run_s: float,
+    fewest: int,
+    log: Path | None = None,
 ) -> Recorded:
-    """Runs the load of `fewest` to all clients against the server of that process, and polls it."""
+    """Runs the load of `fewest` to all clients against the server of that process, which may write a log; polls it."""
     samples: list[ReplicaSample] = []
     machine = []
     begin_s = time.monotonic()
@@ -144,7 +156,7 @@ async def drive(
             (replica,) = scrape.reading.replicas
             at_s = time.time() - scrape.age_s
             samples.append(ReplicaSample(ReplicaKey("server", "m"), 1, at_s, POLL_S, **replica.fields))
-            machine.append(machine_now(pid))
+            machine.append(machine_now(pid, log))
             if scraper.identity_due:
                 await scraper.identify()
             await asyncio.sleep(max(0.0, begin_s + tick * POLL_S - time.monotonic()))
