@@ -11,15 +11,16 @@ from typing import Any
 
 from collector import __version__
 from collector.clock import Clock
-from collector.errors import GpusLostError, SourceError
+from collector.errors import GpusLostError
 from collector.export.snapshot import State
 from collector.gpu.readings import GpuReader
-from collector.health import DaemonHealth, TargetHealth, Work
+from collector.health import DaemonHealth, Work
 from collector.jobs.analyse import Analyse
 from collector.jobs.any_target import Parts
 from collector.jobs.descriptors import budget_of, raised_limit
 from collector.jobs.discovery import Discovery, said
 from collector.jobs.disk import watermark_of
+from collector.jobs.followed import Followed
 from collector.jobs.gpu_board import GpuBoard
 from collector.jobs.gpus import PollGpus
 from collector.jobs.joining import JoinGpus
@@ -55,8 +56,6 @@ ROOM_INTERVAL_S = 60
 """So often old samples are deleted while a nearly full disk keeps new ones out."""
 RESTART_PART_S = 5.0
 DISCOVERY_CHECK_S = 30.0
-FIRST_POLLS_PER_S = 200.0
-"""Many targets are begun one after another: their pages are not in memory all at once."""
 FIRST_REPORT_S = 12.0
 """After two polls at the usual short intervals: a first report that says something."""
 _log = logging.getLogger("breakeven")
@@ -117,10 +116,9 @@ class Daemon:
         self.state.analyses = self._turn.mine
         self._board = GpuBoard(self._sink, self.state)
         self._joins = GpuJoins(settings.gpu_joins)
-        self._joining = JoinGpus(self._joins, self._board, self._targets_now)
-        self._parts = Parts(self._sink, self._board, self._joins, LayoutPool(), TlsContexts(), clock)
-        self._polls: dict[str, asyncio.Task[Any]] = {}
-        self._targets_polled: dict[str, Target] = {}
+        parts = Parts(self._sink, self._board, self._joins, LayoutPool(), TlsContexts(), clock)
+        self._followed = Followed(parts, self._roster, self._health, self._instants)
+        self._joining = JoinGpus(self._joins, self._board, self._followed.now)
         self._notifier = Notifier(store, self._writer, self._reader, self._health, clock, self._supervised)
         self.recompute = Recompute(
             Analyse(store, settings),
@@ -154,7 +152,7 @@ class Daemon:
         self.recompute.configure(fresh)
         self._notifier.configure(fresh.notifications)
         said(await self._discovery.refresh())
-        self._follow(self._targets())
+        self._followed.exactly(self._targets(), self._fetcher)
         self._plan()
         return True
 
@@ -178,7 +176,7 @@ class Daemon:
             targets = self._targets()
             memory = Memory(self._store, self._reader, self._roster, self._joins, self._health.store, self._clock)
             remembered = await memory.take(targets)
-            self._follow(targets)
+            self._followed.exactly(targets, self._fetcher)
             tasks = [
                 asyncio.create_task(self._supervised(name, part))
                 for name, part in (
@@ -188,7 +186,7 @@ class Daemon:
                     ("clock", partial(self._timetable.watch_clock, self._clock_stepped)),
                     ("gpus", partial(self._poll_gpus, stop)),
                     ("joins", self._joining.run),
-                    ("memory", partial(memory.take_later, remembered, self._targets_now)),
+                    ("memory", partial(memory.take_later, remembered, self._followed.now)),
                 )
             ]
             self._notifier.configure(self._settings.notifications)
@@ -204,43 +202,6 @@ class Daemon:
         found, problems = self._discovery.targets()
         said(problems)
         return [*self.extra_targets, *found]
-
-    def _targets_now(self) -> list[Target]:
-        return [target for url, target in self._targets_polled.items() if url in self._polls]
-
-    def _follow(self, targets: list[Target]) -> None:
-        """Poll exactly these targets: new ones are begun, those that are gone are forgotten with their series."""
-        wanted = {target.url: target for target in targets}
-        changed = {url for url, target in wanted.items() if self._targets_polled.get(url, target) != target}
-        for url in (self._polls.keys() - wanted.keys()) | changed:
-            self._polls.pop(url).cancel()
-            self._targets_polled.pop(url, None)
-            self._board.forget(url)
-            self._health.targets.pop(url, None)
-            self._roster.forget(url)
-        fresh = [target for url, target in wanted.items() if url not in self._polls]
-        for number, target in enumerate(fresh):
-            self._targets_polled[target.url] = target
-            begin_s = number / FIRST_POLLS_PER_S
-            self._polls[target.url] = asyncio.create_task(self._poll(target, self._fetcher, begin_s))
-
-    async def _poll(self, target: Target, fetcher: Fetcher, begin_s: float) -> None:
-        health = TargetHealth(url=target.url, job=target.job.job_name, simulated=target.simulated)
-        self._health.targets[target.url] = health
-        while True:
-            try:
-                poll = self._parts.poll_of(target, fetcher, health)
-                await asyncio.sleep(begin_s)
-                await poll.run()
-                first_s = first_delay_s(target.url, target.interval_s, self._clock.wall_s())
-                skipped = partial(self._health.skipped, Work.POLL)
-                await every(target.interval_s, first_s, self._instants, poll.run, skipped)
-            except SourceError as error:
-                health.failed(self._clock.wall_s(), error.kind.value, str(error))
-            except Exception:  # noqa: BLE001 - a bug must not silence a target for good
-                _log.exception("a target's polls broke", extra={"fields": {"about": target.url, "reason": "bug"}})
-            # What lacks now may come.
-            await asyncio.sleep(target.interval_s)
 
     async def _supervised(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
         """Run a part that never ends; one that breaks is logged and begun again."""
@@ -276,7 +237,7 @@ class Daemon:
             await asyncio.sleep(min(DISCOVERY_CHECK_S, self._discovery.wait_s(DISCOVERY_CHECK_S)))
             if self._discovery.wait_s(DISCOVERY_CHECK_S) == 0:
                 said(await self._discovery.refresh())
-                self._follow(self._targets())
+                self._followed.exactly(self._targets(), self._fetcher)
 
     def _plan(self) -> None:
         """Plan the jobs anew."""
@@ -313,7 +274,7 @@ class Daemon:
     async def _end(self, serving: Serving, session: Any, tasks: list[asyncio.Task[Any]]) -> None:
         """Stop polling, write what waits, close; each step has its limit."""
         self._timetable.end()
-        running = [*tasks, *self._polls.values()]
+        running = [*tasks, *self._followed.loops]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
