@@ -17,10 +17,8 @@ _LINES_WITHOUT_SAMPLES = 10_000
 
 
 class Series(NamedTuple):
-    """A wanted series: its line, where its value starts in it, and what it is."""
+    """A wanted series."""
 
-    line: int
-    start: int
     name: str
     labels: Mapping[str, str]
 
@@ -36,32 +34,43 @@ class Layout:
         "line_count",
         "names",
         "openmetrics",
+        "other_bytes",
         "places",
         "prefixes",
         "series",
         "types",
         "varying_of",
+        "wanted",
+        "wanted_of",
     )
 
     def __init__(
         self,
         lines: list[bytes],
         starts: Mapping[int, int],
-        series: tuple[Series, ...],
+        series: Mapping[int, Series],
         types: Mapping[str, str],
         names: frozenset[str],
         openmetrics: bool,
     ) -> None:
-        """`starts` gives for each sample's line, in order, where its value starts; all other lines are fixed."""
+        """`starts` gives for each sample's line, in order, where its value starts; all other lines are fixed.
+
+        `series` are the wanted ones by their line, in order.
+        """
         self.line_count = len(lines)
         self.at = tuple(starts)
         self.varying_of = _picker(self.at)
         self.fixed_of = _picker(tuple(index for index in range(len(lines)) if index not in starts))
         self.prefixes = tuple(lines[index][:start] for index, start in starts.items())
         self.fixed = tuple(self.fixed_of(lines))
+        self.other_bytes = self.line_count - 1 + sum(map(len, self.fixed)) + sum(map(len, self.prefixes))
+        """All of a page but the samples' values and what follows them."""
+        place = {line: number for number, line in enumerate(self.at)}
+        self.wanted = tuple(place[line] for line in series)
+        self.wanted_of = _picker(self.wanted)
         self.places: dict[str, Any] = {}
         """What readers of such pages remember of where their figures stand, by engine."""
-        self.series = series
+        self.series = tuple(series.values())
         self.types = types
         self.names = names
         self.openmetrics = openmetrics
@@ -76,22 +85,27 @@ class Layout:
 
         The pages of two servers often differ in one line, such as the number of their KV blocks.
         """
-        if (self.line_count, self.at) != (like.line_count, like.at) or len(self.series) != len(like.series):
+        if (self.line_count, self.at, self.wanted) != (like.line_count, like.at, like.wanted):
             return
         self.at, self.varying_of, self.fixed_of = like.at, like.varying_of, like.fixed_of
+        self.wanted, self.wanted_of = like.wanted, like.wanted_of
         self.prefixes = tuple(map(_held, self.prefixes, like.prefixes))
         self.fixed = tuple(map(_held, self.fixed, like.fixed))
         self.series = tuple(map(_held, self.series, like.series))
         self.types, self.names = _held(self.types, like.types), _held(self.names, like.names)
 
-    def holds(self, lines: list[bytes], declared_openmetrics: bool) -> bool:
-        """Whether a page of these lines has this shape, so that only values differ."""
-        return (
-            len(lines) == self.line_count
-            and (self.openmetrics or not declared_openmetrics)
-            and tuple(self.fixed_of(lines)) == self.fixed
-            and all(map(bytes.startswith, self.varying_of(lines), self.prefixes))
-        )
+    def rests(self, body: bytes, lines: list[bytes], declared_openmetrics: bool) -> Sequence[bytes] | None:
+        """What follows name and labels of each wanted series; None unless only values differ from this shape.
+
+        `lines` are the body's.
+        """
+        if len(lines) != self.line_count or (declared_openmetrics and not self.openmetrics):
+            return None
+        if tuple(self.fixed_of(lines)) != self.fixed:
+            return None
+        rests = list(map(bytes.removeprefix, self.varying_of(lines), self.prefixes))
+        # A line that does not begin with its prefix stays whole, and then all together are longer.
+        return self.wanted_of(rests) if sum(map(len, rests)) == len(body) - self.other_bytes else None
 
 
 def _held(mine: T, theirs: T) -> T:
@@ -136,9 +150,7 @@ def learn(
         raise SourceError(Kind.BAD_PAGE, "the metrics page ends without '# EOF': it was cut off")
     if not full.starts and not full.types:
         raise SourceError(Kind.NOT_METRICS, "not a metrics page: only comments or blank lines")
-    return Layout(
-        lines, full.starts, tuple(full.series), full.types, frozenset(map(decoded, full.names)), full.openmetrics
-    )
+    return Layout(lines, full.starts, full.series, full.types, frozenset(map(decoded, full.names)), full.openmetrics)
 
 
 class _FullParse:
@@ -147,7 +159,7 @@ class _FullParse:
     def __init__(self, openmetrics: bool, wanted: frozenset[str] | None, limits: Limits) -> None:
         self.openmetrics = openmetrics
         self.starts: dict[int, int] = {}
-        self.series: list[Series] = []
+        self.series: dict[int, Series] = {}
         self.types: dict[str, str] = {}
         self.names: set[bytes] = set()
         self.ended = False
@@ -183,15 +195,15 @@ class _FullParse:
         number(line[start:], self.openmetrics)
         self.names.add(name)
         if self._wanted is None or name in self._wanted:
-            self._keep(index, start, decoded(name), self._labels(raw).values)
+            self._keep(index, decoded(name), self._labels(raw).values)
         self.starts[index] = start
 
-    def _keep(self, index: int, start: int, name: str, values: Mapping[str, str]) -> None:
+    def _keep(self, index: int, name: str, values: Mapping[str, str]) -> None:
         key = (name, frozenset(values.items()))
         if key in self._seen:
             raise BadLineError("the same series twice")
         self._seen.add(key)
-        self.series.append(Series(index, start, name, values))
+        self.series[index] = Series(name, values)
 
     def _labels(self, raw: bytes | None) -> Labels:
         if raw is None:

@@ -105,14 +105,14 @@ class PageParser:
         declared_openmetrics = content_type.startswith("application/openmetrics-text")
         lines = body.split(b"\n")
         layout = self._known()
-        values: list[float] | None = None
-        if layout is not None and layout.holds(lines, declared_openmetrics):
-            values = _values(layout, lines)
-            self._layout = layout
+        rests = None if layout is None else layout.rests(body, lines, declared_openmetrics)
+        values = None if layout is None or rests is None else _values(rests, layout.openmetrics)
         if layout is None or values is None:
             layout = self._learn(body, lines, content_type, declared_openmetrics)
-            values = _values(layout, lines)
+            rests = layout.rests(body, lines, declared_openmetrics)
+            values = None if rests is None else _values(rests, layout.openmetrics)
             assert values is not None  # the full parse has read them all
+        self._layout = layout
         return Page(layout.types, layout.names, values, len(layout.prefixes), layout.openmetrics, layout)
 
     def _known(self) -> Layout | None:
@@ -130,9 +130,8 @@ class PageParser:
         return layout
 
 
-def _values(layout: Layout, lines: list[bytes]) -> list[float] | None:
-    """The wanted values, or None when one is no number."""
-    rests = [lines[series.line][series.start :] for series in layout.series]
+def _values(rests: Sequence[bytes], openmetrics: bool) -> list[float] | None:
+    """The wanted values, each of what follows its series; None when one is no number."""
     try:
         values = list(map(float, rests))
     except ValueError:
@@ -141,6 +140,6 @@ def _values(layout: Layout, lines: list[bytes]) -> list[float] | None:
         if b"_" not in b"".join(rests):  # Python's float() takes 1_000, the format does not
             return values
     try:
-        return [number(rest, layout.openmetrics) for rest in rests]
+        return [number(rest, openmetrics) for rest in rests]
     except BadLineError:
         return None
