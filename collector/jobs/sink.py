@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from analyzer.samples import GpuSample, ReplicaSample
 from collector.clock import Clock
-from collector.errors import DiskLowError, StoreError, UnknownEpochError
+from collector.errors import DiskLowError, SchemaTooNewError, StoreError, UnknownEpochError
 from collector.health import DaemonHealth, Lost
 from collector.jobs.disk import NO_WATERMARK, DiskGuard, Watermark
 from collector.jobs.epochs import EpochBook
@@ -191,6 +191,8 @@ class Sink:
     def _reason(self, error: StoreError) -> str:
         if isinstance(error, DiskLowError):
             return "disk_nearly_full"
+        if isinstance(error, SchemaTooNewError):
+            return "schema_too_new"
         return "no_answer" if self._late is not None else "write_failed"
 
     async def _answered(self, call: Callable[[], T], then: Callable[[T], Awaitable[None]]) -> T:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from collector.clock import Clock
-from collector.errors import StoreError
+from collector.errors import SchemaTooNewError, StoreError
 from collector.health import DaemonHealth
 from collector.jobs.worker import Worker
 from collector.logs import event
@@ -21,6 +21,7 @@ LONGEST_S = 60.0
 BEATS = 4
 """So many beats fall into the time after which a turn is lost."""
 RELEASE_LIMIT_S = 1.0
+_SILENT = "the database does not answer"
 _log = logging.getLogger("breakeven.analysis")
 
 
@@ -76,7 +77,7 @@ class Turn:
         except StoreError as error:
             event(_log, logging.WARNING, "whose turn it is to analyse is not known", about="analyser", error=error)
             if self._clock.monotonic_s() - self._told_s[0] >= self._lasts_s:
-                self._unknown()
+                self._unknown(str(error) if isinstance(error, SchemaTooNewError) else _SILENT)
             return
         finally:
             beat.cancel()
@@ -101,14 +102,14 @@ class Turn:
         if former is not None and former.mine != standing.mine:
             changed(standing.mine)
 
-    def _unknown(self) -> None:
+    def _unknown(self, why: str = _SILENT) -> None:
         """Name nobody: the one that the database named last may have been followed."""
         if not self._known:
             return
         self._known = False
         self._health.analyser = None
         since = datetime.fromtimestamp(self._told_s[1], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        self._notice(f"which daemon makes the reports is not known since {since}: the database does not answer")
+        self._notice(f"which daemon makes the reports is not known since {since}: {why}")
 
     def _notice(self, text: str | None) -> None:
         """Tell whoever looks at the page where its reports come from, unless from here (None)."""

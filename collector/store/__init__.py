@@ -23,7 +23,7 @@ from collector.store.exported import Manifest
 from collector.store.imports import checked, import_from
 from collector.store.lease import FileLease, Guard, Lease, RowLease, Standing, own_name
 from collector.store.lock import FileLock
-from collector.store.migrate import SchemaState, SchemaStatus, Upgrade, require_current, status, upgrade
+from collector.store.migrate import SchemaState, SchemaStatus, Upgrade, refusing_newer, require_current, status, upgrade
 from collector.store.place import place
 from collector.store.read import Reader
 from collector.store.records import Appended, Epoch, RegisteredReplica, StoredReport
@@ -106,7 +106,7 @@ class Store:
         `lean` leaves what only an upgrade needs out of this process, which may run for months.
         Raises StoreError; SchemaTooNewError when a newer release wrote the database.
         """
-        engines = open_engines(url)
+        engines = refusing_newer(open_engines(url))
         path = engines.place.path
         make_folder(engines.place)
         lock = None if path is None else FileLock(path)

@@ -75,6 +75,8 @@ class Engines:
     exporting: Engine
     damaged: DamagedBlocks
     deadlines: Deadlines | None = None
+    fit: Callable[[Connection], None] = lambda _: None
+    """Goes first in each transaction that writes. Raises StoreError where this release must not."""
 
     @property
     def sqlite(self) -> bool:
@@ -86,7 +88,12 @@ class Engines:
 
         Raises StoreError.
         """
-        return self._twice(self.writing, work)
+
+        def fitting(connection: Connection) -> T:
+            self.fit(connection)
+            return work(connection)
+
+        return self._twice(self.writing, fitting)
 
     def beat(self, work: Callable[[Connection], T]) -> T:
         """As `write`, on the connection that keeps the turn to analyse. Raises StoreError."""

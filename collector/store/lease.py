@@ -166,6 +166,7 @@ class RowLease:
             row = connection.execute(select(analyser).where(analyser.c.id == _ROW)).one()
         kept: dict[str, Any] = {"session": connection.execute(_SESSION).scalar()}
         if self._term is not None and (row.term, row.holder) == (self._term, self._name):
+            self._engines.fit(connection)
             beating = update(analyser).where(self._ours(row.term)).values(beat=analyser.c.beat + 1, **kept)
             if connection.execute(beating).rowcount > 0:
                 return row.term, self._name, (row.term, row.beat)
@@ -174,6 +175,7 @@ class RowLease:
         still_s = started_s - self._seen_s if seen == self._seen else 0.0
         if row.holder is not None and still_s < row.lasts_ms / 1000 and _lives(connection, row.session):
             return None, row.holder, seen
+        self._engines.fit(connection)
         kept |= {"term": row.term + 1, "beat": 0, "holder": self._name, "lasts_ms": round(self._lasts_s * 1000)}
         same = (analyser.c.id == _ROW) & (analyser.c.term == row.term) & (analyser.c.beat == row.beat)
         taking = update(analyser).where(same).values(**kept)

@@ -11,7 +11,7 @@ import re
 import shutil
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -107,6 +107,11 @@ def upgrade(engines: Engines, clock: Clock, scripts: Path | None = None) -> Upgr
     """
     folder = scripts or migrations_path()
     make_folder(engines.place)
+    if not engines.sqlite:
+        # Whoever only starts must not wait for others' writes.
+        found = status(engines, folder)
+        if found.state is SchemaState.CURRENT:
+            return Upgrade(found.current, found.head, None)
     with translated(engines.place), engines.migrating.begin() as connection:
         if not engines.sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
@@ -126,6 +131,25 @@ def require_current(engines: Engines) -> None:
     if found.state is not SchemaState.CURRENT:
         revision = "has no schema yet" if found.current is None else f"is at revision {found.current}"
         raise StoreError(f"{engines.place.text} {revision}, {found.head} is needed: run `breakeven db upgrade`")
+
+
+def refusing_newer(engines: Engines, scripts: Path | None = None) -> Engines:
+    """The same database, whose every write first sees that no newer release has upgraded it meanwhile.
+
+    An upgrade waits for the writes in hand, and those that come wait for it. A SQLite file's lock keeps a newer release
+    out as long as we run.
+    """
+    if engines.sqlite:
+        return engines
+    known = revisions(scripts or migrations_path())
+
+    def fit(connection: Connection) -> None:
+        connection.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _ADVISORY_LOCK})
+        revision = connection.execute(select(_VERSIONS.c.version_num)).scalar()
+        if revision is not None and revision not in known:
+            raise _too_new(engines, revision, known[-1])
+
+    return replace(engines, fit=fit)
 
 
 def _missing(engines: Engines) -> bool:
@@ -152,12 +176,16 @@ def _status(connection: Connection, known: tuple[str, ...]) -> SchemaStatus:
 
 def _check(found: SchemaStatus, engines: Engines) -> None:
     if found.state is SchemaState.NEWER:
-        raise SchemaTooNewError(
-            f"{engines.place.text} is at revision {found.current}, this release knows up to {found.head}: "
-            "a newer release wrote it; install that release or name another database"
-        )
+        raise _too_new(engines, found.current, found.head)
     if found.state is SchemaState.FOREIGN:
         raise StoreError(f"{engines.place.text} holds another program's tables: name a database of our own")
+
+
+def _too_new(engines: Engines, revision: str | None, head: str) -> SchemaTooNewError:
+    return SchemaTooNewError(
+        f"{engines.place.text} is at revision {revision}, this release knows up to {head}: "
+        "a newer release wrote it; install that release or name another database"
+    )
 
 
 def _run(connection: Connection, folder: Path, engines: Engines) -> None:

@@ -9,7 +9,7 @@ import threading
 import pytest
 from sqlalchemy import Connection
 
-from collector.errors import StoreError
+from collector.errors import SchemaTooNewError, StoreError
 from collector.health import DaemonHealth
 from collector.jobs.turn import Turn, lasts_s
 from collector.store import Standing
@@ -25,13 +25,14 @@ class Told:
 
     def __init__(self) -> None:
         self.next: Standing | None = None
+        self.error = StoreError("the database is away")
         self.let_answer = threading.Event()
         self.let_answer.set()
 
     def beat(self) -> Standing:
         self.let_answer.wait()
         if self.next is None:
-            raise StoreError("the database is away")
+            raise self.error
         return self.next
 
     def held(self) -> bool:
@@ -108,6 +109,16 @@ def test_over_a_cut_network_nobody_is_named_before_the_silence_is_an_error() -> 
 
     asyncio.run(go())
     turn.close(1.0)
+
+
+def test_a_database_of_a_newer_release_is_said_to_be_one() -> None:
+    lease, health, clock = Told(), DaemonHealth(started_s=0.0), HandClock()
+    lease.error = SchemaTooNewError("a newer release wrote it")
+    turn = Turn(lease, health, LASTS_S, clock)
+    clock.advance(LASTS_S)
+    asyncio.run(turn.look(lambda _: None))
+    turn.close(1.0)
+    assert health.notices == [UNKNOWN.replace("the database does not answer", "a newer release wrote it")]
 
 
 def test_a_turn_that_comes_with_the_start_is_no_change() -> None:

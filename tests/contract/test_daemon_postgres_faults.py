@@ -6,15 +6,20 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from collector.jobs.spool import Spool
 from collector.store import Store
+from collector.store.engine import open_engines
+from collector.store.migrate import upgrade
+from tests.contract.next_release import HEAD, with_another_migration
 from tests.contract.postgres_cluster import Cluster
 from tests.contract.standing_clock import StandingClock
 from tests.fakes.daemon_files import write_files
@@ -170,3 +175,33 @@ def test_a_daemon_killed_and_started_again_while_postgres_is_away(own_postgres: 
 
     assert len(times) >= known["samples_written"] + known["spool"]["spooled"]
     assert len({int(at_s) for at_s in times}) == len(times)
+
+
+@pytest.mark.fault(
+    "4",
+    "an older or a newer schema",
+    promise="a running daemon says so, and keeps what comes on its spool until the release fits the schema again",
+)
+def test_a_daemon_keeps_off_a_database_that_a_newer_release_upgrades(own_postgres: Cluster, tmp_path: Path) -> None:
+    """It gives up its turn to analyse; once the newer release is taken back, no sample is missing."""
+    url = own_postgres.url(own_postgres.fresh())
+    with played(1) as (server,), closing(open_engines(url)) as engines:
+        write_files(tmp_path, url, server.address)
+        with running(tmp_path, "run", "--config.file", "config.yaml") as daemon:
+            one = Beside(daemon, server, own_postgres, url, tmp_path)
+            daemon.until(daemon.report)
+            upgrade(engines, StandingClock(), with_another_migration(tmp_path / "next", "pass"))
+            daemon.until(lambda: 'breakeven_store_up{reason="schema_too_new"} 0' in daemon.text("/metrics"))
+            one.polls(8)
+            daemon.until(lambda: one.spool()["waiting"] >= 5)
+            daemon.until(
+                lambda: any("a newer release wrote it" in said for said in daemon.json("/api/v1/health")["notices"])
+            )
+            assert daemon.json("/api/v1/health")["analyser"] is None
+            edge_s = now_of(one)
+            with engines.migrating.begin() as connection:
+                connection.execute(text("DROP TABLE events"))
+                connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": HEAD})
+            one.until_no_gap(edge_s)
+            daemon.until(lambda: one.spool()["waiting"] == 0)
+            daemon.until(lambda: daemon.json("/api/v1/health")["analyser"] is not None)
