@@ -17,6 +17,7 @@ from typing import NamedTuple
 from aiohappyeyeballs import start_connection
 
 from collector.scrape.answer import Answer
+from collector.scrape.deadlines import Deadlines
 
 KEEPALIVE_S = 75.0
 _RESOLVED_S = 30.0
@@ -67,10 +68,13 @@ class BrokenOffError(OSError):
 class _Connection(asyncio.BufferedProtocol):
     """One connection. All connections of a loop read into one buffer: an answer takes out of it what it keeps."""
 
-    __slots__ = ("_answer", "_buffer", "_idle", "_origin", "_transport", "_waiter", "idle_since_s")
+    __slots__ = ("_answer", "_buffer", "_deadlines", "_idle", "_transport", "_waiter", "idle_since_s", "origin")
 
-    def __init__(self, origin: Origin, buffer: memoryview, idle: dict[Origin, list[_Connection]]) -> None:
-        self._origin = origin
+    def __init__(
+        self, origin: Origin, deadlines: Deadlines, buffer: memoryview, idle: dict[Origin, list[_Connection]]
+    ) -> None:
+        self.origin = origin
+        self._deadlines = deadlines
         self._buffer = buffer
         self._idle = idle
         self._transport: asyncio.Transport | None = None
@@ -78,13 +82,17 @@ class _Connection(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self.idle_since_s = 0.0
 
-    async def ask(self, request: bytes, answer: Answer) -> None:
-        """Sends a request and waits for the whole answer. Raises what `answer` raises, and BrokenOffError."""
+    async def ask(self, request: bytes, answer: Answer, until_s: float) -> None:
+        """Sends a request and waits for the whole answer.
+
+        Raises what `answer` raises, BrokenOffError, and TimeoutError at `until_s` on the loop's clock.
+        """
         assert self._transport is not None
         if self._transport.is_closing():
             raise BrokenOffError(started=False)
         self._answer = answer
         self._waiter = asyncio.get_running_loop().create_future()
+        self._deadlines.watch(self._waiter, until_s)
         self._transport.write(request)
         try:
             await self._waiter
@@ -125,7 +133,7 @@ class _Connection(asyncio.BufferedProtocol):
         if answer is not None:
             self._tell(None if exc is None and answer.ended() else BrokenOffError(answer.started))
             return
-        waiting = self._idle.get(self._origin)
+        waiting = self._idle.get(self.origin)
         if waiting is not None and self in waiting:
             waiting.remove(self)
 
@@ -147,6 +155,7 @@ class Connections:
         """`at_once` is how many requests may be under way; `allowed` the networks they may go to (none: any)."""
         self._loop = asyncio.get_running_loop()
         self._slots = asyncio.Semaphore(at_once)
+        self._deadlines = Deadlines(self._loop)
         self._allowed = tuple(allowed)
         self._buffer = memoryview(bytearray(_READ_BYTES))
         self._idle: dict[Origin, list[_Connection]] = {}
@@ -172,30 +181,49 @@ class Connections:
         self._resolvers.shutdown(wait=False, cancel_futures=True)
         await asyncio.sleep(0)  # so that their transports are gone when the loop is
 
-    async def get(self, origin: Origin, request: bytes, limit_bytes: int) -> Answer:
-        """The whole answer to a GET, or the head of one that is no 200.
+    async def get(self, origin: Origin, request: bytes, limit_bytes: int, until_s: float) -> Answer:
+        """The whole answer to a GET, or the head of one that is no 200, by an instant on the loop's clock.
 
         A connection that ends before anything came is replaced once: a kept one may have been closed meanwhile.
-        Raises OSError (the classes above, and what TLS raises), NotHttpError, and SourceError beyond the limits.
+        Raises OSError (the classes above, TimeoutError, and what TLS raises), NotHttpError, and SourceError beyond the
+        limits.
         """
-        async with self._slots:
-            try:
-                return await self._once(origin, request, limit_bytes, self._kept(origin))
-            except BrokenOffError as error:
-                if error.started:
-                    raise
-            return await self._once(origin, request, limit_bytes, None)
+        asked = request, limit_bytes, until_s
+        kept = None if self._slots.locked() else self._kept(origin)
+        if kept is not None:
+            # Nearly always, and then nothing but the answer is waited for: no timer of its own is needed.
+            async with self._slots:
+                answer = await self._unless_closed(kept, *asked)
+            if answer is not None:
+                return answer
+        async with asyncio.timeout_at(until_s), self._slots:
+            if kept is None:
+                connection = self._kept(origin) or await self._connect(origin)
+                answer = await self._unless_closed(connection, *asked)
+                if answer is not None:
+                    return answer
+            return await self._by(await self._connect(origin), *asked)
 
-    async def _once(self, origin: Origin, request: bytes, limit_bytes: int, kept: _Connection | None) -> Answer:
-        connection = await self._connect(origin) if kept is None else kept
+    async def _unless_closed(
+        self, connection: _Connection, request: bytes, limit_bytes: int, until_s: float
+    ) -> Answer | None:
+        """The answer; None where the connection ended before anything of it came."""
+        try:
+            return await self._by(connection, request, limit_bytes, until_s)
+        except BrokenOffError as error:
+            if error.started:
+                raise
+            return None
+
+    async def _by(self, connection: _Connection, request: bytes, limit_bytes: int, until_s: float) -> Answer:
         answer = Answer(limit_bytes)
         try:
-            await connection.ask(request, answer)
+            await connection.ask(request, answer, until_s)
         except BaseException:
             connection.abort()
             raise
         if answer.reusable:
-            self._keep(origin, connection)
+            self._keep(connection)
         else:
             connection.abort()
         return answer
@@ -204,11 +232,11 @@ class Connections:
         waiting = self._idle.get(origin)
         return waiting.pop() if waiting else None
 
-    def _keep(self, origin: Origin, connection: _Connection) -> None:
+    def _keep(self, connection: _Connection) -> None:
         connection.idle_since_s = self._loop.time()
-        waiting = self._idle.get(origin)
+        waiting = self._idle.get(connection.origin)
         if waiting is None:
-            waiting = self._idle[origin] = []
+            waiting = self._idle[connection.origin] = []
         waiting.append(connection)
         if self._sweep is None:
             self._sweep = self._loop.call_later(KEEPALIVE_S, self._drop_old)
@@ -241,7 +269,7 @@ class Connections:
         connected = await self._connected(origin.host, origin.port)
         try:
             _, connection = await self._loop.create_connection(
-                lambda: _Connection(origin, self._buffer, self._idle),
+                lambda: _Connection(origin, self._deadlines, self._buffer, self._idle),
                 sock=connected,
                 ssl=origin.context,
                 server_hostname=None if origin.context is None else origin.server_name or origin.host,

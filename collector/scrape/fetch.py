@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl as tls
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -135,12 +134,14 @@ class Fetcher:
             self._remember(url, place)
         context = (verifying() if ssl is True else trusting() if ssl is False else ssl) if place.https else None
         request = place.request(headers)
-        with _translated(place.where, limits):
-            async with asyncio.timeout(limits.timeout_s):
-                origin = Origin(place.host, place.port, context, server_name)
-                answer = await self._session.get(origin, request, limits.body_size_limit_bytes)
+        origin = Origin(place.host, place.port, context, server_name)
+        try:
+            until_s = started_s + limits.timeout_s
+            answer = await self._session.get(origin, request, limits.body_size_limit_bytes, until_s)
             _check_status(answer, url)
             body = answer.body
+        except (OSError, ValueError) as error:
+            raise _told(error, place.where, limits) from None
         return Response(
             status=answer.status,
             body=body,
@@ -152,9 +153,11 @@ class Fetcher:
     async def knock(self, url: str, limits: Limits) -> None:
         """Connects to the URL's host, as `get` would, and asks nothing. Raises SourceError where nobody is there."""
         place = _checked(url)
-        with _translated(place.where, limits):
+        try:
             async with asyncio.timeout(limits.timeout_s):
                 await self._session.knock(place.host, place.port)
+        except (OSError, ValueError) as error:
+            raise _told(error, place.where, limits) from None
 
     def _remember(self, url: str, place: _Place) -> None:
         """From the second time on: who a server is, is asked once."""
@@ -233,27 +236,21 @@ def _led_to(url: str, location: str) -> str:
         return "to an invalid address"
 
 
-@contextlib.contextmanager
-def _translated(where: str, limits: Limits) -> Iterator[None]:
-    """Turns whatever a request raises into a SourceError with one line that names host and port only."""
-    try:
-        yield
-    except SourceError:
-        raise
-    except ResolveError:
-        raise SourceError(Kind.DNS, f"the host name of {where} cannot be resolved") from None
-    except tls.SSLError as error:
-        raise SourceError(Kind.TLS, f"TLS with {where} failed: {_tls_text(error)}") from None
-    except ConnectError as error:
-        raise _connect_error(where, error.cause) from None
-    except TimeoutError:
-        raise SourceError(Kind.TIMEOUT, f"no complete answer from {where} within {limits.timeout_s:g} s") from None
-    except (BrokenOffError, ConnectionError):
-        raise SourceError(Kind.DISCONNECTED, f"{where} broke off the connection before its answer was whole") from None
-    except NotHttpError:
-        raise SourceError(Kind.NOT_METRICS, f"{where} does not answer in HTTP") from None
-    except (OSError, ValueError) as error:
-        raise SourceError(Kind.DISCONNECTED, f"the request to {where} failed: {type(error).__name__}") from None
+def _told(error: OSError | ValueError, where: str, limits: Limits) -> SourceError:
+    """Whatever a request raises, in one line that names host and port only."""
+    if isinstance(error, ResolveError):
+        return SourceError(Kind.DNS, f"the host name of {where} cannot be resolved")
+    if isinstance(error, tls.SSLError):
+        return SourceError(Kind.TLS, f"TLS with {where} failed: {_tls_text(error)}")
+    if isinstance(error, ConnectError):
+        return _connect_error(where, error.cause)
+    if isinstance(error, TimeoutError):
+        return SourceError(Kind.TIMEOUT, f"no complete answer from {where} within {limits.timeout_s:g} s")
+    if isinstance(error, (BrokenOffError, ConnectionError)):
+        return SourceError(Kind.DISCONNECTED, f"{where} broke off the connection before its answer was whole")
+    if isinstance(error, NotHttpError):
+        return SourceError(Kind.NOT_METRICS, f"{where} does not answer in HTTP")
+    return SourceError(Kind.DISCONNECTED, f"the request to {where} failed: {type(error).__name__}")
 
 
 def _connect_error(where: str, error: OSError) -> SourceError:
