@@ -39,13 +39,14 @@ class SiteGetter:
         headers: Mapping[str, str] | None = None,
         ssl: tls.SSLContext | bool = True,
         server_name: str | None = None,
+        query: str | None = None,
     ) -> Response:
         """The site's answer at this instant. Raises SourceError for a path that it does not have."""
         parts = urlsplit(url)
         route = self._site.routes.get(parts.path)
         if route is None:
             raise SourceError(Kind.HTTP_STATUS, "HTTP 404: nothing at this path")
-        names = parse_qs(parts.query).get("name[]")
+        names = parse_qs(parts.query if query is None else query).get("name[]")
         answer = route(None if names is None else frozenset(names))
         told = {name.lower(): value for name, value in answer.headers.items()}
         return Response(200, answer.body, answer.content_type.lower(), told, 0.0)

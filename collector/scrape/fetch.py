@@ -69,6 +69,7 @@ class Getter(Protocol):
         headers: Mapping[str, str] | None = None,
         ssl: tls.SSLContext | bool = True,
         server_name: str | None = None,
+        query: str | None = None,
     ) -> Response:
         """The answer to one GET. Raises SourceError."""
 
@@ -107,7 +108,7 @@ class Fetcher:
 
     def __init__(self, session: Connections) -> None:
         self._session = session
-        self._places: dict[str, _Place] = {}
+        self._places: dict[tuple[str, str | None], _Place] = {}
         self._asked: set[int] = set()
 
     async def get(
@@ -118,20 +119,22 @@ class Fetcher:
         headers: Mapping[str, str] | None = None,
         ssl: tls.SSLContext | bool = True,
         server_name: str | None = None,
+        query: str | None = None,
     ) -> Response:
         """The answer to one GET, if it is a 200 that arrives whole within the limits.
 
         `headers` are added to ours (credentials go here). `ssl` is a context, True to verify against the system's
         authorities, False not to verify. `server_name` is the name the certificate must carry, if not the URL's.
+        `query` is asked for in place of the URL's own: many targets share a long one.
         A connection that the server closes before it answers is replaced once, within the same deadline.
         Raises SourceError, whose text holds no part of the URL but host and port.
         """
         loop = asyncio.get_running_loop()
         started_s = loop.time()
-        place = self._places.get(url)
+        place = self._places.get((url, query))
         if place is None:
-            place = _checked(url)
-            self._remember(url, place)
+            place = _checked(url, query)
+            self._remember((url, query), place)
         context = (verifying() if ssl is True else trusting() if ssl is False else ssl) if place.https else None
         request = place.request(headers)
         origin = Origin(place.host, place.port, context, server_name)
@@ -159,18 +162,18 @@ class Fetcher:
         except (OSError, ValueError) as error:
             raise _told(error, place.where, limits) from None
 
-    def _remember(self, url: str, place: _Place) -> None:
+    def _remember(self, asked: tuple[str, str | None], place: _Place) -> None:
         """From the second time on: who a server is, is asked once."""
         if len(self._asked) >= _PLACES:
             self._places.clear()
             self._asked.clear()
-        if hash(url) in self._asked:
-            self._places[url] = place
-        self._asked.add(hash(url))
+        if hash(asked) in self._asked:
+            self._places[asked] = place
+        self._asked.add(hash(asked))
 
 
-def _checked(url: str) -> _Place:
-    """A URL that may be fetched. Raises SourceError for what is never fetched."""
+def _checked(url: str, query: str | None = None) -> _Place:
+    """A URL that may be fetched, with a query in place of its own. Raises SourceError for what is never fetched."""
     try:
         parts = urlsplit(url)
         where = _where(parts)
@@ -185,7 +188,8 @@ def _checked(url: str) -> _Place:
     named = where if port != _PORTS[parts.scheme] else where.rpartition(":")[0]
     before = f"GET {quote(parts.path or '/', safe=_PATH_CHARS)}"
     after = f" HTTP/1.1\r\nHost: {quote(named, safe=_PATH_CHARS + '[]')}\r\n"
-    return _Place(parts.scheme == "https", host, port, where, before.encode(), _query(parts.query), after.encode())
+    asked = _query(parts.query if query is None else query)
+    return _Place(parts.scheme == "https", host, port, where, before.encode(), asked, after.encode())
 
 
 @lru_cache(maxsize=64)

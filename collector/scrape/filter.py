@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from collector.scrape.layout import Layout, Series
@@ -33,11 +34,11 @@ class NameFilter:
     the steady state a poll is one request and never more than a plain GET costs.
     """
 
-    __slots__ = ("_allowed", "_expected", "_layout", "_process_start", "_state", "_url")
+    __slots__ = ("_allowed", "_asked", "_expected", "_layout", "_process_start", "_state")
 
     def __init__(self, url: str, wanted: frozenset[str], enabled: bool = True) -> None:
-        self._url = filtered_url(url, wanted) if enabled else url
-        self._allowed = enabled and len(self._url) <= _URL_CHARS
+        self._asked = filtered(url, wanted)
+        self._allowed = enabled and sum(map(len, self._asked)) <= _URL_CHARS
         self._state = State.UNTRIED
         self._expected: _Shown | None = None
         self._layout: Layout | None = None
@@ -48,10 +49,10 @@ class NameFilter:
         """What is known now."""
         return self._state
 
-    def url(self) -> str | None:
-        """The URL to ask in place of the plain one; None for the plain one."""
+    def asked(self) -> tuple[str, str] | None:
+        """The URL and query to ask for in place of the plain page; None for the plain one."""
         usable = self._allowed and self._expected is not None and self._state is not State.NOT_HONOURED
-        return self._url if usable else None
+        return self._asked if usable else None
 
     def saw_plain(self, page: Page, process_start: str | None) -> None:
         """A plain page came: it says what a filtered one must hold."""
@@ -84,16 +85,19 @@ class NameFilter:
         self._state, self._expected, self._layout, self._process_start = State.UNTRIED, None, None, None
 
 
-def filtered_url(url: str, wanted: frozenset[str]) -> str:
-    """The URL that asks for these names only.
+def filtered(url: str, wanted: frozenset[str]) -> tuple[str, str]:
+    """The URL, without a query, and the query that ask for these names only.
 
     The trailing slash matters: without it vLLM's own route answers, which ignores the query.
     """
     parts = urlsplit(url)
-    query = urlencode([("name[]", name) for name in sorted(wanted)])
-    return urlunsplit(
-        parts._replace(path=parts.path.rstrip("/") + "/", query="&".join(filter(None, (parts.query, query))))
-    )
+    return urlunsplit(parts._replace(path=parts.path.rstrip("/") + "/", query="")), _query(parts.query, wanted)
+
+
+@lru_cache(maxsize=64)
+def _query(own: str, wanted: frozenset[str]) -> str:
+    """One object for all targets of an engine: it is a kilobyte and more."""
+    return "&".join(filter(None, (own, urlencode([("name[]", name) for name in sorted(wanted)]))))
 
 
 def _shown(page: Page) -> _Shown:

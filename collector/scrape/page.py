@@ -115,6 +115,10 @@ class PageParser:
         self._layout = layout
         return Page(layout.types, layout.names, values, len(layout.prefixes), layout.openmetrics, layout)
 
+    def forget(self) -> None:
+        """Such pages are not asked for any more: the next is learnt anew, or known from another target."""
+        self._layout = None
+
     def _known(self) -> Layout | None:
         """The layout of this target's last page, else of another's: a thousand like servers are learnt once."""
         if self._layout is None and self._pool is not None:

@@ -147,10 +147,10 @@ class TargetScraper:
         started_s = loop.time()
         try:
             requests = 0
-            url = None if self._engine is None else self._engine.filter.url()
-            if url is not None:
+            asked = None if self._engine is None else self._engine.filter.asked()
+            if asked is not None:
                 requests += 1
-                scraped = await self._filtered(url, started_s)
+                scraped = await self._filtered(*asked, started_s)
                 if scraped is not None:
                     return scraped
             sent_after_s = loop.time() - started_s if requests > 0 else 0.0
@@ -193,12 +193,12 @@ class TargetScraper:
         self._identity_tries = self._identity_tries + 1 if again else _IDENTITY_TRIES
         return Identification(found, tuple(notes))
 
-    async def _filtered(self, url: str, started_s: float) -> Scrape | None:
+    async def _filtered(self, url: str, query: str, started_s: float) -> Scrape | None:
         """The poll by a filtered page; None when the plain page has to be asked."""
         engine = self._engine
         assert engine is not None
         try:
-            response = await self._get(url, self._limits)
+            response = await self._get(url, self._limits, query)
             page = engine.filtered_parser.parse(response.body, response.content_type)
         except SourceError as error:
             if error.kind not in _RETRY_WITH_PLAIN:
@@ -208,6 +208,7 @@ class TargetScraper:
         start = process_start(engine.spec, page, response.headers)
         if not engine.filter.accepts(page, start):
             return None
+        engine.parser.forget()
         elapsed_s = asyncio.get_running_loop().time() - started_s
         sent_after_s = max(0.0, elapsed_s - response.duration_s)
         return await self._scraped(engine, page, response, start, (started_s, sent_after_s), 1)
@@ -271,9 +272,9 @@ class TargetScraper:
         self._engine = _Engine(spec, self._url, self._limits, self._layouts, self._name_filter, extras)
         return self._engine, self._engine.parser.parse(response.body, response.content_type)
 
-    async def _get(self, url: str, limits: Limits) -> Response:
+    async def _get(self, url: str, limits: Limits, query: str | None = None) -> Response:
         return await self._fetcher.get(
-            url, limits=limits, headers=self._headers(), ssl=self._ssl(), server_name=self._server_name
+            url, limits=limits, headers=self._headers(), ssl=self._ssl(), server_name=self._server_name, query=query
         )
 
     def _remaining(self, elapsed_s: float) -> Limits:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.request import urlopen
 
-from collector.scrape.filter import filtered_url
+from collector.scrape.filter import filtered
 from collector.servers import engine_specs
 from tests.bench.evolving import write
 from tests.bench.measure import Timing, ratio
@@ -148,7 +148,7 @@ def scraped_rows(runs: int) -> list[Row]:
     """What a server with vLLM's metrics pays for one answer: the plain page, and what we ask for by `name[]`."""
     with helper("-m", "tests.bench.scraped_server") as (process, port):
         plain = f"http://127.0.0.1:{port}/metrics"
-        urls = (plain, filtered_url(plain, engine_specs()["vllm"].wanted))
+        urls = (plain, "?".join(filtered(plain, engine_specs()["vllm"].wanted)))
         sizes = [_asked(url, 1) for url in urls]
         taken: tuple[list[float], list[float]] = ([], [])
         for _ in range(runs):

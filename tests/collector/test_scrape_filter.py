@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from collector.errors import Kind
 from collector.scrape.fetch import Fetcher, client_session
-from collector.scrape.filter import State, filtered_url
+from collector.scrape.filter import State, filtered
 from collector.scrape.target import TargetScraper
 from collector.scrape.told import Scrape
 from collector.servers import detect
@@ -131,8 +131,10 @@ def test_an_engine_that_does_not_filter_is_never_asked_to() -> None:
 
 
 def test_the_filtered_url_keeps_what_the_plain_one_says() -> None:
-    url = filtered_url("http://h:1/a/metrics?model=x", frozenset({"vllm:b", "c"}))
-    assert url == "http://h:1/a/metrics/?model=x&name%5B%5D=c&name%5B%5D=vllm%3Ab"
+    wanted = frozenset({"vllm:b", "c"})
+    asked = filtered("http://h:1/a/metrics?model=x", wanted)
+    assert asked == ("http://h:1/a/metrics/", "model=x&name%5B%5D=c&name%5B%5D=vllm%3Ab")
+    assert filtered("http://i:1/metrics?model=x", wanted)[1] is asked[1]
 
 
 def test_prometheus_clients_own_server_honours_it_for_counters_histograms_and_the_process() -> None:
