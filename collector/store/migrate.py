@@ -136,15 +136,13 @@ def require_current(engines: Engines) -> None:
 def refusing_newer(engines: Engines, scripts: Path | None = None) -> Engines:
     """The same database, whose every write first sees that no newer release has upgraded it meanwhile.
 
-    An upgrade waits for the writes in hand, and those that come wait for it. A SQLite file's lock keeps a newer release
-    out as long as we run.
+    An upgrade waits for the writes in hand, and those that come wait for it.
     """
-    if engines.sqlite:
-        return engines
     known = revisions(scripts or migrations_path())
 
     def fit(connection: Connection) -> None:
-        connection.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _ADVISORY_LOCK})
+        if not engines.sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _ADVISORY_LOCK})
         revision = connection.execute(select(_VERSIONS.c.version_num)).scalar()
         if revision is not None and revision not in known:
             raise _too_new(engines, revision, known[-1])
