@@ -6,30 +6,22 @@ A client of our own since a poll's cost is mostly its client's: aiohttp's takes 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import ssl as tls
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import NamedTuple
 
 from aiohappyeyeballs import start_connection
 
+from collector.scrape.addresses import Addresses, ConnectError, Network
 from collector.scrape.answer import Answer
 from collector.scrape.deadlines import Deadlines
 
 KEEPALIVE_S = 75.0
-_RESOLVED_S = 30.0
-_RESOLVERS = 32
-"""So many names may be looked up at once; those whose resolver hangs must not hold up the others."""
 _SECOND_ADDRESS_S = 0.25
 """RFC 8305's recommended delay before a name's next address is tried beside the first."""
 _READ_BYTES = 256 * 1024
-_DENIED = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe80::/10"))
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
 
 
 class Origin(NamedTuple):
@@ -39,22 +31,6 @@ class Origin(NamedTuple):
     port: int
     context: tls.SSLContext | None
     server_name: str | None
-
-
-class ForbiddenError(OSError):
-    """A connection to an address that is never polled, or not among the allowed ones: refused before it is made."""
-
-
-class ResolveError(OSError):
-    """The host's name has no address."""
-
-
-class ConnectError(OSError):
-    """No address of the host could be connected to; `cause` says why the last one could not."""
-
-    def __init__(self, cause: OSError) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
 
 
 class BrokenOffError(OSError):
@@ -156,12 +132,9 @@ class Connections:
         self._loop = asyncio.get_running_loop()
         self._slots = asyncio.Semaphore(at_once)
         self._deadlines = Deadlines(self._loop)
-        self._allowed = tuple(allowed)
+        self._addresses = Addresses(self._loop, allowed)
         self._buffer = memoryview(bytearray(_READ_BYTES))
         self._idle: dict[Origin, list[_Connection]] = {}
-        self._resolved: dict[tuple[str, int], tuple[float, list[AddressInfo]]] = {}
-        self._lookups: dict[tuple[str, int], asyncio.Task[list[AddressInfo]]] = {}
-        self._resolvers = ThreadPoolExecutor(_RESOLVERS, "resolver")
         self._sweep: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Connections:
@@ -178,7 +151,7 @@ class Connections:
             for connection in list(waiting):
                 connection.abort()
         self._idle.clear()
-        self._resolvers.shutdown(wait=False, cancel_futures=True)
+        self._addresses.close()
         await asyncio.sleep(0)  # so that their transports are gone when the loop is
 
     async def get(self, origin: Origin, request: bytes, limit_bytes: int, until_s: float) -> Answer:
@@ -250,7 +223,7 @@ class Connections:
                 waiting.pop(0).abort()
             if not waiting:
                 del self._idle[origin]
-        self._resolved = {key: found for key, found in self._resolved.items() if now_s < found[0]}
+        self._addresses.forget_old()
         if self._idle:
             self._sweep = self._loop.call_later(KEEPALIVE_S / 4, self._drop_old)
 
@@ -259,7 +232,7 @@ class Connections:
         (await self._connected(host, port)).close()
 
     async def _connected(self, host: str, port: int) -> socket.socket:
-        addresses = self._permitted(await self._addresses(host, port))
+        addresses = await self._addresses.of(host, port)
         try:
             return await start_connection(addresses, happy_eyeballs_delay=_SECOND_ADDRESS_S, loop=self._loop)
         except OSError as error:
@@ -279,55 +252,6 @@ class Connections:
             raise
         return connection
 
-    async def _addresses(self, host: str, port: int) -> list[AddressInfo]:
-        """The addresses of a host. A literal address is its own; names are looked up by the system's resolver."""
-        literal = host.partition("%")[0]
-        try:
-            family = socket.AF_INET6 if ipaddress.ip_address(literal).version == 6 else socket.AF_INET
-        except ValueError:
-            pass
-        else:
-            return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
-        good_until_s, found = self._resolved.get((host, port), (0.0, []))
-        if self._loop.time() < good_until_s:
-            return found
-        lookup = self._lookups.get((host, port))
-        if lookup is None:
-            lookup = self._lookups[host, port] = asyncio.create_task(self._look_up(host, port))
-        # Whoever gives up leaves it to those who ask next: a name without an answer holds one thread, not more.
-        return await asyncio.shield(lookup)
-
-    async def _look_up(self, host: str, port: int) -> list[AddressInfo]:
-        """Asks the system's resolver, which may take minutes. Raises ResolveError."""
-        try:
-            told = await self._loop.run_in_executor(self._resolvers, _looked_up, host, port)
-        except (socket.gaierror, UnicodeError):
-            raise ResolveError(host) from None
-        finally:
-            del self._lookups[host, port]
-        self._resolved[host, port] = self._loop.time() + _RESOLVED_S, told
-        return told
-
-    def _permitted(self, addresses: list[AddressInfo]) -> list[AddressInfo]:
-        """The addresses that may be connected to, whatever name led there. Raises ConnectError where none may."""
-        refusals = [self._refusal(str(one[4][0])) for one in addresses]
-        if refusals and all(refusals):
-            raise ConnectError(ForbiddenError(refusals[0]))
-        return [one for one, refusal in zip(addresses, refusals, strict=True) if refusal is None]
-
-    def _refusal(self, address: str) -> str | None:
-        """Why an address is not connected to; None when it may be."""
-        ip = _ip(address)
-        if any(ip in network for network in _DENIED):
-            return f"{address} is a link-local address, which is never polled"
-        if self._allowed and not any(ip in network for network in self._allowed):
-            return f"{address} is in no network of global.allowed_networks"
-        return None
-
-
-def _looked_up(host: str, port: int) -> list[AddressInfo]:
-    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-
 
 @cache
 def verifying() -> tls.SSLContext:
@@ -342,10 +266,3 @@ def trusting() -> tls.SSLContext:
     context.check_hostname = False
     context.verify_mode = tls.CERT_NONE
     return context
-
-
-def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An address (IPv4, or IPv6 with or without a zone); an IPv4 address in IPv6's clothes is one of IPv4."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return ip if mapped is None else mapped

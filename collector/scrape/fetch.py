@@ -12,18 +12,9 @@ from typing import NamedTuple, Protocol
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from collector.errors import Kind, SourceError
+from collector.scrape.addresses import ConnectError, ForbiddenError, Network, ResolveError
 from collector.scrape.answer import Answer, NotHttpError
-from collector.scrape.connections import (
-    BrokenOffError,
-    ConnectError,
-    Connections,
-    ForbiddenError,
-    Network,
-    Origin,
-    ResolveError,
-    trusting,
-    verifying,
-)
+from collector.scrape.connections import BrokenOffError, Connections, Origin, trusting, verifying
 from collector.scrape.limits import Limits
 
 ACCEPT = "text/plain;version=0.0.4,*/*;q=0.1"

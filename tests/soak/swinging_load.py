@@ -100,10 +100,12 @@ def ask_llama(port: int, prompt: int, tokens: int, chance: random.Random) -> Ans
     prompt_s = None
     with urlopen(request, timeout=300) as answer:
         for line in answer:
-            if line.startswith(b"data: "):
+            if not line.startswith(b"data: "):
+                continue
+            if b'"timings"' in line:  # the last line, which has no token
+                prompt_s = json.loads(line[len(b"data: ") :])["timings"]["prompt_ms"] / 1000
+            else:
                 tokens_s.append(time.time())
-                if b'"timings"' in line:
-                    prompt_s = json.loads(line[len(b"data: ") :])["timings"]["prompt_ms"] / 1000
     assert prompt_s is not None
     return Answer(tokens_s[0] - prompt_s, time.time(), tuple(tokens_s))
 
