@@ -105,12 +105,10 @@ class PageParser:
         declared_openmetrics = content_type.startswith("application/openmetrics-text")
         lines = body.split(b"\n")
         layout = self._known()
-        rests = None if layout is None else layout.rests(body, lines, declared_openmetrics)
-        values = None if layout is None or rests is None else _values(rests, layout.openmetrics)
+        values = None if layout is None else _values(layout, body, lines, declared_openmetrics)
         if layout is None or values is None:
             layout = self._learn(body, lines, content_type, declared_openmetrics)
-            rests = layout.rests(body, lines, declared_openmetrics)
-            values = None if rests is None else _values(rests, layout.openmetrics)
+            values = _values(layout, body, lines, declared_openmetrics)
             assert values is not None  # the full parse has read them all
         self._layout = layout
         return Page(layout.types, layout.names, values, len(layout.prefixes), layout.openmetrics, layout)
@@ -134,8 +132,11 @@ class PageParser:
         return layout
 
 
-def _values(rests: Sequence[bytes], openmetrics: bool) -> list[float] | None:
-    """The wanted values, each of what follows its series; None when one is no number."""
+def _values(layout: Layout, body: bytes, lines: list[bytes], declared_openmetrics: bool) -> list[float] | None:
+    """The wanted values; None when the page has another shape, or one is no number."""
+    rests = layout.rests(body, lines, declared_openmetrics)
+    if rests is None:
+        return None
     try:
         values = list(map(float, rests))
     except ValueError:
@@ -144,6 +145,6 @@ def _values(rests: Sequence[bytes], openmetrics: bool) -> list[float] | None:
         if b"_" not in b"".join(rests):  # Python's float() takes 1_000, the format does not
             return values
     try:
-        return [number(rest, openmetrics) for rest in rests]
+        return [number(rest, layout.openmetrics) for rest in rests]
     except BadLineError:
         return None
