@@ -10,8 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from collector.scrape.vllm_steps import vllm_step
 
 FEWEST_ALIKE = 20
@@ -64,28 +62,4 @@ def steps_told(log: bytes, sizes: Iterable[tuple[float, int]]) -> list[Piece]:
         step = vllm_step(line)
         if step is not None:
             pieces.append(Piece(at_s, (step.prompt_tokens, step.sequences), step.took_s))
-    return pieces
-
-
-def gaps_between_tokens(answers: Iterable[tuple[float, Sequence[float]]]) -> list[Piece]:
-    """Steps by what clients saw: answers are when the server began with the prompt, and when each token came.
-
-    Gaps in which a prompt was under way, or another answer came or went, are left out: of a kind are those with as many
-    answers under way.
-    """
-    told = list(answers)
-    begun = np.sort([began_s for began_s, _ in told])
-    first = np.sort([tokens_s[0] for _, tokens_s in told])
-    last = np.sort([tokens_s[-1] for _, tokens_s in told])
-    pieces: list[Piece] = []
-    for _, tokens_s in told:
-        before, after = np.array(tokens_s[:-1]), np.array(tokens_s[1:])
-        prompts = np.searchsorted(begun, after) - np.searchsorted(first, before, "right")
-        come = np.searchsorted(first, before, "right")
-        gone = np.searchsorted(last, before, "right")
-        steady = (prompts == 0) & (gone == np.searchsorted(last, after))
-        pieces += [
-            Piece(float(after[at]), (int(come[at] - gone[at]),), float(after[at] - before[at]))
-            for at in np.flatnonzero(steady)
-        ]
     return pieces

@@ -30,12 +30,11 @@ DECODE_HEAVY, PROMPT_HEAVY, MIXED = (32, 64), (480, 8), (200, 32)
 class Answer:
     """A request by the clients' clock (unix seconds): when the server began with its prompt, and when it was done.
 
-    The start is None where the server does not tell how long it took for the prompt. `tokens_s`: when each token came.
+    The start is None where the server does not tell how long it took for the prompt.
     """
 
     began_s: float | None
     ended_s: float
-    tokens_s: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A run: every poll, every request, how busy the machine was, and pieces of work that tell how fast it was."""
+    """A run: every poll, every request, how busy the machine was, and pieces of work that tell how fast, if any do."""
 
     samples: list[ReplicaSample]
     answers: list[Answer]
@@ -96,18 +95,17 @@ def ask_llama(port: int, prompt: int, tokens: int, chance: random.Random) -> Ans
     text = "".join(chance.choices("abcdefghijklmnop", k=prompt))
     body = {"prompt": text, "n_predict": tokens, "ignore_eos": True, "cache_prompt": False, "stream": True}
     request = Request(f"http://127.0.0.1:{port}/completion", json.dumps(body).encode())
-    tokens_s: list[float] = []
-    prompt_s = None
+    first_s, prompt_s = None, None
     with urlopen(request, timeout=300) as answer:
         for line in answer:
-            if not line.startswith(b"data: "):
-                continue
-            if b'"timings"' in line:  # the last line, which has no token
-                prompt_s = json.loads(line[len(b"data: ") :])["timings"]["prompt_ms"] / 1000
-            else:
-                tokens_s.append(time.time())
+            if line.startswith(b"data: "):
+                first_s = first_s or time.time()
+                if b'"timings"' in line:
+                    prompt_s = json.loads(line[len(b"data: ") :])["timings"]["prompt_ms"] / 1000
+    ended_s = time.time()
+    assert first_s is not None
     assert prompt_s is not None
-    return Answer(tokens_s[0] - prompt_s, time.time(), tuple(tokens_s))
+    return Answer(first_s - prompt_s, ended_s)
 
 
 def machine_now(pid: int, log: Path | None = None) -> Machine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.soak.drift import FEWEST_ALIKE, Piece, gaps_between_tokens, slowdown, steps_told
+from tests.soak.drift import FEWEST_ALIKE, Piece, slowdown, steps_told
 
 FITTED, HELD_OUT = (0.0, 100.0), (100.0, 200.0)
 
@@ -35,12 +35,3 @@ def test_vllms_steps_are_done_by_the_first_look_that_finds_their_line() -> None:
     log = first + other + line % 2 + line % 3
     sizes = [(5.0, 0), (10.0, len(first)), (15.0, len(log) - 1), (20.0, len(log))]
     assert steps_told(log, sizes) == [Piece(at_s, (32, 2), 0.025) for at_s in (10.0, 15.0, 20.0)]
-
-
-def test_a_gap_between_tokens_counts_while_no_prompt_is_read_and_nobody_comes_or_goes() -> None:
-    """One answer from 1 s on; another's prompt is read from 3.5 to 5 s, and its last token comes at 6 s."""
-    one = (0.5, [1.0, 2.0, 3.0, 5.1, 6.1, 7.1])
-    other = (3.5, [5.0, 6.0])
-    told = gaps_between_tokens([one, other])
-    assert [(piece.at_s, piece.kind) for piece in told] == [(2.0, (1,)), (3.0, (1,)), (7.1, (1,)), (6.0, (2,))]
-    assert [piece.took_s for piece in told] == pytest.approx([1.0] * 4)
