@@ -135,35 +135,47 @@ def ladder(
     totals: Totals, account: PhaseAccount, hardware: Hardware | Missing, model: StepModel | Missing
 ) -> tuple[Rung, ...]:
     """Every rung, best first, with what it gave to this account."""
-    known = {name: one for name in FIGURES if isinstance(one := getattr(account, name), Estimate)}
+    known = [
+        (name, one.method, one.evidence) for name in FIGURES if isinstance(one := getattr(account, name), Estimate)
+    ]
+    whole = hardware if isinstance(hardware, Missing) else work(totals)
+    return _ladder(tuple(known), *map(_reason, (measured_prefill(totals, account.busy), whole, model)))
+
+
+def _reason(one: object) -> str | None:
+    return one.reason if isinstance(one, Missing) else None
+
+
+@lru_cache(maxsize=1024)
+def _ladder(
+    told: tuple[tuple[str, str, Evidence], ...], no_timers: str | None, no_roofline: str | None, no_model: str | None
+) -> tuple[Rung, ...]:
+    """The ladder of figures told by name, method and evidence, and why there is none of a kind: one for all alike."""
 
     def gave(*sources: str) -> tuple[str, ...]:
-        return tuple(name for name, one in known.items() if one.method.startswith(sources))
+        return tuple(name for name, method, _ in told if method.startswith(sources))
 
+    evidence = {name: one for name, _, one in told}
     timers = gave("engine_", "gpu_duty_cycle")
     fitted, modelled = gave(STEP_MODEL), gave("roofline", "steps_times", "requests_running")
     assumed = gave("article_")
-    measured = measured_prefill(totals, account.busy)
-    done = work(totals)
     better = "not needed: a better rung told them"
-    told = _shares(fitted) or not isinstance(measured, Missing)
-    why = hardware if isinstance(hardware, Missing) else done if isinstance(done, Missing) else None
-    lowest = better if told or why is None else why.reason
-    unfitted = better if isinstance(account.prefill_marginal, Estimate) else "this span has too little to apply it to"
-    weaker = {known[name].evidence for name in _shares(fitted) if name != "memory_bound"} - {Evidence.FITTED}
+    lowest = better if _shares(fitted) or no_timers is None or no_roofline is None else no_roofline
+    unfitted = better if "prefill_marginal" in evidence else "this span has too little to apply it to"
+    weaker = {evidence[name] for name in _shares(fitted) if name != "memory_bound"} - {Evidence.FITTED}
     undecided = f"live data do not decide what a step costs: {weaker.pop().value} only" if weaker else None
     return (
         _rung(
             Evidence.MEASURED,
             "the engine's timers and the GPU's duty cycle",
             timers,
-            measured.reason if isinstance(measured, Missing) else None,
+            no_timers,
         ),
         _rung(
             Evidence.FITTED,
             "the step-time model, fitted to this server",
             fitted,
-            undecided if _shares(fitted) else model.reason if isinstance(model, Missing) else unfitted,
+            undecided if _shares(fitted) else unfitted if no_model is None else no_model,
         ),
         _rung(
             Evidence.MODELLED,
@@ -178,7 +190,7 @@ def ladder(
             None
             if assumed
             else better
-            if "memory_bound" in known
+            if "memory_bound" in evidence
             else "prefill is not measured, or the batch is large",
         ),
     )

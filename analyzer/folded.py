@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -94,7 +94,7 @@ class _Shape:
             return self.make, slice(0, self.numbers), slice(0, self.words)
         if self.kind in (_WORD, _KEPT):
             return partial(_under, self.make, path), slice(0, 0), slice(0, self.words)
-        names = self.form if self.kind is dict else [one.name for one in fields(self.kind)]
+        names = self.form if self.kind is dict else _field_names(self.kind) or ()
         if path[0] not in names:
             raise KeyError(path[0])
         at = names.index(path[0])
@@ -132,21 +132,28 @@ def _taken(value: Any, kept: Mapping[int, int], numbers: list[float], words: lis
     if isinstance(value, float):
         numbers.append(value)
         return _shape(_NUMBER, None, ())
-    if id(value) in kept:
+    if kept and id(value) in kept:
         return _shape(_KEPT, kept[id(value)], ())
+    kind: Any = type(value)
+    names = _field_names(kind)
+    if names is not None:
+        own = [getattr(value, name) for name in names]
+        return _shape(kind, None, tuple([_taken(one, kept, numbers, words) for one in own]))
     if isinstance(value, np.ndarray) and value.dtype == np.float64:
         numbers.extend(value.ravel().tolist())
         return _shape(np.ndarray, value.shape, ())
+    if kind is tuple:
+        return _shape(tuple, None, tuple([_taken(one, kept, numbers, words) for one in value]))
     if isinstance(value, Mapping):
-        return _shape(dict, tuple(value), tuple(_taken(one, kept, numbers, words) for one in value.values()))
-    if type(value) is tuple:
-        return _shape(tuple, None, tuple(_taken(one, kept, numbers, words) for one in value))
-    if is_dataclass(value):
-        kind: Any = type(value)
-        own = [getattr(value, one.name) for one in fields(kind)]
-        return _shape(kind, None, tuple(_taken(one, kept, numbers, words) for one in own))
+        return _shape(dict, tuple(value), tuple([_taken(one, kept, numbers, words) for one in value.values()]))
     words.append(value)
     return _shape(_WORD, None, ())
+
+
+@cache
+def _field_names(kind: Any) -> tuple[str, ...] | None:
+    """A dataclass's; None for what is none."""
+    return tuple(one.name for one in fields(kind)) if is_dataclass(kind) else None
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import isnan, nan
 from typing import TypeVar, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 T = TypeVar("T")
 
 
@@ -15,13 +18,18 @@ class Rows(Sequence[T]):
 
     __slots__ = ("_numbers", "_width", "kind")
 
-    def __init__(self, kind: Callable[..., T], rows: Iterable[Sequence[float | None]]) -> None:
-        """`rows` are equally long; None may stand in them, not a number may not."""
+    def __init__(self, kind: Callable[..., T], rows: Iterable[Sequence[float | None]] | NDArray[np.float64]) -> None:
+        """`rows` are equally long; None may stand in them, not a number may not. In an array it stands for None."""
         self.kind = kind
-        held = list(rows)
-        self._width = len(held[0]) if held else 1
+        if isinstance(rows, np.ndarray):
+            self._width: int = rows.shape[1]
+            numbers: list[float] = rows.ravel().tolist()
+        else:
+            held = list(rows)
+            self._width = len(held[0]) if held else 1
+            numbers = [nan if one is None else one for row in held for one in row]
         # Of a list, whose length is known, an array takes no more than it needs.
-        self._numbers = array("d", [nan if one is None else one for row in held for one in row])
+        self._numbers = array("d", numbers)
 
     def __len__(self) -> int:
         return len(self._numbers) // self._width

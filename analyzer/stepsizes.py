@@ -9,7 +9,7 @@ prompt tokens. An engine that books a whole prompt on the step that ends it make
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import inf
 
 import numpy as np
@@ -34,6 +34,7 @@ _PLACES = np.linspace(0, 1, 65)
 _GRID = _BEGINS ** (1 - _PLACES[:, None]) * _ENDS ** _PLACES[:, None]
 """Tokens at each place within each bucket, shape (places, buckets)."""
 MIDDLE = 0.5
+_ZERO = np.zeros(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,9 @@ class StepSize:
     steps: float
     busy: float | None
     step_s: float | None
+
+
+_FIGURES = len(fields(StepSize))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +83,13 @@ def step_sizes(totals: Totals, model: StepModel | Missing, evidence: Evidence) -
     seconds: Column | None = None
     if not isinstance(model, Missing) and not isinstance(batch, Missing):
         seconds = _seconds(model, tokens, *batch)
-    steps = counts / counted
-    nothing: list[float | None] = [None] * len(UPPER)
-    busy, lengths_s = nothing, nothing
+    table = np.full((len(UPPER), _FIGURES), np.nan)  # in the order of `StepSize`
+    table[:, 0], table[:, 1], table[:, 2] = UPPER, tokens, counts / counted
     if seconds is not None:
         spent = counts * seconds
-        busy, lengths_s = (spent / spent.sum()).tolist(), seconds.tolist()
-    columns = (UPPER, tokens.tolist(), steps.tolist(), busy, lengths_s)
+        table[:, 3], table[:, 4] = spent / spent.sum(), seconds
     return StepSizes(
-        sizes=Rows(StepSize, zip(*columns, strict=True)),
+        sizes=Rows(StepSize, table),
         counted_steps=counted,
         mean_tokens=float(counts @ tokens / counted),
         largest_batch=None if isinstance(batch, Missing) else batch[0] * batch[1],
@@ -119,7 +121,7 @@ def _largest_batch(counts: Column, counted: float, tokens: Column, totals: Total
     wanted = generated / steps * counted
     ends = tokens[counts > 0]
     reached = np.minimum(tokens, ends[:, None]) @ counts
-    most = float(np.interp(wanted, [0.0, *reached], [0.0, *ends]))
+    most = float(np.interp(wanted, np.concatenate([_ZERO, reached]), np.concatenate([_ZERO, ends])))
     return most, sequence_steps / generated
 
 

@@ -81,7 +81,7 @@ def _together(known: Sequence[StepSizes]) -> StepSizes:
     )
     rows = np.column_stack([up_to[0], mean_tokens, count / counted.sum(), spent_s / spent_s.sum(), length_s])
     return StepSizes(
-        sizes=Rows(StepSize, rows.tolist()),
+        sizes=Rows(StepSize, rows),
         counted_steps=float(counted.sum()),
         mean_tokens=float(np.array([one.mean_tokens for one in known]) @ counted / counted.sum()),
         largest_batch=None,

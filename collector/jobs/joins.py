@@ -39,6 +39,9 @@ class GpuJoin:
     note: str = ""
 
 
+_NO_JOIN = GpuJoin()
+
+
 @dataclass(slots=True)
 class GpuJoins:
     """The joins of all targets: what is stated at once, what is found since the last look."""
@@ -48,7 +51,7 @@ class GpuJoins:
 
     def of(self, target: Target) -> GpuJoin:
         """The target's join."""
-        return self._told(target) or self._found.get(target.url, GpuJoin())
+        return self._told(target) or self._found.get(target.url, _NO_JOIN)
 
     def unstated(self, targets: Iterable[Target]) -> list[Target]:
         """The targets whose GPUs neither the configuration nor a label tells."""

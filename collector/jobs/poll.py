@@ -134,8 +134,8 @@ class PollTarget:
         if len(self._last) > len(found):
             shown = {(one.model, one.rank) for one in scrape.reading.replicas}
             self._last = {replica: former for replica, former in self._last.items() if replica in shown}
+            self._sparse.keep(one.replica for one in found)
         due = [one for one in found if self._sparse.due(one.replica, start, now_s, self._target.interval_s)]
-        self._sparse.keep(one.replica for one in found)
         if not due:
             return found
         histograms = scrape.reading.histograms()

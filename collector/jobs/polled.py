@@ -46,12 +46,12 @@ class Roster:
 
     def show(self, target: str, polled: Sequence[Polled]) -> None:
         """These are what a target shows now: its other replicas are no longer there."""
-        shown, before = {one.replica for one in polled}, self._shown.get(target)
-        for key in (self._of(target) if before is None else before) - shown:
-            self._forget(key)
-        self._shown[target] = shown
-        for one in polled:
-            self.polled[one.replica] = one
+        shown, before = {one.replica: one for one in polled}, self._shown.get(target)
+        if before is None or before != shown.keys():
+            for key in (self._of(target) if before is None else before) - shown.keys():
+                self._forget(key)
+            self._shown[target] = set(shown)
+        self.polled.update(shown)
 
     def recall(self, polled: Polled, epoch: int) -> None:
         """A replica that an earlier run saw, unless its target has shown since what is there."""

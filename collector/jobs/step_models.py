@@ -262,7 +262,10 @@ def _with(known: ReplicaHistory, one: _Fitted) -> ReplicaHistory:
 
 
 def _length_s(known: ReplicaHistory) -> float:
-    return known.parts[-1].totals.end_s - known.parts[0].totals.start_s if known.parts else 0.0
+    """Of the warm parts; before there are any, of what there is."""
+    if known.parts:
+        return known.parts[-1].totals.end_s - known.parts[0].totals.start_s
+    return 0.0 if known.history is None else known.history.end_s - known.history.start_s
 
 
 def _stale(key: ReplicaKey, one: _Fitted, now_s: float) -> bool:

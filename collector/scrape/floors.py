@@ -36,11 +36,14 @@ class Floors:
 
     def _held(self, replica: ReplicaReading) -> ReplicaReading:
         before = self._last.get((replica.model, replica.rank))
-        if before is None or fell(before.fields, replica.fields, self._fields):
+        if before is None:
             return replica
         higher = {}
         for name in self._fields:
             old, new = before.fields[name], replica.fields[name]
             if old is not None and new is not None and new < old:
                 higher[name] = old
-        return replace(replica, fields={**replica.fields, **higher}) if higher else replica
+        # Whether it was restarted is asked last: hardly ever is anything lower.
+        if not higher or fell(before.fields, replica.fields, self._fields):
+            return replica
+        return replace(replica, fields={**replica.fields, **higher})

@@ -29,13 +29,15 @@ class Page:
     """What a page says about the wanted names.
 
     `types` holds every declared type as written, by declared name. `names` holds every sample name of the page,
-    wanted or not. `values` are those of the layout's series, in its order; NaN means no value. `sample_count` counts
-    all samples. `layout` is the same object for pages of the same shape.
+    wanted or not. `values` are those of the layout's series, in its order; NaN means no value. `whole`: every wanted
+    series surely has a value (infinities of both signs leave it open). `sample_count` counts all samples. `layout` is
+    the same object for pages of the same shape.
     """
 
     types: Mapping[str, str]
     names: frozenset[str]
     values: Sequence[float]
+    whole: bool
     sample_count: int
     openmetrics: bool
     layout: Layout
@@ -48,11 +50,6 @@ class Page:
             for series, value in zip(self.layout.series, self.values, strict=True)
             if not isnan(value)
         )
-
-    @property
-    def whole(self) -> bool:
-        """Whether every wanted series surely has a value. (Infinities of both signs leave it open.)"""
-        return not isnan(sum(self.values))
 
 
 class LayoutPool:
@@ -111,7 +108,8 @@ class PageParser:
             values = _values(layout, body, lines, declared_openmetrics)
             assert values is not None  # the full parse has read them all
         self._layout = layout
-        return Page(layout.types, layout.names, values, len(layout.prefixes), layout.openmetrics, layout)
+        whole = not isnan(sum(values))
+        return Page(layout.types, layout.names, values, whole, len(layout.prefixes), layout.openmetrics, layout)
 
     def forget(self) -> None:
         """Such pages are not asked for any more: the next is learnt anew, or known from another target."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from analyzer.histograms import BUCKETS
@@ -60,8 +60,12 @@ def process_start(spec: EngineSpec, page: Page, headers: Mapping[str, str]) -> s
         return headers.get(spec.process_start_header.lower())
     starts = places(spec, page).starts
     if len(starts) == 1:
-        return repr(page.values[starts[0]])
+        return _spelled(page.values[starts[0]])
     return ",".join(map(repr, sorted({page.values[at] for at in starts}))) or None
+
+
+_spelled = lru_cache(maxsize=4096)(float.__repr__)
+"""The same few thousand starts are told with every poll."""
 
 
 def read(
@@ -89,15 +93,15 @@ def read(
     told: dict[str, str] = {}
     replicas = []
     for replica, found in values.items():
-        given: dict[str, float | None] = dict.fromkeys(spec.provides)
-        given.update((name, value) for name, value in found.items() if name in given)
+        given = {name: found.get(name) for name in spec.provides}
         live = frozenset[str]()
         if spec.derive is not None:
             inputs: dict[str, float | None] = dict.fromkeys(spec.derived_from)
             inputs.update(found)
-            beside = extras or {}
-            for rank in (ANY_RANK, replica[1]):
-                inputs.update((name, value) for name, value in beside.get(rank, {}).items() if name in spec.asked)
+            if extras:
+                for rank in (ANY_RANK, replica[1]):
+                    beside = extras.get(rank, {})
+                    inputs.update((name, value) for name, value in beside.items() if name in spec.asked)
             derived = spec.derive(inputs, context)
             given.update(derived.fields)
             told.update(derived.notes)

@@ -123,7 +123,7 @@ def test_the_first_model_of_a_replica_brings_a_capacity_or_word_that_its_turn_co
     made = models(Stored())
     before = made.prepared(history(swinging()[:1]), H100, 1, 0.0)
     made.keep([KEY], 0)
-    after = made.prepared(history(swinging()), H100, 1, 60.0)
+    after = made.prepared(history(swinging()), H100, 1, 76.0)
     assert before.capacity is not None
     assert after.capacity is not None
 
@@ -182,6 +182,17 @@ def test_a_replica_without_a_model_is_tried_every_time() -> None:
 
     assert isinstance(made.prepared(history(()), CHAT, 1, 0.0).model, Missing)
     assert isinstance(made.prepared(history(swinging()), CHAT, 1, 1.0).model, StepModel)
+
+
+def test_a_replica_that_is_still_warming_up_is_tried_when_a_minute_of_it_has_come() -> None:
+    """Two minutes were seen, none of them warm; a quarter longer for some replicas than for others."""
+    made = models(Stored())
+    young = replace(history(()), history=Linear().part(9, span_s=120.0).totals)
+    first = made.prepared(young, CHAT, 1, 0.0)
+
+    assert made.due({KEY: 1}, 59.0) == set()
+    assert made.with_former(young).decision is first.decision
+    assert made.due({KEY: 1}, 76.0) == {KEY}
 
 
 def test_a_gone_replica_is_forgotten() -> None:
