@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from analyzer.article import identify_bottleneck
 from analyzer.article_answers import ArticleAnswers, Workload, article_answers
 from analyzer.assumptions import DEFAULT_SCHEMES, Deployment, Policy
+from analyzer.canary import Tried
 from analyzer.capacity.fleet import FleetCapacity, fleet_capacity
 from analyzer.combine import total, weighted_mean
 from analyzer.elsewhere import Elsewhere, Option, options
@@ -67,10 +68,12 @@ def report_deployment(
     policy: Policy,
     now_s: float,
     found: Sequence[Elsewhere] = (),
+    tried: Sequence[Tried] = (),
 ) -> DeploymentReport:
     """The report of one deployment.
 
-    `former` holds the last verdict states by scheme, `found` what its busiest replica would carry on other GPUs.
+    `former` holds the last verdict states by scheme, `found` what its busiest replica would carry on other GPUs,
+    `tried` the replicas whose steps are compared.
     """
     replicas = sorted(replicas, key=lambda one: not one.fresh)
     decided = [one for one in replicas if _long_enough(one, policy)]
@@ -101,6 +104,7 @@ def report_deployment(
         fleet=fleet,
         price_stale=None if price is None else is_stale(price, now_s),
         missing=_missing_data(replicas, decided, busy, policy),
+        tried=tried,
     )
     schemes = deployment.schemes or DEFAULT_SCHEMES
     exclusive = weighted_mean([one.decision.prefill_exclusive for one in decided], weights)

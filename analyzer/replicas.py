@@ -97,6 +97,8 @@ class ReplicaHistory:
     epoch_started_s: float | None = None
     calibrated_to_s: float | None = None
     """Unix time up to which `model` has seen traffic; None where there is no model."""
+    compared: bool = False
+    """Whether its steps are compared with those of replicas of its deployment that serve another format."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from analyzer.assumptions import Deployment, Policy
+from analyzer.canary import Tried, tried_of
 from analyzer.deployments import DeploymentReport, report_deployment
 from analyzer.elsewhere import elsewhere
 from analyzer.evidence import Estimate, Missing
@@ -55,6 +56,7 @@ def analyse(
     replicas, reports, failures = [], [], []
     workloads, unknown = {}, set()
     busiest: dict[str, tuple[float, ReplicaHistory]] = {}
+    tried: dict[str, list[Tried]] = {}
     for known in fleet:
         deployment = stated.get(known.deployment)
         if deployment is None:
@@ -62,6 +64,8 @@ def analyse(
             continue
         try:
             one = report_replica(known, deployment, now_s)
+            if known.compared:
+                tried.setdefault(deployment.name, []).append(tried_of(known, deployment))
         except (ArithmeticError, LookupError, ValueError) as error:
             failures.append(f"{known.replica.target} {known.replica.model}: {error}")
             continue
@@ -76,7 +80,8 @@ def analyse(
         states = {scheme: state for (name, scheme), state in former.items() if name == deployment.name}
         try:
             found = elsewhere(busiest[deployment.name][1], deployment) if deployment.name in busiest else ()
-            reports.append(report_deployment(deployment, members, states, policy, now_s, found))
+            compared = tried.get(deployment.name, ())
+            reports.append(report_deployment(deployment, members, states, policy, now_s, found, compared))
             workloads[deployment.name] = workload(members)
         except (ArithmeticError, LookupError, ValueError) as error:
             failures.append(f"deployment {deployment.name}: {error}")

@@ -39,7 +39,9 @@ def _made(kind: Any, plain: Mapping[str, Any], left_out: str) -> Any:
     hints = _hints(kind)
     values = {}
     for one in fields(kind):
-        if one.metadata.get("plain", True):
+        if one.name not in plain and Missing in get_args(hints[one.name]):
+            values[one.name] = Missing(left_out)  # a release before this one did not have it
+        elif one.metadata.get("plain", True):
             values[one.name] = _value(hints[one.name], plain[one.name], left_out)
         elif one.default is MISSING and one.default_factory is MISSING:
             values[one.name] = _nothing(hints[one.name], left_out)

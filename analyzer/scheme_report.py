@@ -8,6 +8,7 @@ from typing import Any
 
 from analyzer.article_beside import Beside, Inputs, beside
 from analyzer.assumptions import Deployment, Policy, Quality
+from analyzer.canary import Canary, Tried, canary_of
 from analyzer.capacity.fleet import FleetCapacity, SchemeCapacity, scheme_capacity
 from analyzer.capacity.live import ReplicaCapacity
 from analyzer.combine import weighted_mean
@@ -55,6 +56,8 @@ class Seen:
     fleet: FleetCapacity
     price_stale: bool | None
     missing: tuple[str, ...]
+    tried: Sequence[Tried]
+    """Replicas of different formats, whose steps are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class SchemeReport:
     amdahl_speedup: Figure
     article_speedup: Figure
     prediction: Prediction | Missing
+    canary: Canary | Missing
+    """What it did on a replica that serves it, beside what was predicted."""
     capacity: SchemeCapacity
     """The load that the replicas carry under it, and how many of them the peak needs."""
     money: Money
@@ -131,6 +136,7 @@ def report_scheme(name: str, seen: Seen, former: VerdictState | None, policy: Po
         amdahl_speedup=amdahl,
         article_speedup=article,
         prediction=prediction,
+        canary=canary_of(name, seen.tried),
         capacity=carried,
         money=worth,
         quality=quality,

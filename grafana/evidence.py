@@ -10,7 +10,7 @@ from verdicts import SIMULATED
 _NAME = "{{target}} {{model_name}} {{rank}}"
 _BY = "instance, deployment, target, model_name, rank"
 _DAY_S = 86_400
-_NEVER_CHECKED = "no prediction was checked against a canary yet"
+_NEVER_CHECKED = "no replica serves a scheme beside one that is not quantized, or what a step costs is not decided yet"
 _NO_MODEL = "no step model is fitted: the engine counts no steps, or ten minutes of traffic are still to come"
 
 

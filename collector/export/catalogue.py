@@ -109,7 +109,8 @@ CATALOGUE: tuple[Metric, ...] = (
         "breakeven_prediction_realised_ratio",
         "gauge",
         ("deployment", "scheme", *ESTIMATE),
-        "Realised over predicted step speed-up, of a scheme that was tried on a canary.",
+        "Realised over predicted step speed-up, of a scheme that a replica serves beside one that is not quantized. "
+        "The bounds are those of what was realised.",
     ),
     # A deployment as a whole, over the decision span.
     Metric("breakeven_deployment_replicas", "gauge", ("deployment",), "Replicas of the deployment."),

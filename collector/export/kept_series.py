@@ -52,6 +52,7 @@ KEPT = frozenset(
         "breakeven_verdict_since_timestamp_seconds",
         "breakeven_scheme_already_served",
         "breakeven_scheme_speedup_ratio",
+        "breakeven_prediction_realised_ratio",
         "breakeven_scheme_quality_timestamp_seconds",
         "breakeven_facts_timestamp_seconds",
     }
@@ -132,6 +133,8 @@ def _scheme(one: Plain, labels: Mapping[str, str]) -> Iterator[Series]:
     yield from _number("breakeven_scheme_already_served", labels, one.get("already_served"))
     for rule, field in (("adopted", "speedup"), ("amdahl", "amdahl_speedup"), ("article", "article_speedup")):
         yield from _bounds("breakeven_scheme_speedup_ratio", {**labels, "rule": rule}, one.get(field))
+    canary = one.get("canary") or {}
+    yield from _bounds("breakeven_prediction_realised_ratio", labels, canary.get("ratio"))
     money = one.get("money") or {}
     for name, field in _MONEY.items():
         yield from _bounds(name, labels, money.get(field))

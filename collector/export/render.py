@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from math import inf, isinf
 
+from analyzer.canary import Canary
 from analyzer.deployments import DeploymentReport
 from analyzer.evidence import Estimate, Evidence
 from analyzer.money import Mode, TokenCosts
@@ -27,11 +28,9 @@ REPORT_STALE_INTERVALS = 5
 
 
 def live_series(state: State) -> Iterator[Series]:
-    """What changes with every poll: health, targets, GPUs, and checked predictions, which come when they come."""
+    """What changes with every poll: health, targets and GPUs."""
     yield from health_series(state)
     yield from gpu_series(state)
-    for (name, scheme), realised in state.realised.items():
-        yield from bounds("breakeven_prediction_realised_ratio", {"deployment": name, "scheme": scheme}, realised)
 
 
 def report_series(report: Report) -> Iterator[Series]:
@@ -182,6 +181,8 @@ def _scheme(one: SchemeReport, labels: Mapping[str, str]) -> Iterator[Series]:
     if isinstance(one.prediction, Prediction):
         tokens = one.prediction.break_even_tokens
         yield "breakeven_scheme_break_even_tokens", labels, inf if tokens is None else tokens
+    if isinstance(one.canary, Canary):
+        yield from bounds("breakeven_prediction_realised_ratio", labels, one.canary.ratio)
     yield from scheme_series(one.capacity, labels)
     yield from beside_series(one.article, labels)
     money = one.money

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from analyzer.evidence import Estimate
 from analyzer.report import Report
 from analyzer.samples import GpuSample
 from collector.export.listen import Counts
@@ -22,8 +21,6 @@ class State:
     gpus: Mapping[str, GpuSample] = field(default_factory=dict)
     gpu_absent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Why a GPU does not report a figure, by UUID and figure."""
-    realised: Mapping[tuple[str, str], Estimate] = field(default_factory=dict)
-    """Realised over predicted speed-up by (deployment, scheme), of the predictions that were checked."""
     analyses: Callable[[], bool] | None = None
     """Whether this daemon is the one that analyses now; None before it was asked for."""
     ready: bool = False

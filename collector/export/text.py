@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from collector.export.article_lines import article_lines, beside_line
+from collector.export.canary_line import address, canary_line
 from collector.export.capacity_lines import fleet_lines, scheme_line
 from collector.export.option_lines import option_lines
 from collector.export.step_line import evidence_line
@@ -62,18 +63,11 @@ def _deployment(one: Plain, members: Sequence[Plain], *, wide: bool) -> Renderab
     lines += [Text(f"  {line}") for line in fleet_lines(one["capacity"])]
     lines += [Text(f"  {line}") for line in option_lines(one["options"])]
     lines += [Text(f"  {line}", "dim") for line in article_lines(one["article"])]
-    lines += [Text(f"  {_address(member)}: {evidence_line(member)}", "dim") for member in members]
+    lines += [Text(f"  {address(member['replica'])}: {evidence_line(member)}", "dim") for member in members]
     lines += [Text(f"  assumed: {text}", "yellow") for text in one.get("assumed", ())]
     if wide:
         return Group(*lines, _table(one["schemes"]))
     return Group(*lines, *(line for scheme in one["schemes"] for line in _scheme(scheme)))
-
-
-def _address(member: Plain) -> str:
-    """Host and port, with the rank where there are several."""
-    target, rank = str(member["replica"]["target"]), member["replica"]["rank"]
-    address = target.partition("://")[2].partition("/")[0] or target
-    return address if rank == "0" else f"{address} rank {rank}"
 
 
 def _table(schemes: Sequence[Plain]) -> Table:
@@ -117,10 +111,9 @@ def _scheme(one: Plain) -> list[RenderableType]:
 
 
 def _beside(one: Plain) -> list[str]:
-    """What a replica would carry, and what the article would say."""
-    lines = [scheme_line(one["capacity"])]
-    article = beside_line(one["article"])
-    return lines if article is None else [*lines, article]
+    """What a replica would carry, what one that serves it does, and what the article would say."""
+    told = (scheme_line(one["capacity"]), canary_line(one.get("canary")), beside_line(one["article"]))
+    return [line for line in told if line is not None]
 
 
 def _avoided(money: Plain) -> str:

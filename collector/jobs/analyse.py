@@ -11,6 +11,7 @@ from math import inf
 from sqlalchemy import Connection
 
 from analyzer.assumptions import Deployment, Policy
+from analyzer.canary import watched
 from analyzer.crosscheck import activity_of
 from analyzer.elsewhere import on_other
 from analyzer.replicas import ReplicaHistory
@@ -108,14 +109,18 @@ class Analyse:
         """
         crowd = Counter(key.target for key in roster)
         members = {key: polled for key, polled in roster.items() if key in epochs}
-        named = {deployment.name for deployment in self._stated}
-        automatic = sorted({self._deployment_of(polled) for polled in members.values()} - named)
+        of = {key: self._deployment_of(polled) for key, polled in members.items()}
+        automatic = sorted(set(of.values()) - {deployment.name for deployment in self._stated})
         deployments = [*self._stated, *(Deployment(name) for name in automatic)]
         self._models.keep(roster, 0 if anew else None)
         by_name = {deployment.name: deployment for deployment in deployments}
         due = set(members) if anew else self._models.due({key: epochs[key] for key in members}, now_s)
         # What its busiest replica would do elsewhere is computed with every report, from its history.
-        due |= {key for key, one in members.items() if by_name[self._deployment_of(one)].has_choices}
+        due |= {key for key, name in of.items() if by_name[name].has_choices}
+        # So is what a scheme did where a few replicas serve it, which is asked of the fleet as it is.
+        identities = ((name, key, members[key].identity) for key, name in of.items())
+        compared = set[ReplicaKey]() if anew else watched(identities)
+        due |= compared
 
         def known_of(some: Sequence[ReplicaKey], whole: Collection[ReplicaKey]) -> Iterator[ReplicaHistory]:
             own = {epochs[key]: members[key] for key in some}
@@ -131,6 +136,8 @@ class Analyse:
                         yield self._models.with_former(known)
                         continue
                     whole = known if key in due else next(known_of([key], [key]))
+                    if key in compared:
+                        whole = replace(whole, compared=True)
                     yield self._models.prepared(whole, deployment, epochs[key], now_s)
 
         return histories(), deployments

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
+
 from analyzer.assumptions import Policy, Quality, QualityResult
+from analyzer.canary import Canary
 from analyzer.evidence import Estimate, Evidence
 from analyzer.report import analyse
-from analyzer.samples import Identity
+from analyzer.samples import Identity, ReplicaKey
 from collector.export.snapshot import State
 from collector.health import DaemonHealth
 from tests.fakes.hand_clock import HandClock
-from tests.fakes.histories import CHAT, DAY_S, VLLM, decode_heavy, replica, totals
+from tests.fakes.histories import CHAT, DAY_S, KEY, VLLM, decode_heavy, replica, totals
 from tests.fakes.metrics_text import served_text
 
 EVALUATED = replace(CHAT, quality={"w4a16": Quality(QualityResult.PASS, "exam", "maria", as_of_s=1_700_000_000)})
@@ -74,10 +77,18 @@ def test_a_realised_ratio_is_shown_with_its_interval_once_a_prediction_was_check
     state = _state(clock)
     assert _values(_page(clock, state), "breakeven_prediction_realised_ratio") == []
 
-    state.realised = {("chat", "w4a16"): Estimate(0.9, 0.8, 1.0, Evidence.MEASURED, "canary")}
+    assert state.report is not None
+    deployment = state.report.deployments[0]
+    realised, predicted, ratio = (
+        Estimate(one, one - 0.1, one + 0.1, Evidence.FITTED, "canary") for one in (1.35, 1.5, 0.9)
+    )
+    canary = Canary(ReplicaKey("http://b:8000/metrics", "m"), KEY, realised, predicted, ratio)
+    schemes = [replace(one, canary=canary) if one.scheme == "w4a16" else one for one in deployment.schemes]
+    state.report = replace(state.report, deployments=(replace(deployment, schemes=tuple(schemes)),))
     found = _values(_page(clock, state), "breakeven_prediction_realised_ratio")
 
-    assert sorted(value for _, value in found) == [0.8, 0.9, 1.0]
+    assert all('scheme="w4a16"' in labels for labels, _ in found)
+    assert sorted(value for _, value in found) == pytest.approx([0.8, 0.9, 1.0])
 
 
 def test_preemptions_are_counted_per_request_and_absent_where_the_engine_counts_none() -> None:

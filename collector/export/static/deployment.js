@@ -102,6 +102,16 @@ function schemeCells(one) {
   ];
 }
 
+const address = ({target, rank}) => (target.split("/")[2] || target) + (rank === "0" ? "" : ` rank ${rank}`);
+
+// What the scheme did where a replica of this deployment serves it.
+function tried(canary) {
+  if (!known(canary)) return [];
+  const {realised, ratio} = canary, interval = (one, format) => `${format(one.value)} (${format(one.low)} to ${format(one.high)})`;
+  const predicted = known(ratio) ? `, ${interval(ratio, plain)} of the ${times(canary.predicted.value)} that was predicted` : "";
+  return [make("p", `Tried: a step is ${interval(realised, times)} as fast on ${address(canary.canary)} as on ${address(canary.beside)} beside it${predicted}.`)];
+}
+
 function schemes(one) {
   const heads = ["Scheme", "Verdict", "Step speed-up", "Load carried", "GPUs released", "GPUs avoided", "Saving / month", "Payback", "Year-1 net"];
   const parts = [table(heads, one.schemes.map(schemeCells), "schemes", `Schemes for ${one.name}`)];
@@ -113,7 +123,8 @@ function schemes(one) {
     const quality = scheme.quality ? `Quality: ${scheme.quality.result}${scheme.quality.metric ? ` on ${scheme.quality.metric}` : ""}.`
       : scheme.prior && scheme.prior.median !== undefined ? `Quality not evaluated here; published loss ${percent(scheme.prior.median)} in the middle, assumed.` : "Quality not evaluated here.";
     const runs = scheme.support?.reason ? `${scheme.support.reason}. ` : "";
-    parts.push(more(`scheme ${one.name} ${scheme.scheme}`, `${scheme.scheme}: every reason`, [make("p", runs + quality, "soft"), box]));
+    const told = [make("p", runs + quality, "soft"), ...tried(scheme.canary)];
+    parts.push(more(`scheme ${one.name} ${scheme.scheme}`, `${scheme.scheme}: every reason`, [...told, box]));
   }
   return parts;
 }
