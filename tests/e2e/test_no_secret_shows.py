@@ -1,4 +1,4 @@
-"""A canary in every secret field: no log, page, metric, answer, report, error or database ever holds one."""
+"""A decoy in every secret field: no log, page, metric, answer, report, error or database ever holds one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.fakes.daemon_process import DaemonProcess, cli, running
 from tests.fakes.own_port import certificate
 from tests.fakes.played_server import PlayedServer, played
 
-PASSWORD = "canary-of-our-own-port"
+PASSWORD = "decoy-of-our-own-port"
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 2s}}
 gpu: {{nvml: "off"}}
@@ -34,10 +34,10 @@ storage: {{{storage}}}
 scrape_configs:
   - job_name: good
     static_configs: [{{targets: ["{good}"]}}]
-    basic_auth: {{username: anna, password: canary-a}}
+    basic_auth: {{username: anna, password: decoy-a}}
   - job_name: basic
     static_configs: [{{targets: ["{echo}"]}}]
-    basic_auth: {{username: anna, password: canary-b}}
+    basic_auth: {{username: anna, password: decoy-b}}
   - job_name: basic_of_file
     metrics_path: /of_file
     static_configs: [{{targets: ["{echo}"]}}]
@@ -45,14 +45,14 @@ scrape_configs:
   - job_name: bearer
     metrics_path: /bearer
     static_configs: [{{targets: ["{echo}"]}}]
-    authorization: {{credentials: canary-c}}
+    authorization: {{credentials: decoy-c}}
     tls_config: {{cert_file: client.pem, key_file: client.key, insecure_skip_verify: true}}
   - job_name: found
     metrics_path: /found
     http_sd_configs:
       - url: http://{echo}/list
         refresh_interval: 1s
-        basic_auth: {{username: anna, password: canary-d}}
+        basic_auth: {{username: anna, password: decoy-d}}
       - url: http://{echo}/other-list
         refresh_interval: 1s
         authorization: {{credentials_file: token}}
@@ -60,11 +60,11 @@ scrape_configs:
     authorization: {{credentials_file: token}}
     credentials_to_discovered: true
 notifications:
-  - {{name: slack, kind: slack, url: "http://{echo}/services/canary-h", authorization: {{credentials: canary-c}}}}
+  - {{name: slack, kind: slack, url: "http://{echo}/services/decoy-h", authorization: {{credentials: decoy-c}}}}
   - {{name: file, kind: webhook, url_file: hook, basic_auth: {{username: anna, password_file: password}}}}
   - name: tls
     kind: webhook
-    url: https://{echo}/canary-i
+    url: https://{echo}/decoy-i
     tls_config: {{cert_file: client.pem, key_file: client.key}}
 """
 PLANTED = {
@@ -115,7 +115,7 @@ def _parts(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
-def test_every_secret_field_has_its_canary() -> None:
+def test_every_secret_field_has_its_decoy() -> None:
     found = {*secret_fields(Settings, "Settings"), *secret_fields(WebConfig, "WebConfig")}
 
     assert found == PLANTED | SAME_CLASS
@@ -165,9 +165,9 @@ def good() -> Iterator[PlayedServer]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, echo: str, good: PlayedServer) -> Path:
     made: Path = tmp_path_factory.mktemp("secrets")
-    (made / "password").write_text("canary-of-a-password-file\n")
-    (made / "token").write_text("canary-of-a-token-file\n")
-    (made / "hook").write_text(f"http://{echo}/services/canary-of-a-hook-file\n")
+    (made / "password").write_text("decoy-of-a-password-file\n")
+    (made / "token").write_text("decoy-of-a-token-file\n")
+    (made / "hook").write_text(f"http://{echo}/services/decoy-of-a-hook-file\n")
     certificate(made, "client")
     certificate(made, "server")
     hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
@@ -175,9 +175,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, echo: str, good: PlayedServ
     tls = f"tls_server_config: {{cert_file: server.pem, key_file: server.key}}\nbasic_auth_users: {{anna: {hashed}}}\n"
     (made / "web-tls.yml").write_text(tls)
     (made / "config.yaml").write_text(CONFIG.format(good=good.address, echo=echo, storage='url: "sqlite:///run.db"'))
-    (made / "url").write_text("postgresql://anna:canary-of-a-url-file@127.0.0.1:1/db\n")
+    (made / "url").write_text("postgresql://anna:decoy-of-a-url-file@127.0.0.1:1/db\n")
     for name, storage in (
-        ("postgres", 'url: "postgresql://anna:canary-e@127.0.0.1:1/db?application_name=canary-f"'),
+        ("postgres", 'url: "postgresql://anna:decoy-e@127.0.0.1:1/db?application_name=decoy-f"'),
         ("postgres-file", "url_file: url"),
     ):
         text = CONFIG.format(good=good.address, echo=echo, storage=storage).replace("web.yml", "web-tls.yml")
@@ -186,11 +186,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory, echo: str, good: PlayedServ
 
 
 def refuse_secrets(folder: Path, **outputs: str) -> None:
-    """Fail where an output holds a canary, plain or as a header carries it, or a key, or a password's hash."""
+    """Fail where an output holds a decoy, plain or as a header carries it, or a key, or a password's hash."""
     passwords = ("a", "b", "d", "of-a-password-file")
     secrets = [
-        "canary",
-        *(base64.b64encode(f"anna:canary-{name}".encode()).decode() for name in passwords),
+        "decoy",
+        *(base64.b64encode(f"anna:decoy-{name}".encode()).decode() for name in passwords),
         *((folder / key).read_text().splitlines()[1] for key in ("client.key", "server.key")),
     ]
     secrets.append((folder / "web.yml").read_text().split()[2].rstrip("}"))
@@ -215,7 +215,7 @@ def ask(daemon: DaemonProcess, path: str, password: str) -> str:
 @pytest.mark.fault(
     "5",
     "a secret in a log, page, metric or file",
-    promise="a canary in every secret field, echoed by every peer, is in no log, page, answer, report or database",
+    promise="a decoy in every secret field, echoed by every peer, is in no log, page, answer, report or database",
 )
 def test_no_output_of_a_running_daemon_holds_a_secret(folder: Path, good: PlayedServer) -> None:
     with running(folder, "run", "--config.file", "config.yaml") as daemon:
@@ -232,14 +232,14 @@ def test_no_output_of_a_running_daemon_holds_a_secret(folder: Path, good: Played
         paths = [path for path in document["paths"] if "{" not in path]
         paths += ["/", "/metrics", "/-/healthy", "/-/ready", "/-/reload", "/nowhere", "/api/v1/replicas/nobody"]
         answers = {path: ask(daemon, path, PASSWORD) for path in paths}
-        answers |= {f"{path} without a password": ask(daemon, path, "canary-that-is-wrong") for path in paths}
-        (folder / "config.yaml").write_text((folder / "config.yaml").read_text() + "unknown: canary-g\n")
+        answers |= {f"{path} without a password": ask(daemon, path, "decoy-that-is-wrong") for path in paths}
+        (folder / "config.yaml").write_text((folder / "config.yaml").read_text() + "unknown: decoy-g\n")
         daemon.process.send_signal(signal.SIGHUP)
         daemon.until(lambda: "unknown key" in daemon.log.read_text())
         assert daemon.stop() == 0
         refuse_secrets(folder, **answers, log=daemon.log.read_text())
-    (folder / "config.yaml").write_text((folder / "config.yaml").read_text().replace("unknown: canary-g\n", ""))
-    sent = {"canary-b", "canary-c", "canary-d", "canary-of-a-password-file", "canary-of-a-token-file"}
+    (folder / "config.yaml").write_text((folder / "config.yaml").read_text().replace("unknown: decoy-g\n", ""))
+    sent = {"decoy-b", "decoy-c", "decoy-d", "decoy-of-a-password-file", "decoy-of-a-token-file"}
     assert Echo.seen == sent
     assert "discovery failed" in daemon.log.read_text()
     kept = {file.name: file.read_bytes().decode("latin-1") for file in folder.glob("run.db*") if file.stat().st_size}
@@ -273,10 +273,10 @@ def test_no_command_prints_a_secret(folder: Path, name: str) -> None:
 
 @pytest.mark.fault("5", "a secret in a configuration error", promise="one in an address is refused, and not repeated")
 def test_an_address_with_credentials_is_refused(tmp_path: Path) -> None:
-    target = "scrape_configs: [{job_name: a, static_configs: [{targets: ['anna:canary@127.0.0.1:8000']}]}]\n"
+    target = "scrape_configs: [{job_name: a, static_configs: [{targets: ['anna:decoy@127.0.0.1:8000']}]}]\n"
     (tmp_path / "config.yaml").write_text(target)
     result = cli(tmp_path, "check-config", "config.yaml")
 
     assert result.returncode == 2
     assert "state basic_auth" in result.stderr
-    assert "canary" not in result.stdout + result.stderr
+    assert "decoy" not in result.stdout + result.stderr
