@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 from math import exp, hypot, sqrt
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from analyzer.assumptions import Deployment
 from analyzer.evidence import Estimate, Evidence, Figure, Missing
-from analyzer.facts.schemes import is_quantized, kv_scheme_of, parts_of, scheme_of
+from analyzer.facts.schemes import is_quantized, parts_of, scheme_of, schemes_named
 from analyzer.folded import part
 from analyzer.hardware import Hardware, resolve
 from analyzer.predict import Prediction
@@ -71,24 +70,17 @@ def tried_of(known: ReplicaHistory, deployment: Deployment) -> Tried:
         known.identity,
         resolve(known.identity, deployment, known.joined_gpus),
         known.model,
-        merged(known.parts, LOADS) if known.parts else (),
+        merged(known.parts, LOADS),
         {} if known.predicted is None else known.predicted,
     )
 
 
 def served(identity: Identity) -> frozenset[str] | None:
     """The schemes that a replica serves, none where it is not quantized; None where nobody can name them."""
-    return _served(identity.quantization, identity.kv_dtype)
-
-
-@lru_cache(maxsize=256)
-def _served(told: str | None, kv: str | None) -> frozenset[str] | None:
-    weights = None
-    if told is not None and is_quantized(told) is not False:
-        weights = scheme_of(told)
-        if weights is None:
-            return None
-    return frozenset(filter(None, (weights, None if kv is None else kv_scheme_of(kv))))
+    told = identity.quantization
+    if told is not None and scheme_of(told) is None and is_quantized(told) is not False:
+        return None
+    return schemes_named(told, identity.kv_dtype)
 
 
 def watched(members: Iterable[tuple[str, ReplicaKey, Identity]]) -> set[ReplicaKey]:
@@ -97,7 +89,7 @@ def watched(members: Iterable[tuple[str, ReplicaKey, Identity]]) -> set[ReplicaK
     known.sort(key=lambda one: (one[0], one[1], one[2].target, one[2].model, one[2].rank))
     found = set[ReplicaKey]()
     for _, mine in groupby(known, key=lambda one: one[0]):
-        formats = [[key for *_, key in alike] for _, alike in groupby(list(mine), key=lambda one: one[1])]
+        formats = [[key for *_, key in alike] for _, alike in groupby(mine, key=lambda one: one[1])]
         if len(formats) > 1:
             found.update(key for alike in formats for key in alike[:PER_FORMAT])
     return found
@@ -109,17 +101,17 @@ def canary_of(scheme: str, tried: Sequence[Tried]) -> Canary | Missing:
     plain, quantized = ([one for one in tried if served(one.identity) == of] for of in (frozenset(), names))
     found = [_compared(scheme, before, after) for before in plain for after in quantized]
     known = [one for one in found if isinstance(one, Canary)]
-    if not known:
-        return next((one for one in found if isinstance(one, Missing)), NO_CANARY)
-    return min(known, key=lambda one: one.realised.high / one.realised.low)
+    if known:
+        return min(known, key=lambda one: one.realised.high / one.realised.low)
+    return found[0] if found else NO_CANARY
 
 
 def _compared(scheme: str, before: Tried, after: Tried) -> Canary | Missing:
-    sides = _side(before), _side(after)
-    for one, side in zip((before, after), sides, strict=True):
-        if isinstance(side, Missing):
-            return Missing(f"{one.replica.target}: {side.reason}")
-    then, now = (side for side in sides if isinstance(side, _Side))
+    then, now = _side(before), _side(after)
+    if isinstance(then, Missing):
+        return then
+    if isinstance(now, Missing):
+        return now
     unlike = _unlike(before.identity, then, after.identity, now)
     if unlike is not None:
         return Missing(f"{after.replica.target} {unlike} {before.replica.target}")
@@ -151,12 +143,13 @@ class _Side:
 
 
 def _side(one: Tried) -> _Side | Missing:
+    name = one.replica.target
     if isinstance(one.hardware, Missing):
-        return one.hardware
+        return Missing(f"{name}: {one.hardware.reason}")
     if isinstance(one.model, Missing):
-        return one.model
+        return Missing(f"{name}: {one.model.reason}")
     if not one.model.decided:
-        return Missing("live data do not decide yet what a step of it costs")
+        return Missing(f"{name}: live data do not decide yet what a step of it costs")
     return _Side(one.hardware, one.model)
 
 

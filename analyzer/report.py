@@ -14,7 +14,7 @@ from analyzer.assumptions import Deployment, Policy
 from analyzer.canary import Tried, tried_of
 from analyzer.deployments import DeploymentReport, report_deployment
 from analyzer.elsewhere import elsewhere
-from analyzer.evidence import Estimate, Missing
+from analyzer.evidence import Missing
 from analyzer.packed import Figures, Rows
 from analyzer.replicas import ReplicaHistory, ReplicaReport, busy_weight, report_replica
 from analyzer.verdict import VerdictState
@@ -105,10 +105,6 @@ def _way(kind: Any) -> Callable[[Any], Any]:
         return _itself
     if issubclass(kind, float):
         return _number
-    if kind is Missing:
-        return _missing
-    if kind is Estimate:
-        return _estimate
     if hasattr(kind, "__dataclass_fields__"):
         return partial(_record, *_shown(kind))
     if issubclass(kind, Rows):
@@ -128,23 +124,6 @@ def _itself(value: Any) -> Any:
 
 def _number(value: float) -> float | str:
     return value if -inf < value < inf else "infinite" if value > 0 else "-infinite"
-
-
-def _missing(one: Missing) -> dict[str, Any]:
-    return {"missing": one.reason}
-
-
-def _estimate(one: Estimate) -> dict[str, Any]:
-    """As any other record, quicker: most of a report is estimates."""
-    if one.low == -inf or one.high == inf:
-        return _record(*_shown(Estimate), one)
-    return {
-        "value": one.value,
-        "low": one.low,
-        "high": one.high,
-        "evidence": one.evidence._value_,
-        "method": one.method,
-    }
 
 
 def _record(names: tuple[str, ...], values_of: Callable[[Any], Sequence[Any]], record: Any) -> dict[str, Any]:
@@ -177,6 +156,8 @@ def _figures(figures: Figures) -> dict[str, float | str]:
 @cache
 def _shown(kind: Any) -> tuple[tuple[str, ...], Callable[[Any], Sequence[Any]]]:
     """What is shown of a dataclass: names, and what gives the values that they stand for."""
+    if kind is Missing:
+        return ("missing",), lambda missing: (missing.reason,)
     names = tuple(one.name for one in fields(kind) if one.metadata.get("plain", True))
     if len(names) == 1:  # of one attribute the getter gives the value, not a tuple
         return names, lambda record: (getattr(record, names[0]),)

@@ -18,11 +18,10 @@ from analyzer.facts.quality import QualityPrior
 from analyzer.facts.schemes import (
     Support,
     is_quantized,
-    kv_scheme_of,
     memory_bound_speedup,
     parts_of,
     quality_prior_of,
-    scheme_of,
+    schemes_named,
     support_of,
 )
 from analyzer.folded import part
@@ -175,8 +174,7 @@ def _inputs(seen: Seen, rates: Rates | Missing, quality: Quality | None, prior: 
 
 
 def _serves(one: ReplicaReport, scheme: str) -> bool:
-    told, kv = one.identity.quantization, one.identity.kv_dtype
-    served = {None if told is None else scheme_of(told), None if kv is None else kv_scheme_of(kv)}
+    served = schemes_named(one.identity.quantization, one.identity.kv_dtype)
     return all(part.name in served for part in parts_of(scheme))
 
 

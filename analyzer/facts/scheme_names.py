@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from analyzer.facts.scheme_table import SCHEMES
@@ -130,6 +131,7 @@ _KV = {
 }
 
 
+@lru_cache(maxsize=256)
 def scheme_of(quantization: str) -> str | None:
     """The weight scheme that a server's word or a checkpoint's name means; None when it means none or is ambiguous.
 
@@ -149,6 +151,7 @@ def scheme_of(quantization: str) -> str | None:
     return only if only in SCHEMES else None
 
 
+@lru_cache(maxsize=256)
 def is_quantized(quantization: str) -> bool | None:
     """Whether the word says that weights are quantized; None for a word that is not known."""
     text = _normal(quantization)
@@ -165,6 +168,13 @@ def is_quantized(quantization: str) -> bool | None:
 def kv_scheme_of(kv_dtype: str) -> str | None:
     """The KV scheme that a cache type means; None for 16 bits, `auto` and words not known."""
     return _KV.get(_normal(kv_dtype))
+
+
+def schemes_named(quantization: str | None, kv_dtype: str | None) -> frozenset[str]:
+    """The schemes that a server's words for its weights and its cache mean: those that can be named."""
+    weights = None if quantization is None else scheme_of(quantization)
+    cache = None if kv_dtype is None else kv_scheme_of(kv_dtype)
+    return frozenset(one for one in (weights, cache) if one is not None)
 
 
 def _normal(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analyzer.facts.scheme_combined import is_scheme, parts_of, quality_prior_of, support_of
-from analyzer.facts.scheme_names import is_quantized, kv_scheme_of, scheme_of
+from analyzer.facts.scheme_names import is_quantized, kv_scheme_of, scheme_of, schemes_named
 from analyzer.facts.scheme_speedups import PublishedSpeedup, kv_read_speedup, memory_bound_speedup
 from analyzer.facts.scheme_support import Level, Support, support
 from analyzer.facts.scheme_table import SCHEMES, Scheme, find_scheme
@@ -23,6 +23,7 @@ __all__ = [
     "parts_of",
     "quality_prior_of",
     "scheme_of",
+    "schemes_named",
     "support",
     "support_of",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from analyzer.canary import NO_CANARY
+from collector.export.words import address
 
 Plain = Mapping[str, Any]
 
@@ -25,10 +26,3 @@ def canary_line(canary: Plain | None) -> str | None:
 
 def _interval(one: Plain) -> str:
     return f"{one['value']:.2f} ({one['low']:.2f}-{one['high']:.2f})"
-
-
-def address(replica: Plain) -> str:
-    """Host and port, with the rank where there are several."""
-    target, rank = str(replica["target"]), replica["rank"]
-    address = target.partition("://")[2].partition("/")[0] or target
-    return address if rank == "0" else f"{address} rank {rank}"

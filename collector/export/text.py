@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from collector.export.article_lines import article_lines, beside_line
-from collector.export.canary_line import address, canary_line
+from collector.export.canary_line import canary_line
 from collector.export.capacity_lines import fleet_lines, scheme_line
 from collector.export.option_lines import option_lines
 from collector.export.step_line import evidence_line
-from collector.export.words import WORDS
+from collector.export.words import WORDS, address
 
 Plain = Mapping[str, Any]
 STALE_S = 900.0

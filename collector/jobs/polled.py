@@ -47,7 +47,7 @@ class Roster:
     def show(self, target: str, polled: Sequence[Polled]) -> None:
         """These are what a target shows now: its other replicas are no longer there."""
         shown, before = {one.replica: one for one in polled}, self._shown.get(target)
-        if before is None or before != shown.keys():
+        if before != shown.keys():
             for key in (self._of(target) if before is None else before) - shown.keys():
                 self._forget(key)
             self._shown[target] = set(shown)

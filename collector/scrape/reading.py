@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from analyzer.histograms import BUCKETS
@@ -60,23 +60,20 @@ def process_start(spec: EngineSpec, page: Page, headers: Mapping[str, str]) -> s
         return headers.get(spec.process_start_header.lower())
     starts = places(spec, page).starts
     if len(starts) == 1:
-        return _spelled(page.values[starts[0]])
+        return repr(page.values[starts[0]])
     return ",".join(map(repr, sorted({page.values[at] for at in starts}))) or None
-
-
-_spelled = lru_cache(maxsize=4096)(float.__repr__)
-"""The same few thousand starts are told with every poll."""
 
 
 def read(
     spec: EngineSpec,
     page: Page,
-    headers: Mapping[str, str],
+    start: str | None,
     identity: Mapping[str, Any] | None = None,
     extras: ExtraValues | None = None,
 ) -> PageReading:
     """What the page says about each replica; `identity` is what the identity endpoints told, if they were asked.
 
+    `start` is what `process_start` says of this page.
     `extras` is what the JSON endpoints of `spec.extras` and the source of steps said beside this page. A rank that
     only they know is no replica. Models and ranks on one page are kept apart.
     Raises SourceError BAD_PAGE for a series of another type than the specification says.
@@ -110,7 +107,7 @@ def read(
     missing = _missing(spec, replicas)
     notes = {name: told.get(name) or spec.notes[name] for name in missing if name in told or name in spec.notes}
     histograms = partial(_histograms, spec, page, tuple(replicas))
-    return PageReading(tuple(replicas), process_start(spec, page, headers), missing, notes, histograms)
+    return PageReading(tuple(replicas), start, missing, notes, histograms)
 
 
 def _values(figures: Iterable[Figure], values: Sequence[float]) -> dict[str, float | None]:
