@@ -108,7 +108,7 @@ const address = ({target, rank}) => (target.split("/")[2] || target) + (rank ===
 function tried(canary) {
   if (!known(canary)) return [];
   const {realised, ratio} = canary, interval = (one, format) => `${format(one.value)} (${format(one.low)} to ${format(one.high)})`;
-  const predicted = known(ratio) ? `, ${interval(ratio, plain)} of the ${times(canary.predicted.value)} that was predicted` : "";
+  const predicted = known(ratio) ? `, ${interval(ratio, (value) => value.toFixed(2))} of the ${times(canary.predicted.value)} that was predicted` : "";
   return [make("p", `Tried: a step is ${interval(realised, times)} as fast on ${address(canary.canary)} as on ${address(canary.beside)} beside it${predicted}.`)];
 }
 
