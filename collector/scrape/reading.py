@@ -67,13 +67,12 @@ def process_start(spec: EngineSpec, page: Page, headers: Mapping[str, str]) -> s
 def read(
     spec: EngineSpec,
     page: Page,
-    start: str | None,
+    headers: Mapping[str, str],
     identity: Mapping[str, Any] | None = None,
     extras: ExtraValues | None = None,
 ) -> PageReading:
     """What the page says about each replica; `identity` is what the identity endpoints told, if they were asked.
 
-    `start` is what `process_start` says of this page.
     `extras` is what the JSON endpoints of `spec.extras` and the source of steps said beside this page. A rank that
     only they know is no replica. Models and ranks on one page are kept apart.
     Raises SourceError BAD_PAGE for a series of another type than the specification says.
@@ -107,7 +106,7 @@ def read(
     missing = _missing(spec, replicas)
     notes = {name: told.get(name) or spec.notes[name] for name in missing if name in told or name in spec.notes}
     histograms = partial(_histograms, spec, page, tuple(replicas))
-    return PageReading(tuple(replicas), start, missing, notes, histograms)
+    return PageReading(tuple(replicas), process_start(spec, page, headers), missing, notes, histograms)
 
 
 def _values(figures: Iterable[Figure], values: Sequence[float]) -> dict[str, float | None]:

@@ -231,7 +231,7 @@ class TargetScraper:
         before_s = asyncio.get_running_loop().time()
         asked, notes = await engine.extras.ask(self._asking(engine, started_s))
         extras_s = asyncio.get_running_loop().time() - before_s
-        reading = read(engine.spec, page, start, self._identity, engine.extras.values)
+        reading = read(engine.spec, page, response.headers, self._identity, engine.extras.values)
         reading = engine.floors.apply(reading)
         return Scrape(
             engine=engine.spec.name,

@@ -40,7 +40,7 @@ SPEC = EngineSpec(
 def told(text: str, rank: str = "0", spec: EngineSpec = SPEC) -> Histograms:
     """The histograms of one replica on a page."""
     page = PageParser(spec.wanted, Limits()).parse(text.encode())
-    return read(spec, page, None).histograms()["", rank]
+    return read(spec, page, {}).histograms()["", rank]
 
 
 def steps(buckets: dict[str, float], labels: str = "", name: str = "toy_steps") -> str:

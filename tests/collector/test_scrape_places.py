@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from collector.scrape.layout import Layout
 from collector.scrape.limits import Limits
 from collector.scrape.page import PageParser
-from collector.scrape.reading import process_start, read
+from collector.scrape.reading import read
 from tests.collector.test_scrape_spec import SPEC, reading_of
 
 NUMBER = st.sampled_from(["0", "1", "2.5", "7e3", "NaN", "+Inf", "-Inf", "1e19"])
@@ -35,8 +35,7 @@ def test_a_row_of_pages_reads_as_each_page_does_alone(pages: list[dict[str, str]
     parser = PageParser(SPEC.wanted, Limits())
     for values in (*pages, *pages):
         text = page_of(values)
-        page = parser.parse(text.encode())
-        kept, alone = read(SPEC, page, process_start(SPEC, page, {})), reading_of(text)
+        kept, alone = read(SPEC, parser.parse(text.encode()), {}), reading_of(text)
         assert kept.replicas == alone.replicas
         assert (kept.process_start, kept.missing, kept.notes) == (alone.process_start, alone.missing, alone.notes)
 
@@ -50,7 +49,7 @@ def test_pages_of_one_shape_read_as_each_does_alone(pages: list[tuple[str, ...]]
         text = page_of(dict(zip(SERIES, numbers, strict=True)))
         page = parser.parse(text.encode())
         layouts.add(page.layout)
-        assert read(SPEC, page, None).replicas == reading_of(text).replicas
+        assert read(SPEC, page, {}).replicas == reading_of(text).replicas
     assert len(layouts) == 1
 
 
@@ -60,6 +59,6 @@ def test_an_older_name_stands_in_as_long_as_the_newer_one_has_no_value() -> None
     said = []
     for newer in ("7", "NaN", "8"):
         text = f'toy_prompt_total{{model="a"}} {newer}\nold_prompt_total{{model="a"}} 9\n'
-        (replica,) = read(SPEC, parser.parse(text.encode()), None).replicas
+        (replica,) = read(SPEC, parser.parse(text.encode()), {}).replicas
         said.append(replica.fields["prompt_tokens_total"])
     assert said == [7.0, 9.0, 8.0]

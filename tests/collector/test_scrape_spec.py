@@ -15,7 +15,7 @@ from collector.scrape.floors import Floors
 from collector.scrape.limits import Limits
 from collector.scrape.page import PageParser
 from collector.scrape.places import declared_type
-from collector.scrape.reading import PageReading, ReplicaReading, fell, process_start, read
+from collector.scrape.reading import PageReading, ReplicaReading, fell, read
 from collector.scrape.spec import Context, Derived, EngineSpec, IdentityProbe, InfoSeries, Reading
 
 SPEC = EngineSpec(
@@ -40,7 +40,7 @@ SPEC = EngineSpec(
 
 def reading_of(text: str, spec: EngineSpec = SPEC, headers: Mapping[str, str] | None = None) -> PageReading:
     page = PageParser(spec.wanted, Limits()).parse(text.encode())
-    return read(spec, page, process_start(spec, page, headers or {}))
+    return read(spec, page, headers or {})
 
 
 def only(text: str, spec: EngineSpec = SPEC) -> dict[str, float | None]:

@@ -247,5 +247,5 @@ def test_a_type_of_any_length_makes_no_long_error() -> None:
     page = f"# TYPE vllm:generation_tokens_total {'counte' + 'r' * 5000}\nvllm:generation_tokens_total 1\n"
     spec = engine_specs()["vllm"]
     with pytest.raises(SourceError, match=r"is declared a counterr") as raised:
-        read(spec, PageParser(spec.wanted, Limits()).parse(page.encode()), None)
+        read(spec, PageParser(spec.wanted, Limits()).parse(page.encode()), {})
     assert len(str(raised.value)) < 200

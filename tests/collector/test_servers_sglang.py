@@ -97,7 +97,7 @@ def test_workers_of_one_replica_are_not_added_up_and_the_lowest_is_read_by_numbe
     ]
     text = "# TYPE sglang:realtime_tokens_total counter\n" + "\n".join(rows) + "\n"
     page = PageParser(SGLANG.wanted, Limits()).parse(text.encode())
-    (replica,) = read(SGLANG, page, None).replicas
+    (replica,) = read(SGLANG, page, {}).replicas
     assert replica.fields["generation_tokens_total"] == 5
 
 

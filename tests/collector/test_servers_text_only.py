@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from collector.errors import Kind, SourceError
 from collector.scrape.limits import Limits
 from collector.scrape.page import PageParser
-from collector.scrape.reading import PageReading, process_start, read
+from collector.scrape.reading import PageReading, read
 from collector.scrape.spec import Context, Derived, EngineSpec
 from collector.scrape.vllm_series import ALL_NAMES, CACHE_DERIVES, cached_and_computed, vllm_inputs, vllm_readings
 from collector.servers import detect, engine_specs
@@ -30,8 +30,7 @@ NO_CONTEXT = Context(frozenset(), False, {})
 
 def page(engine: str, text: str) -> PageReading:
     spec = SPECS[engine]
-    parsed = PageParser(spec.wanted, Limits()).parse(text.encode())
-    return read(spec, parsed, process_start(spec, parsed, {}))
+    return read(spec, PageParser(spec.wanted, Limits()).parse(text.encode()), {})
 
 
 def only(engine: str, text: str) -> dict[str, float]:
